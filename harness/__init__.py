@@ -1,0 +1,89 @@
+"""wsibench: a benchmark harness for learning on whole slide images.
+
+This module is the public face: what methods and plugins import. Names that need torch are loaded when they
+are first used, so that ``import harness`` and the command line's listings stay fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from harness.contract.card import MethodCard, Preset
+from harness.contract.method import Method, Task
+from harness.contract.params import Params, fixed, tunable
+from harness.contract.prediction import Prediction
+from harness.errors import BenchError, DataError, LeakError, MethodError, UsageError
+
+if TYPE_CHECKING:
+    from harness.bags.packed import PackedBags, pack
+    from harness.bags.segments import (
+        segment_ids,
+        segment_max,
+        segment_mean,
+        segment_softmax,
+        segment_sum,
+        segment_weighted_sum,
+    )
+    from harness.bags.source import BagSource, Scale
+    from harness.contract.aggregator import Aggregator
+    from harness.contract.output import BagOutput
+    from harness.contract.stage import Stage
+    from harness.training.mil import MILMethod, MILParams
+
+_LAZY = {
+    "Aggregator": "harness.contract.aggregator",
+    "BagOutput": "harness.contract.output",
+    "BagSource": "harness.bags.source",
+    "MILMethod": "harness.training.mil",
+    "MILParams": "harness.training.mil",
+    "PackedBags": "harness.bags.packed",
+    "Scale": "harness.bags.source",
+    "Stage": "harness.contract.stage",
+    "pack": "harness.bags.packed",
+    "segment_ids": "harness.bags.segments",
+    "segment_max": "harness.bags.segments",
+    "segment_mean": "harness.bags.segments",
+    "segment_softmax": "harness.bags.segments",
+    "segment_sum": "harness.bags.segments",
+    "segment_weighted_sum": "harness.bags.segments",
+}
+
+__all__ = [
+    "Aggregator",
+    "BagOutput",
+    "BagSource",
+    "BenchError",
+    "DataError",
+    "LeakError",
+    "MILMethod",
+    "MILParams",
+    "Method",
+    "MethodCard",
+    "MethodError",
+    "PackedBags",
+    "Params",
+    "Prediction",
+    "Preset",
+    "Scale",
+    "Stage",
+    "Task",
+    "UsageError",
+    "fixed",
+    "pack",
+    "segment_ids",
+    "segment_max",
+    "segment_mean",
+    "segment_softmax",
+    "segment_sum",
+    "segment_weighted_sum",
+    "tunable",
+]
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'harness' has no attribute {name!r}")

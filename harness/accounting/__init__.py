@@ -1,0 +1,1 @@
+"""Accounting: time, memory and device hours, by stage."""

@@ -1,0 +1,1 @@
+"""Bags: packed batches, the sources that a method reads, sampling and loading."""

@@ -1,0 +1,108 @@
+"""The one place that writes to the terminal: messages, tables, progress and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from harness.errors import BenchError
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(text: str = "", *, style: str | None = None) -> None:
+    """A line of output, taken literally (no markup)."""
+    out.print(escape(text), style=style)
+
+
+def note(text: str) -> None:
+    """A line about what is going on, on standard error, so that output stays clean to pipe."""
+    err.print(escape(text), style="dim")
+
+
+def warn(text: str) -> None:
+    """A warning, on standard error."""
+    err.print(f"warning: {escape(text)}", style="yellow")
+
+
+def error(problem: BenchError) -> None:
+    """An error in three lines: problem, place, fix."""
+    err.print(f"[bold red]error:[/] {escape(problem.problem)}")
+    err.print(f"[bold]   at:[/] {escape(problem.place)}")
+    err.print(f"[bold]  fix:[/] {escape(problem.fix)}")
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str | None = None) -> None:
+    """A table; cells are taken literally. Columns whose name starts with ``>`` are right-aligned."""
+    view = Table(title=escape(title), caption=escape(caption) if caption else None, title_justify="left")
+    for column in columns:
+        right = column.startswith(">")
+        view.add_column(escape(column.removeprefix(">")), justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        view.add_row(*(escape(cell) for cell in row))
+    out.print(view)
+
+
+@dataclass
+class Bar:
+    """A progress bar in use."""
+
+    progress: Progress
+    task: TaskID
+
+    def advance(self, steps: float = 1, *, status: str | None = None) -> None:
+        """Move by ``steps``; ``status`` replaces the text behind the bar."""
+        if status is None:
+            self.progress.advance(self.task, steps)
+        else:
+            self.progress.update(self.task, advance=steps, status=escape(status))
+
+
+@contextmanager
+def progress(label: str, total: float | None, *, status: str = "") -> Iterator[Bar]:
+    """A progress bar on standard error; only its end is printed where there is no terminal.
+
+    Bars nest: an inner call adds a line to the live display that is already up.
+    """
+    global _live
+    outermost = _live is None
+    if _live is None:
+        _live = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[status]}"),
+            console=err,
+            disable=not err.is_terminal,
+        )
+        _live.start()
+    live = _live
+    task = live.add_task(escape(label), total=total, status=escape(status))
+    try:
+        yield Bar(live, task)
+    finally:
+        if outermost:
+            live.stop()
+            _live = None
+        else:
+            live.remove_task(task)
+
+
+_live: Progress | None = None

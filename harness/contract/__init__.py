@@ -1,0 +1,1 @@
+"""The contract between the harness and the methods: cards, parameters, stages, outputs."""

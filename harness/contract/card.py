@@ -1,0 +1,55 @@
+"""What a method says about itself before any of its code runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+InputKind = Literal["features", "tiles"]
+Need = Literal["reports", "masks"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named set of hyper-parameters and input settings.
+
+    Attributes:
+        help: what it is for, and where its values come from.
+        params: hyper-parameter values.
+        input: input settings (``kind``, ``encoder``, ``mpp``, ``tile_px``).
+    """
+
+    help: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    input: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodCard:
+    """The card of a method.
+
+    Attributes:
+        name: the word typed behind ``--method``.
+        title: its full name.
+        paper: author, year and identifier of the paper.
+        inputs: what it can read, the preferred one first: frozen ``features``, or ``tiles`` (the tile encoder
+            is trained too).
+        scales: how many magnifications it wants of tiles.
+        needs: labels beyond the slide's: ``reports`` or ``masks`` (pixel annotations).
+        attention: whether predictions carry a weight per tile.
+        permutation_invariant: whether the order of a bag's tiles leaves the prediction unchanged.
+        open_points: what the paper leaves open, each with the choice made here.
+        presets: named settings.
+    """
+
+    name: str
+    title: str
+    paper: str
+    inputs: tuple[InputKind, ...] = ("features",)
+    scales: int = 1
+    needs: tuple[Need, ...] = ()
+    attention: bool = False
+    permutation_invariant: bool = True
+    open_points: tuple[str, ...] = ()
+    presets: Mapping[str, Preset] = field(default_factory=dict)

@@ -1,0 +1,63 @@
+"""The method contract: one small face for every method."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from harness.contract.card import MethodCard
+from harness.contract.params import Params
+
+if TYPE_CHECKING:
+    from harness.bags.source import BagSource
+    from harness.contract.prediction import Prediction
+    from harness.contract.stage import Stage
+    from harness.training.run import Run
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be predicted.
+
+    Attributes:
+        classes: class names; a label is an index into them.
+        encoder: name of the tile encoder (see ``harness.encoders``) to build when the input is tiles; empty
+            when the input is features.
+    """
+
+    classes: tuple[str, ...]
+    encoder: str = ""
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return len(self.classes)
+
+
+class Method(ABC):
+    """A method under test. Most subclass :class:`harness.MILMethod` and only build a network.
+
+    ``fit`` sees training and validation bags with labels; ``predict`` sees bags without labels.
+    """
+
+    card: ClassVar[MethodCard]
+    Params: ClassVar[type[Params]]
+
+    def __init__(self, params: Any, task: Task) -> None:
+        self.params = params
+        self.task = task
+
+    @abstractmethod
+    def stages(self, train: BagSource, val: BagSource | None, run: Run) -> Iterator[Stage]:
+        """The stages of training, in order. Each is trained before the next one is asked for."""
+
+    def fit(self, train: BagSource, val: BagSource | None, run: Run) -> None:
+        """Train. Methods that do not train by gradient override this."""
+        for stage in self.stages(train, val, run):
+            run.train(stage)
+
+    @abstractmethod
+    def predict(self, bags: BagSource, run: Run) -> Prediction:
+        """Class probabilities and attention for every bag."""

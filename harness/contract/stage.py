@@ -1,0 +1,65 @@
+"""A stage: what the one training loop needs to know to train one module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+Weights = Literal["raw", "ema"]
+
+
+def constant(progress: float) -> float:
+    """The schedule that leaves the learning rate alone."""
+    return 1.0
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """One module, its batches, its loss and how the best weights are chosen.
+
+    Everything random in a stage must be a function of the epoch and step that it is given (see
+    :class:`harness.seeds.Seeds`); then a stage that is interrupted anywhere continues bit for bit.
+
+    Attributes:
+        name: unique within the method; names checkpoints, curves and times.
+        module: the module to train, already on the run's device.
+        batches: ``batches(epoch, start)`` gives the batches of an epoch from step ``start`` on.
+        steps_per_epoch: how many batches an epoch has.
+        loss: ``loss(batch)`` gives a scalar (mean over the batch's bags), or a mapping with the key ``loss`` and
+            further scalars to log.
+        optimizers: one or more; all step together. Each parameter belongs to one.
+        epochs: how many to train at most.
+        schedule: factor on every learning rate as a function of progress in epochs (a float).
+        validate: ``validate()`` gives metrics of the module in evaluation mode; None without validation data.
+        select_by: metric of ``validate`` whose best epoch is kept; ``"last"`` keeps the final weights.
+        maximise: whether a larger metric is better.
+        patience: stop after this many epochs without a better metric; None never stops.
+        min_epochs: never stop before this many.
+        clip_grad_norm: largest gradient norm; None leaves gradients alone.
+        accumulate: batches per optimiser step.
+        ema_decay: decay of an exponential moving average of the weights and buffers; None keeps none.
+        weights: which weights are kept when there is an average: ``raw`` or ``ema``. Both are evaluated.
+    """
+
+    name: str
+    module: nn.Module
+    batches: Callable[[int, int], Iterable[Any]]
+    steps_per_epoch: int
+    loss: Callable[[Any], Tensor | Mapping[str, Tensor]]
+    optimizers: Sequence[Optimizer]
+    epochs: int
+    schedule: Callable[[float], float] = constant
+    validate: Callable[[], Mapping[str, float]] | None = None
+    select_by: str = "last"
+    maximise: bool = True
+    patience: int | None = None
+    min_epochs: int = 0
+    clip_grad_norm: float | None = None
+    accumulate: int = 1
+    ema_decay: float | None = None
+    weights: Weights = "raw"

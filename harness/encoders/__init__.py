@@ -1,0 +1,1 @@
+"""Tile encoders: timm backbones by name, small convolutional ones, truncated ResNets."""

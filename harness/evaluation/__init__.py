@@ -1,0 +1,1 @@
+"""Evaluation: metrics, intervals and thresholds in plain NumPy and SciPy."""

@@ -1,0 +1,1 @@
+"""Explanations: attention drawn over slides."""

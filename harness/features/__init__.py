@@ -1,0 +1,1 @@
+"""Features: the packed memory-mapped store and its extraction."""

@@ -1,0 +1,1 @@
+"""Protocol: dataset cards, labels, splits, the leak audit and the sealed scorer."""

@@ -1,0 +1,142 @@
+"""The dataset card: everything the harness knows about a dataset before it touches its files."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SlidesSource(_Strict):
+    """Slides that OpenSlide (or the plain-image reader) opens.
+
+    Attributes:
+        layouts: folder layouts of the public releases; each maps a name to path patterns relative to the data
+            root, with ``{slide}`` for the slide id. Patterns are compared without regard to letter case.
+        annotations: patterns of lesion annotation files (ASAP XML), with ``{slide}``.
+        mpp: resolution of level 0 in microns per pixel, for files that do not say (flat images); None reads the file.
+        draw: name of the drawing that the harness can make itself when the slides are absent, with its settings.
+    """
+
+    kind: Literal["slides"] = "slides"
+    layouts: dict[str, tuple[str, ...]]
+    annotations: tuple[str, ...] = ()
+    mpp: PositiveFloat | None = None
+    draw: dict[str, Any] | None = None
+
+
+class PatchesSource(_Strict):
+    """Image patches that come cut out, grouped into bags by a table.
+
+    Attributes:
+        tables: CSV files relative to the data root, read one behind the other.
+        images: where the patches are: patterns with ``{image}`` relative to the data root, or an archive.
+        archive: a tar file that holds the images, used when no pattern matches; optional.
+        columns: which column holds ``image``, ``slide`` (the bag), ``patient`` and ``instance_label``.
+        tile_px: side of a patch in pixels.
+    """
+
+    kind: Literal["patches"]
+    tables: tuple[str, ...]
+    images: tuple[str, ...]
+    archive: str | None = None
+    columns: dict[str, str]
+    tile_px: PositiveInt
+
+
+class FeaturesSource(_Strict):
+    """Feature vectors that come with the dataset: an ``.npz`` beside the card with ``X``, ``bag`` (1..B), ``y``."""
+
+    kind: Literal["features"]
+    file: str
+    dim: PositiveInt
+
+
+class InputSettings(_Strict):
+    """What a method reads of a dataset.
+
+    Attributes:
+        kind: ``features`` from a frozen encoder, or ``tiles`` (the encoder is trained).
+        encoder: encoder name, see ``harness.encoders``.
+        mpp: resolutions in microns per pixel, the finest first; empty where unknown (patches).
+        tile_px: side of a tile in pixels.
+    """
+
+    kind: Literal["features", "tiles"]
+    encoder: str = ""
+    mpp: tuple[float, ...] = ()
+    tile_px: int = 0
+
+
+class ProtocolCard(_Strict):
+    """A named way to split, train, select and score.
+
+    Attributes:
+        title: one line.
+        splits: CSV file relative to the card with columns ``repeat, fold, slide, part`` (train | val | test); a slide
+            that is not listed in a fold is excluded from it.
+        ranked: whether results may stand on the leaderboard; False for literature protocols that leak.
+        fit_on: what the final fit trains on. ``train+val`` only where nothing is selected.
+        select: ``best`` epoch by validation, or the ``last`` one.
+        threshold: decision threshold (binary) from ``validation``, or ``argmax``.
+        normalise: scaling of given features: none, by statistics of ``train``, or of all bags (``transductive``).
+        note: what a reader of its results has to know.
+    """
+
+    title: str
+    splits: str
+    ranked: bool = True
+    fit_on: Literal["train", "train+val"] = "train"
+    select: Literal["best", "last"] = "best"
+    threshold: Literal["validation", "argmax"] = "validation"
+    normalise: Literal["none", "train", "transductive"] = "none"
+    note: str = ""
+
+
+class Erratum(_Strict):
+    """A known defect: which slides, what is wrong, what is done about it, and who says so."""
+
+    slides: tuple[str, ...]
+    what: str
+    action: str
+    source: str
+
+
+class TissueSettings(_Strict):
+    """How tissue is told from background.
+
+    Attributes:
+        mpp: resolution of the thumbnail the mask is made on.
+        background: ``white`` or ``black``.
+        min_fraction: least tissue in a tile that is kept.
+        min_area_mm2: smaller pieces of tissue are dropped.
+    """
+
+    mpp: PositiveFloat = 8.0
+    background: Literal["white", "black"] = "white"
+    min_fraction: float = 0.25
+    min_area_mm2: float = 0.01
+
+
+class DatasetCard(_Strict):
+    """card.yaml of a dataset."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    title: str
+    description: str
+    licence: str
+    get: str
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    counts: dict[str, int]
+    source: Annotated[SlidesSource | PatchesSource | FeaturesSource, Field(discriminator="kind")]
+    labels: str = "labels.csv"
+    protocols: dict[str, ProtocolCard]
+    default_protocol: str
+    inputs: tuple[InputSettings, ...]
+    tissue: TissueSettings = TissueSettings()
+    presets: dict[str, str] = {}
+    errata: tuple[Erratum, ...] = ()

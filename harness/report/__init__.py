@@ -1,0 +1,1 @@
+"""Reports read evidence only: study tables, the leaderboard, figures."""

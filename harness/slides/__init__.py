@@ -1,0 +1,1 @@
+"""Slides: reading, resolution, tissue, tile grids, the per-slide index, preparation."""

@@ -1,0 +1,1 @@
+"""Studies: what was asked, resolved into units, and run."""

@@ -1,0 +1,43 @@
+"""What was asked for: the options of ``bench run``, unresolved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig:
+    """A study as the user describes it; :func:`harness.study.resolve.resolve` fills in the rest.
+
+    Attributes:
+        method: method name.
+        dataset: dataset name, or the path of a folder with a card.
+        protocol: protocol name; None for the card's default.
+        preset: preset of the method; None for the one that the dataset's card suggests, if any.
+        set: ``--set`` values: hyper-parameters by name, input settings as ``input.encoder`` and so on.
+        folds: fold numbers to run (over all repeats); None for all.
+        seeds: one study runs every fold once per seed.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: ``fp32``, ``bf16``, ``fp16`` or ``auto`` (bf16 where the GPU has it, fp32 on a CPU).
+        data_root: where the dataset's files are.
+        out: the runs folder.
+        cache: where prepared data goes; None for the default.
+        workers: processes or threads for reading; None for the number of cores.
+    """
+
+    method: str
+    dataset: str
+    protocol: str | None = None
+    preset: str | None = None
+    set: Mapping[str, Any] = field(default_factory=dict)
+    folds: tuple[int, ...] | None = None
+    seeds: tuple[int, ...] = (0,)
+    device: str = "auto"
+    precision: str = "auto"
+    data_root: Path | None = None
+    out: Path = Path("runs")
+    cache: Path | None = None
+    workers: int | None = None

@@ -1,0 +1,1 @@
+"""Tracking: the evidence store and its MLflow view."""

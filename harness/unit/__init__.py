@@ -1,0 +1,1 @@
+"""Units: the smallest piece of work that is run, cached, resumed and counted."""

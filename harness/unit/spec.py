@@ -1,0 +1,55 @@
+"""The identity of a unit: everything that its result depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from harness.hashing import sha256_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitSpec:
+    """One method × dataset × fold × seed × parameters, content-addressed.
+
+    Attributes:
+        method, method_version: name, and SHA-256 of the method's source code.
+        params: all hyper-parameters.
+        dataset, dataset_fingerprint: name, and SHA-256 over labels and content of the slides.
+        protocol, protocol_settings: name, and its settings (how selected, threshold, normalisation).
+        split_sha256: SHA-256 of the split file.
+        repeat, fold, seed: which part of the protocol.
+        input: input settings (kind, encoder, mpp, tile_px).
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+    """
+
+    method: str
+    method_version: str
+    params: Mapping[str, Any]
+    dataset: str
+    dataset_fingerprint: str
+    protocol: str
+    protocol_settings: Mapping[str, Any]
+    split_sha256: str
+    repeat: int
+    fold: int
+    seed: int
+    input: Mapping[str, Any]
+    precision: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields, JSON-able."""
+        return asdict(self)
+
+    @property
+    def unit_id(self) -> str:
+        """Readable and unique: ``gated_abmil-musk1-r0f3-s0-<12 hex digits>``."""
+        short = sha256_json(self.as_dict())[:12]
+        return f"{self.method}-{self.dataset}-r{self.repeat}f{self.fold}-s{self.seed}-{short}"
+
+    @property
+    def study_id(self) -> str:
+        """The same for all folds and seeds of one leaderboard row."""
+        shared = {k: v for k, v in self.as_dict().items() if k not in {"repeat", "fold", "seed"}}
+        return f"{self.method}-{self.dataset}-{self.protocol}-{sha256_json(shared)[:12]}"

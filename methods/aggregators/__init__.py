@@ -1,0 +1,1 @@
+"""Aggregators as torch modules: packed bag features in, logits and attention out."""
