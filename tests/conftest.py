@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Machines that run these tests are shared and noisy: time is no criterion.
+settings.register_profile("wsibench", deadline=None, max_examples=40)
+settings.load_profile("wsibench")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

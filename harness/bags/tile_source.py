@@ -1,0 +1,142 @@
+"""Bags of image tiles: read from slides as they are drawn, or from patches that came cut out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from harness.bags.source import BagSource, Scale
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+
+class TileReader(Protocol):
+    """Reads tiles of any slide of a dataset; one is shared by the training, validation and test bags."""
+
+    scales: tuple[Scale, ...]
+
+    def count(self, slide: str, scale: int) -> int:
+        """Number of tiles of a slide at a scale."""
+
+    def read(self, slide: str, scale: int, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Tiles (n, H, W, 3), RGB."""
+
+    def coords(self, slide: str, scale: int) -> NDArray[np.int64] | None:
+        """Top-left corners in level-0 pixels, (n, 2); None where unknown."""
+
+
+class TileBags(BagSource):
+    """Bags of tiles of some slides.
+
+    Args:
+        ids: slide ids.
+        labels: (n_bags,) int64, or None when sealed.
+        reader: reads the tiles.
+    """
+
+    kind = "tiles"
+    dim = 0
+
+    def __init__(self, ids: Sequence[str], labels: NDArray[np.int64] | None, reader: TileReader) -> None:
+        self.ids = tuple(ids)
+        self.labels = labels
+        self.scales = reader.scales
+        self._reader = reader
+
+    def count(self, bag: int, scale: int = 0) -> int:
+        """Number of tiles of a bag at a scale."""
+        return self._reader.count(self.ids[bag], scale)
+
+    def read(self, bag: int, rows: NDArray[np.int64] | None = None, scale: int = 0) -> Tensor:
+        """Tiles of a bag: (n, 3, H, W) uint8 on the CPU, channels last in memory."""
+        import torch
+
+        wanted = np.arange(self.count(bag, scale)) if rows is None else rows
+        tiles = self._reader.read(self.ids[bag], scale, wanted)
+        return torch.from_numpy(tiles).permute(0, 3, 1, 2)
+
+    def coords(self, bag: int, scale: int = 0) -> NDArray[np.int64] | None:
+        """Top-left corners in level-0 pixels."""
+        return self._reader.coords(self.ids[bag], scale)
+
+
+class PatchReader:
+    """Patches that came cut out, packed in one array.
+
+    Args:
+        patches: (N, H, W, 3) uint8, all bags one behind the other.
+        rows: slide id → (start, stop) in ``patches``.
+    """
+
+    def __init__(self, patches: NDArray[np.uint8], rows: Mapping[str, tuple[int, int]]) -> None:
+        self._patches = patches
+        self._rows = rows
+        self.scales = (Scale(0.0, int(patches.shape[1])),)
+
+    def count(self, slide: str, scale: int) -> int:
+        """Number of patches of a bag."""
+        start, stop = self._rows[slide]
+        return stop - start
+
+    def read(self, slide: str, scale: int, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Patches (n, H, W, 3)."""
+        start, stop = self._rows[slide]
+        return np.array(self._patches[start:stop][rows])
+
+    def coords(self, slide: str, scale: int) -> None:
+        """Patches do not know where they were cut."""
+        return
+
+
+class CachingReader:
+    """Keeps decoded tiles in memory while they fit, so that small datasets are decoded once.
+
+    Whole (slide, scale) sets are admitted first come, first served until ``budget`` bytes are promised; nothing is
+    evicted, hence what is read never depends on timing. Pages are only touched once a tile is decoded.
+
+    Args:
+        reader: decodes tiles.
+        budget: bytes.
+    """
+
+    def __init__(self, reader: TileReader, budget: int) -> None:
+        self.scales = reader.scales
+        self._reader = reader
+        self._free = budget
+        self._kept: dict[tuple[str, int], tuple[NDArray[np.uint8], NDArray[np.bool_]] | None] = {}
+
+    def count(self, slide: str, scale: int) -> int:
+        """Number of tiles of a slide at a scale."""
+        return self._reader.count(slide, scale)
+
+    def coords(self, slide: str, scale: int) -> NDArray[np.int64] | None:
+        """Top-left corners in level-0 pixels."""
+        return self._reader.coords(slide, scale)
+
+    def read(self, slide: str, scale: int, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Tiles (n, H, W, 3), decoded now or earlier."""
+        key = (slide, scale)
+        if key not in self._kept:
+            self._kept[key] = self._admit(slide, scale)
+        kept = self._kept[key]
+        if kept is None:
+            return self._reader.read(slide, scale, rows)
+        tiles, known = kept
+        missing = np.unique(rows[~known[rows]])
+        if len(missing):
+            tiles[missing] = self._reader.read(slide, scale, missing)
+            known[missing] = True
+        return tiles[rows]
+
+    def _admit(self, slide: str, scale: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]] | None:
+        count, side = self.count(slide, scale), self.scales[scale].tile_px
+        size = count * side * side * 3
+        if size > self._free:
+            return None
+        self._free -= size
+        return np.empty((count, side, side, 3), np.uint8), np.zeros(count, bool)
+

@@ -1,0 +1,192 @@
+"""From what was asked to what will be run: every default filled in, every name checked. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.contract.card import MethodCard, Preset
+from harness.contract.method import Method
+from harness.contract.params import Params
+from harness.contract.registry import find_method, method_version
+from harness.errors import UsageError
+from harness.protocol.card import InputSettings, ProtocolCard
+from harness.protocol.catalog import find_dataset
+from harness.protocol.dataset import Dataset
+from harness.protocol.splits import Fold, Splits
+from harness.study.config import StudyConfig
+from harness.suggest import unknown
+from harness.unit.spec import UnitSpec
+
+UNKNOWN = "unknown until the data is there"
+"""Fingerprint of a dataset whose files have not been looked at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedStudy:
+    """A study with nothing left open.
+
+    Attributes:
+        method: the method's class.
+        params: its hyper-parameters.
+        preset: the preset they started from, if any.
+        dataset, protocol_name, protocol: the dataset and how it is split, selected and scored.
+        input: what the method reads.
+        splits: all folds of the protocol.
+        folds: the folds that are run.
+        seeds: one run of every fold per seed.
+        precision: arithmetic.
+        fingerprint: SHA-256 over the dataset's labels and content.
+    """
+
+    method: type[Method]
+    params: Params
+    preset: str | None
+    dataset: Dataset
+    protocol_name: str
+    protocol: ProtocolCard
+    input: InputSettings
+    splits: Splits
+    folds: tuple[Fold, ...]
+    seeds: tuple[int, ...]
+    precision: str
+    fingerprint: str = UNKNOWN
+
+    @property
+    def method_card(self) -> MethodCard:
+        """The method's card."""
+        return self.method.card
+
+    @property
+    def units(self) -> tuple[UnitSpec, ...]:
+        """The units that are run, fold by fold within each seed."""
+        return tuple(self._unit(fold, seed) for seed in self.seeds for fold in self.folds)
+
+    @property
+    def study_id(self) -> str:
+        """Name of the study: the same for any choice of folds and seeds."""
+        return self.units[0].study_id
+
+    def with_fingerprint(self, fingerprint: str) -> ResolvedStudy:
+        """The same study over data that has been looked at."""
+        return replace(self, fingerprint=fingerprint)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The resolved configuration, JSON-able."""
+        return {
+            "method": self.method_card.name,
+            "dataset": self.dataset.card.name,
+            "protocol": self.protocol_name,
+            "preset": self.preset,
+            "params": self.params.as_dict(),
+            "input": self.input.model_dump(mode="json"),
+            "protocol_settings": self.protocol.model_dump(mode="json"),
+            "split_sha256": self.splits.sha256,
+            "folds": [f"r{fold.repeat}f{fold.fold}" for fold in self.folds],
+            "seeds": list(self.seeds),
+            "precision": self.precision,
+            "dataset_fingerprint": self.fingerprint,
+        }
+
+    def _unit(self, fold: Fold, seed: int) -> UnitSpec:
+        return UnitSpec(
+            method=self.method_card.name,
+            method_version=method_version(self.method),
+            params=self.params.as_dict(),
+            dataset=self.dataset.card.name,
+            dataset_fingerprint=self.fingerprint,
+            protocol=self.protocol_name,
+            protocol_settings=self.protocol.model_dump(mode="json", exclude={"title", "note", "splits", "ranked"}),
+            split_sha256=self.splits.sha256,
+            repeat=fold.repeat,
+            fold=fold.fold,
+            seed=seed,
+            input=self.input.model_dump(mode="json"),
+            precision=self.precision,
+        )
+
+
+def resolve(config: StudyConfig) -> ResolvedStudy:
+    """Fill in what ``config`` leaves open.
+
+    Raises:
+        UsageError: a name or value that does not exist or does not fit, with the nearest right one.
+    """
+    method = find_method(config.method)
+    dataset = find_dataset(config.dataset)
+    name, preset = _preset(method.card, dataset, config)
+    params_set, input_set = _split_settings(config.set)
+    input_settings = _input(method.card, dataset, {**preset.input, **input_set})
+    params = method.Params.build({**preset.params, **params_set}, place=f"hyper-parameters of {method.card.name}")
+    protocol_name, protocol = dataset.protocol(config.protocol)
+    splits = dataset.splits(protocol_name)
+    return ResolvedStudy(
+        method=method,
+        params=params,
+        preset=name,
+        dataset=dataset,
+        protocol_name=protocol_name,
+        protocol=protocol,
+        input=input_settings,
+        splits=splits,
+        folds=_folds(splits, config.folds),
+        seeds=config.seeds,
+        precision="fp32" if config.precision == "auto" else config.precision,
+    )
+
+
+def _preset(card: MethodCard, dataset: Dataset, config: StudyConfig) -> tuple[str | None, Preset]:
+    name = config.preset or dataset.card.presets.get(card.name)
+    if name in (None, "none"):
+        return None, Preset(help="")
+    if name not in card.presets:
+        place = "--preset" if config.preset else f"presets in the card of {dataset.card.name}"
+        raise unknown("preset", str(name), card.presets, place=place, listing=f"bench methods show {card.name}")
+    return name, card.presets[str(name)]
+
+
+def _split_settings(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Hyper-parameters, and input settings without their ``input.``."""
+    inputs = {key.removeprefix("input."): value for key, value in values.items() if key.startswith("input.")}
+    return {key: value for key, value in values.items() if not key.startswith("input.")}, inputs
+
+
+def _input(card: MethodCard, dataset: Dataset, overrides: Mapping[str, Any]) -> InputSettings:
+    """The dataset's settings for the kind of input that the method prefers, with ``overrides``."""
+    offered = {settings.kind: settings for settings in dataset.card.inputs}
+    kind = overrides.get("kind")
+    if kind is None:
+        kind = next((kind for kind in card.inputs if kind in offered), None)
+    if kind not in card.inputs or kind not in offered:
+        raise UsageError(
+            f"method {card.name} reads {' or '.join(card.inputs)}, dataset {dataset.card.name} "
+            f"offers {' or '.join(offered)}" + (f", asked for: {kind}" if kind else ""),
+            place="input.kind",
+            fix="choose another method, dataset or --input",
+        )
+    fields = offered[kind].model_dump() | dict(overrides)
+    for name in overrides:
+        if name not in InputSettings.model_fields:
+            raise unknown("input setting", name, InputSettings.model_fields, place="--set input...", listing="the docs")
+    if isinstance(fields["mpp"], int | float):
+        fields["mpp"] = (fields["mpp"],)
+    try:
+        return InputSettings.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UsageError(first["msg"], place=f"input.{where}", fix="see bench datasets show NAME") from None
+
+
+def _folds(splits: Splits, wanted: tuple[int, ...] | None) -> tuple[Fold, ...]:
+    """The chosen folds, numbered from 0 through all repeats."""
+    if wanted is None:
+        return splits.folds
+    if wrong := [number for number in wanted if not 0 <= number < len(splits.folds)]:
+        raise UsageError(
+            f"there is no fold {wrong[0]}", place="--fold", fix=f"choose from 0 to {len(splits.folds) - 1}"
+        )
+    return tuple(splits.folds[number] for number in wanted)

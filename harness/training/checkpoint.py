@@ -1,0 +1,78 @@
+"""Checkpoints: written whole or not at all, read without executing code."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness import console
+from harness.atomic import replacing
+
+
+class Checkpoints:
+    """The latest checkpoint of one stage and the one before it.
+
+    Args:
+        folder: where they are kept.
+        stage: name of the stage.
+        interval: least seconds between two of them; a slow disk stretches it, so that writing takes at most a
+            twentieth of the time.
+    """
+
+    def __init__(self, folder: Path, stage: str, *, interval: float = 10.0) -> None:
+        self._latest = folder / f"{stage}.pt"
+        self._previous = folder / f"{stage}.previous.pt"
+        self.final_path = folder / f"{stage}.final.pt"
+        self._interval = interval
+        self._due = time.monotonic() + interval
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to write the next one."""
+        return time.monotonic() >= self._due
+
+    def write(self, state: dict[str, Any]) -> None:
+        """Keep ``state`` (tensors, numbers, text, lists and dictionaries of them) as the latest."""
+        started = time.monotonic()
+        if self._latest.exists():
+            self._latest.replace(self._previous)
+        _save(self._latest, state)
+        ended = time.monotonic()
+        self._due = ended + max(self._interval, 20 * (ended - started))
+
+    def read(self) -> dict[str, Any] | None:
+        """The latest readable checkpoint; None when there is none."""
+        for path in (self._latest, self._previous):
+            if (state := load(path)) is not None:
+                return state
+        return None
+
+    def finish(self, state: dict[str, Any]) -> None:
+        """Keep the stage's outcome and drop what is no longer needed to continue it."""
+        _save(self.final_path, state)
+        self._latest.unlink(missing_ok=True)
+        self._previous.unlink(missing_ok=True)
+
+    def outcome(self) -> dict[str, Any] | None:
+        """What :meth:`finish` kept; None while the stage is unfinished."""
+        return load(self.final_path)
+
+
+def load(path: Path) -> dict[str, Any] | None:
+    """A checkpoint, or None where there is none or it is damaged (which is said, not fatal)."""
+    if not path.exists():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        console.warn(f"damaged checkpoint {path} is left aside ({type(error).__name__})")
+        return None
+    return state
+
+
+def _save(path: Path, state: dict[str, Any]) -> None:
+    with replacing(path) as temporary:
+        torch.save(state, temporary)

@@ -1,0 +1,207 @@
+"""The one training loop: every stage of every method is trained here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness import console
+from harness.contract.stage import Stage
+from harness.errors import MethodError
+from harness.training.checkpoint import Checkpoints
+from harness.training.ema import Average
+from harness.training.run import Run
+from harness.training.selection import Selection
+
+
+def train_stage(stage: Stage, run: Run) -> None:
+    """Train ``stage``, continuing from its last checkpoint; its module ends with the chosen weights."""
+    checkpoints = Checkpoints(run.workdir, stage.name, interval=run.checkpoint_seconds)
+    outcome = checkpoints.outcome()
+    if outcome is None:
+        trainer = _Trainer(stage, run, checkpoints)
+        with run.meter.stage(stage.name):
+            outcome = trainer.train()
+        checkpoints.finish(outcome)
+    stage.module.load_state_dict(outcome["weights"])
+    stage.module.eval()
+    run.curve += outcome["curve"]
+    run.facts[stage.name] = outcome["facts"]
+
+
+class _Trainer:
+    """The state of one stage while it is trained. All of it is in the checkpoint."""
+
+    def __init__(self, stage: Stage, run: Run, checkpoints: Checkpoints) -> None:
+        self.stage = stage
+        self.run = run
+        self.checkpoints = checkpoints
+        self.epoch = 0
+        self.step = 0
+        self.loss_sum = 0.0
+        self.curve: list[dict[str, float | str]] = []
+        self.average = Average(stage.module, stage.ema_decay) if stage.ema_decay is not None else None
+        kinds = ("raw", "ema") if self.average else ("raw",)
+        self.selections = {kind: Selection.of(stage) for kind in kinds}
+        self.chosen = stage.weights if self.average else "raw"
+        self.scaler = torch.amp.GradScaler(run.device.type, enabled=run.precision == "fp16")
+        self.base_lrs = [[group["lr"] for group in optimizer.param_groups] for optimizer in stage.optimizers]
+        self.resumed_at: float | None = None
+
+    def train(self) -> dict[str, Any]:
+        """Run the epochs that are left and return the outcome."""
+        if (state := self.checkpoints.read()) is not None:
+            self._load(state)
+        stage = self.stage
+        label = f"{self.run.label} {stage.name}".strip()
+        with console.progress(label, stage.epochs * stage.steps_per_epoch, status=self._status()) as bar:
+            bar.advance(self.epoch * stage.steps_per_epoch + self.step)
+            while self.epoch < stage.epochs and not self._out_of_patience():
+                self._train_epoch(bar)
+                self._end_epoch()
+                bar.advance(0, status=self._status())
+        return self._outcome()
+
+    def _train_epoch(self, bar: console.Bar) -> None:
+        stage = self.stage
+        stage.module.train()
+        for batch in stage.batches(self.epoch, self.step):
+            torch.manual_seed(self.run.seeds.seed("dropout", stage.name, self.epoch, self.step))
+            self._set_learning_rate()
+            with self.run.autocast():
+                loss = _scalar(stage.loss(batch))
+            self._check(loss)
+            self.scaler.scale(loss / stage.accumulate).backward()
+            self.loss_sum += float(loss.detach())
+            self.step += 1
+            if self.step % stage.accumulate == 0 or self.step == stage.steps_per_epoch:
+                self._update()
+                if self.checkpoints.due:
+                    self.checkpoints.write(self._state())
+            bar.advance(1)
+
+    def _update(self) -> None:
+        stage = self.stage
+        for optimizer in stage.optimizers:
+            if stage.clip_grad_norm is not None:
+                self.scaler.unscale_(optimizer)
+                held = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+                torch.nn.utils.clip_grad_norm_(held, stage.clip_grad_norm)
+            self.scaler.step(optimizer)
+        self.scaler.update()
+        for optimizer in stage.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update(stage.module)
+
+    def _set_learning_rate(self) -> None:
+        factor = self.stage.schedule(self.epoch + self.step / self.stage.steps_per_epoch)
+        for optimizer, lrs in zip(self.stage.optimizers, self.base_lrs, strict=True):
+            for group, lr in zip(optimizer.param_groups, lrs, strict=True):
+                group["lr"] = lr * factor
+
+    def _check(self, loss: Tensor) -> None:
+        if not math.isfinite(float(loss.detach())):
+            raise MethodError(
+                f"the loss is {float(loss.detach())}",
+                place=f"stage {self.stage.name}, epoch {self.epoch}, step {self.step}",
+                fix="lower the learning rate (--set lr=...), clip gradients, or check the features for NaN",
+            )
+
+    def _end_epoch(self) -> None:
+        stage = self.stage
+        row: dict[str, float | str] = {
+            "stage": stage.name,
+            "epoch": self.epoch,
+            "loss": self.loss_sum / max(self.step, 1),
+            "lr": stage.optimizers[0].param_groups[0]["lr"],
+        }
+        last = self.epoch + 1 == stage.epochs
+        row |= self._validate("raw", last)
+        if self.average is not None:
+            with self.average.applied_to(stage.module):
+                row |= self._validate("ema", last)
+        self.curve.append(row)
+        self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0
+        if self.checkpoints.due:
+            self.checkpoints.write(self._state())
+
+    def _validate(self, kind: str, last: bool) -> dict[str, float]:
+        """Metrics of the module as it is now; the module's mode is left as it was."""
+        module = self.stage.module
+        metrics: Mapping[str, float] = {}
+        if self.stage.validate is not None:
+            module.eval()
+            with torch.no_grad(), self.run.autocast():
+                metrics = self.stage.validate()
+            module.train()
+        self.selections[kind].see(self.epoch, metrics, module, last=last)
+        prefix = "val_" if kind == "raw" else "val_ema_"
+        return {prefix + name: value for name, value in metrics.items()}
+
+    def _out_of_patience(self) -> bool:
+        selection = self.selections[self.chosen]
+        if self.stage.patience is None or selection.metric == "last" or self.epoch < self.stage.min_epochs:
+            return False
+        return self.epoch - 1 - selection.epoch >= self.stage.patience
+
+    def _status(self) -> str:
+        if not self.curve:
+            return ""
+        row = self.curve[-1]
+        shown = [f"loss {row['loss']:.3f}"]
+        selection = self.selections[self.chosen]
+        if selection.best is not None:
+            shown.append(f"best {selection.metric} {selection.best:.3f} (epoch {selection.epoch})")
+        return ", ".join(shown)
+
+    def _outcome(self) -> dict[str, Any]:
+        selection = self.selections[self.chosen]
+        facts = {
+            "epochs": self.epoch,
+            "best_epoch": selection.epoch,
+            "selected_by": selection.metric,
+            "best_value": selection.best,
+            "weights": self.chosen,
+            "resumed_at_epoch": self.resumed_at,
+        }
+        for kind, other in self.selections.items():
+            if self.average is not None and other.best is not None:
+                facts[f"best_{kind}"] = other.best
+        return {"weights": selection.weights, "curve": self.curve, "facts": facts}
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "epoch": self.epoch,
+            "step": self.step,
+            "loss_sum": self.loss_sum,
+            "curve": self.curve,
+            "module": self.stage.module.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.stage.optimizers],
+            "scaler": self.scaler.state_dict(),
+            "average": self.average.values if self.average else {},
+            "selections": {kind: selection.state() for kind, selection in self.selections.items()},
+            "meter": self.run.meter.state_dict(),
+        }
+
+    def _load(self, state: Mapping[str, Any]) -> None:
+        self.epoch, self.step = state["epoch"], state["step"]
+        self.loss_sum, self.curve = state["loss_sum"], list(state["curve"])
+        self.stage.module.load_state_dict(state["module"])
+        for optimizer, saved in zip(self.stage.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.scaler.load_state_dict(state["scaler"])
+        if self.average is not None:
+            self.average.load(state["average"])
+        for kind, saved in state["selections"].items():
+            self.selections[kind].load(saved)
+        self.run.meter.load_state(state["meter"])
+        self.resumed_at = self.epoch + self.step / self.stage.steps_per_epoch
+
+
+def _scalar(loss: Tensor | Mapping[str, Tensor]) -> Tensor:
+    return loss["loss"] if isinstance(loss, Mapping) else loss

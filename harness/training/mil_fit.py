@@ -1,0 +1,187 @@
+"""Training and prediction of bag networks, on features or end to end on tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from harness.bags.augment import Augment
+from harness.bags.loader import BagLoader, Batch
+from harness.bags.packed import PackedBags, pack
+from harness.bags.source import BagSource
+from harness.contract.aggregator import Aggregator
+from harness.contract.output import BagOutput
+from harness.contract.prediction import Prediction
+from harness.contract.stage import Stage
+from harness.encoders import build_encoder
+from harness.evaluation import metrics
+from harness.training.optim import build_optimizer, build_schedule
+from harness.training.run import Run
+
+if TYPE_CHECKING:
+    from harness.encoders.base import TileEncoder
+    from harness.training.mil import MILMethod
+
+PREDICT_BLOCK = 256
+"""Tiles that are read and encoded at once in prediction."""
+
+
+class BagNetwork(nn.Module):
+    """A tile encoder (end to end only) and an aggregator.
+
+    Args:
+        aggregator: features → logits.
+        encoder: tiles → features; None when bags are features already.
+        chunk: tiles per pass through the encoder in training; batch norm takes its statistics over a chunk.
+            0 takes all tiles of the batch at once.
+    """
+
+    def __init__(self, aggregator: Aggregator, encoder: TileEncoder | None = None, *, chunk: int = 0) -> None:
+        super().__init__()
+        self.aggregator = aggregator
+        self.encoder = encoder
+        self.chunk = chunk
+
+    def encode(self, tiles: Tensor) -> Tensor:
+        """(T, 3, H, W) pixels 0..255 → (T, D) features, chunk by chunk."""
+        if self.encoder is None:
+            return tiles
+        chunks = tiles.split(self.chunk) if self.chunk else (tiles,)
+        parts = [self.encoder(self.encoder.preprocess(part)) for part in chunks]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def forward(self, bags: PackedBags) -> BagOutput:
+        """Bags of tiles or features → logits and attention."""
+        output: BagOutput = self.aggregator(bags.with_x(self.encode(bags.x)))
+        return output
+
+
+def build_network(method: MILMethod, train: BagSource, run: Run) -> BagNetwork:
+    """The method's network on the run's device; its initial weights depend on the ``init`` seed alone."""
+    encoder = None
+    if train.kind == "tiles":
+        encoder = build_encoder(
+            method.task.encoder, tile_px=train.scales[0].tile_px, seed=run.seeds.seed("init", "encoder") % 2**32
+        )
+    dim = train.dim if encoder is None else encoder.dim
+    with run.seeded("init", "aggregator"):
+        aggregator = method.aggregator(dim)
+    return BagNetwork(aggregator, encoder, chunk=method.params.encode_chunk).to(run.device)
+
+
+def stage(method: MILMethod, train: BagSource, val: BagSource | None, run: Run) -> Stage:
+    """The one stage of a bag method."""
+    params, network = method.params, method.network
+    loader = BagLoader(
+        source=train,
+        stage="train",
+        seeds=run.seeds,
+        batch_size=params.batch_size,
+        tiles=params.tiles_per_bag,
+        low_ratio=params.low_ratio,
+        device=run.device,
+    )
+    optimizers = [
+        build_optimizer(
+            params.optimizer,
+            group,
+            lr=params.lr,
+            weight_decay=params.weight_decay,
+            weights_only=params.l2_on == "weights",
+        )
+        for group in method.optimizer_groups(network)
+    ]
+    best = run.select == "best" and val is not None
+    return Stage(
+        name="train",
+        module=network,
+        batches=loader,
+        steps_per_epoch=loader.steps,
+        loss=_loss(method, train),
+        optimizers=optimizers,
+        epochs=params.epochs,
+        schedule=build_schedule(
+            params.schedule,
+            lr=params.lr,
+            epochs=params.epochs,
+            steps_per_epoch=loader.steps,
+            warmup_epochs=params.warmup_epochs,
+            min_lr=params.min_lr,
+        ),
+        validate=(lambda: validate(network, val, run)) if val is not None else None,
+        select_by=run.metric if best else "last",
+        patience=params.patience if best else None,
+        min_epochs=params.min_epochs,
+        clip_grad_norm=params.clip_grad_norm,
+        accumulate=params.accumulate,
+        ema_decay=params.ema_decay,
+        weights="ema" if params.report_weights == "ema" else "raw",
+    )
+
+
+def _loss(method: MILMethod, train: BagSource) -> Callable[[Batch], Tensor]:
+    params, network = method.params, method.network
+    augment = Augment(params.augment, train.scales[0].tile_px, params.crop_min) if train.kind == "tiles" else None
+
+    def loss(batch: Batch) -> Tensor:
+        bags = batch.bags
+        if augment is not None:
+            bags = bags.with_x(augment(bags.x, batch.seed))
+        output: BagOutput = network(bags)
+        assert bags.labels is not None
+        return network.aggregator.loss(output, bags.labels)
+
+    return loss
+
+
+def validate(network: BagNetwork, val: BagSource, run: Run) -> Mapping[str, float]:
+    """Loss, AUC and balanced accuracy on validation bags, from whole bags as in prediction."""
+    probabilities = predict(network, val, run).probabilities
+    assert val.labels is not None
+    scores = metrics.score(val.labels, probabilities, probabilities.argmax(1))
+    return {"loss": scores["log_loss"], "auc": scores["auc"], "balanced_accuracy": scores["balanced_accuracy"]}
+
+
+@torch.no_grad()
+def predict(network: BagNetwork, bags: BagSource, run: Run) -> Prediction:
+    """One bag at a time, all tiles of the finest scale; the network's mode is restored afterwards."""
+    was_training = network.training
+    network.eval()
+    try:
+        outputs = [_predict_bag(network, bags, bag, run) for bag in range(len(bags))]
+    finally:
+        network.train(was_training)
+    attention = tuple(weights for _, weights in outputs if weights is not None)
+    return Prediction(
+        bags.ids,
+        np.stack([probabilities for probabilities, _ in outputs]),
+        attention if len(attention) == len(outputs) else None,
+    )
+
+
+def _predict_bag(
+    network: BagNetwork, bags: BagSource, bag: int, run: Run
+) -> tuple[np.ndarray, np.ndarray | None]:
+    with run.autocast():
+        features = encode_bag(network.encode, bags, bag, run)
+        output: BagOutput = network.aggregator(pack([features]).to(run.device))
+    # Softmax in double precision: probabilities sum to one to the last digits that are kept.
+    probabilities = functional.softmax(output.logits[0].double(), -1).cpu().numpy()
+    if output.attention is None:
+        return probabilities, None
+    weights = output.attention.float()
+    return probabilities, (weights if weights.dim() == 1 else weights.mean(1)).cpu().numpy()
+
+
+def encode_bag(encode: Callable[[Tensor], Tensor], bags: BagSource, bag: int, run: Run) -> Tensor:
+    """Features (n, D) of all tiles of one bag on the run's device, read and encoded block by block."""
+    if bags.kind == "features":
+        return bags.read(bag).to(run.device)
+    rows = np.arange(bags.count(bag))
+    blocks = [rows[k : k + PREDICT_BLOCK] for k in range(0, len(rows), PREDICT_BLOCK)]
+    return torch.cat([encode(bags.read(bag, block).to(run.device)) for block in blocks])

@@ -1,0 +1,71 @@
+"""The run: what a method is given to train and predict with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from harness.seeds import Seeds
+
+if TYPE_CHECKING:
+    from harness.accounting.meter import Meter
+    from harness.contract.stage import Stage
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+@dataclass
+class Run:
+    """Device, seeds, precision and scratch space of one unit.
+
+    Attributes:
+        seeds: the unit's seeds; everything random is drawn from them.
+        device: where modules and batches go.
+        precision: arithmetic of forward and backward passes; weights stay float32.
+        workdir: scratch space that survives an interruption (checkpoints, re-embedded features).
+        meter: accounts time and memory by stage.
+        select: the protocol's rule: ``best`` epoch on validation, or ``last``.
+        metric: metric that the best epoch is chosen by.
+        label: what progress bars are headed with.
+        checkpoint_seconds: least seconds between two checkpoints.
+        curve: rows of training curves: stage, epoch and numbers.
+        facts: what stages leave for the record (best epoch, stopped early, resumed ...).
+    """
+
+    seeds: Seeds
+    device: torch.device
+    workdir: Path
+    meter: Meter
+    precision: Precision = "fp32"
+    select: Literal["best", "last"] = "best"
+    metric: str = "auc"
+    label: str = ""
+    checkpoint_seconds: float = 10.0
+    curve: list[dict[str, float | str]] = field(default_factory=list)
+    facts: dict[str, dict[str, float | int | str | bool | None]] = field(default_factory=dict)
+
+    def train(self, stage: Stage) -> None:
+        """Train one stage, from its last checkpoint if there is one; its module ends with the chosen weights."""
+        from harness.training.loop import train_stage
+
+        train_stage(stage, self)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The context of the run's precision."""
+        if self.precision == "fp32":
+            return nullcontext()
+        dtype = torch.bfloat16 if self.precision == "bf16" else torch.float16
+        return torch.autocast(self.device.type, dtype)
+
+    @contextmanager
+    def seeded(self, axis: str, *position: str | int) -> Iterator[None]:
+        """Draws from torch's global generator inside the block are a function of (axis, position) alone."""
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(self.seeds.seed(axis, *position))
+            yield

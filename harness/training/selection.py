@@ -1,0 +1,70 @@
+"""Which epoch's weights are kept, and when to stop: decided on validation alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from harness.contract.stage import Stage
+from harness.errors import MethodError
+
+
+def copy_of(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dictionary on the CPU that later training does not change."""
+    return {name: value.detach().to("cpu", copy=True) for name, value in state.items()}
+
+
+@dataclass
+class Selection:
+    """The best weights so far, for one kind of weights (raw or averaged).
+
+    Attributes:
+        metric: name of the metric, or ``last``.
+        maximise: whether a larger one is better.
+        best: its best value; None before the first.
+        epoch: the epoch of the best value.
+        weights: those weights, on the CPU.
+    """
+
+    metric: str
+    maximise: bool
+    best: float | None = None
+    epoch: int = -1
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, stage: Stage) -> Selection:
+        """The selection that ``stage`` asks for."""
+        metric = stage.select_by if stage.validate is not None else "last"
+        return cls(metric, stage.maximise)
+
+    def see(self, epoch: int, metrics: Mapping[str, float], module: nn.Module, *, last: bool) -> None:
+        """Take in the metrics of an epoch and keep the weights if they are the best so far.
+
+        A metric that is not a number (one-class validation data) never wins over one that is.
+        """
+        if self.metric == "last":
+            if last:
+                self.epoch, self.weights = epoch, copy_of(module.state_dict())
+            return
+        if self.metric not in metrics:
+            raise MethodError(
+                f"validation gives no metric {self.metric!r}",
+                place=f"stage selected by {self.metric}",
+                fix=f"select by one of: {', '.join(metrics)}",
+            )
+        value = metrics[self.metric]
+        sign = 1.0 if self.maximise else -1.0
+        if self.best is None or self.best != self.best or sign * value > sign * self.best:
+            self.best, self.epoch, self.weights = value, epoch, copy_of(module.state_dict())
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {"best": self.best, "epoch": self.epoch, "weights": self.weights}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """From a checkpoint."""
+        self.best, self.epoch, self.weights = state["best"], state["epoch"], dict(state["weights"])
