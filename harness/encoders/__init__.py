@@ -1,1 +1,28 @@
 """Tile encoders: timm backbones by name, small convolutional ones, truncated ResNets."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from harness.encoders.names import EncoderName, parse_name
+
+if TYPE_CHECKING:
+    from harness.encoders.build import build_encoder
+    from harness.encoders.encoder import TileEncoder
+    from harness.encoders.weights import weights_sha256
+
+__all__ = ["EncoderName", "TileEncoder", "build_encoder", "parse_name", "weights_sha256"]
+
+# Names that need torch are loaded when they are first used.
+_LAZY = {
+    "TileEncoder": "harness.encoders.encoder",
+    "build_encoder": "harness.encoders.build",
+    "weights_sha256": "harness.encoders.weights",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'harness.encoders' has no attribute {name!r}")

@@ -1,0 +1,103 @@
+"""Encoders by name."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from harness.encoders import conv27, conv64
+from harness.encoders.encoder import TileEncoder, Triple
+from harness.encoders.hub import create
+from harness.encoders.initial import seeded_weights
+from harness.encoders.names import SMALL, EncoderName, parse_name
+from harness.encoders.resnet import truncate
+from harness.encoders.weights import load_file
+from harness.errors import UsageError
+
+_HALF: Triple = (0.5, 0.5, 0.5)
+
+
+def build_encoder(name: str, *, tile_px: int, seed: int) -> TileEncoder:
+    """Build a tile encoder, on the CPU, in training mode, all weights trainable.
+
+    Args:
+        name: see :mod:`harness.encoders.names`.
+        tile_px: side in pixels of the tiles that it will be given.
+        seed: drawn weights are a function of the network's name and this number; torch's global generator is left
+            as it was.
+
+    Raises:
+        UsageError: unknown name, or tiles that the encoder cannot take.
+        DataError: weights that cannot be fetched, read, or do not belong to the network.
+    """
+    parsed = parse_name(name)
+    with seeded_weights(parsed.model, seed):
+        encoder = _small(parsed, tile_px) if parsed.model in SMALL else _timm(parsed)
+    return encoder.to(memory_format=torch.channels_last)
+
+
+def _small(name: EncoderName, tile_px: int) -> TileEncoder:
+    """One of our own networks."""
+    if name.stage:
+        raise UsageError(f"{name.model} cannot be cut", place=name.place, fix=f"write {name.model}")
+    body: nn.Module
+    if name.model == "conv27":
+        if tile_px != conv27.SIDE:
+            raise UsageError(
+                f"conv27 takes tiles of 27 x 27 pixels, these have {tile_px} x {tile_px}",
+                place=name.place,
+                fix="use conv64, or a timm name such as resnet18.tv_in1k, for other sizes",
+            )
+        body, dim = conv27.Conv27(), conv27.DIM
+    else:
+        if tile_px < conv64.MIN_SIDE:
+            raise UsageError(
+                f"conv64 takes tiles from {conv64.MIN_SIDE} pixels on, these have {tile_px}",
+                place=name.place,
+                fix="use conv27 for 27 x 27 patches, or larger tiles (input.tile_px)",
+            )
+        body, dim = conv64.Conv64(), conv64.DIM
+    if name.path is not None:
+        load_file(body, name.path, name=name.model)
+    return TileEncoder(body, name=name.text, dim=dim, mean=_HALF, std=_HALF)
+
+
+def _timm(name: EncoderName) -> TileEncoder:
+    """A timm network, cut where the name asks for it."""
+    from timm.data.config import resolve_data_config
+
+    whole: Any = create(name)
+    config = resolve_data_config({}, model=whole)  # type: ignore[no-untyped-call]
+    body: nn.Module = whole
+    dim = int(getattr(whole, "head_hidden_size", None) or whole.num_features)
+    dropped = _head_prefixes(whole)
+    if name.stage:
+        body, dim = truncate(whole, name)
+        dropped += [f"layer{number}." for number in range(name.stage + 1, 5)]
+    if name.path is not None:
+        load_file(body, name.path, name=name.model, dropped=dropped)
+    return TileEncoder(
+        body,
+        name=name.text,
+        dim=dim,
+        mean=cast("Triple", tuple(config["mean"])),
+        std=cast("Triple", tuple(config["std"])),
+        input_px=_fixed_side(whole, config),
+        interpolation=str(config["interpolation"]),
+    )
+
+
+def _head_prefixes(whole: Any) -> list[str]:
+    """Prefixes of the classifier's weights, which features do not need."""
+    heads = whole.pretrained_cfg.get("classifier") or ()
+    return [f"{head}." for head in ([heads] if isinstance(heads, str) else heads)]
+
+
+def _fixed_side(whole: Any, config: dict[str, Any]) -> int | None:
+    """The only input side that the network takes (position embeddings), or None."""
+    embedding_size = getattr(getattr(whole, "patch_embed", None), "img_size", None)
+    if whole.pretrained_cfg.get("fixed_input_size") or embedding_size is not None:
+        return int(config["input_size"][-1])
+    return None
