@@ -27,6 +27,7 @@ def train_stage(stage: Stage, run: Run) -> None:
         with run.meter.stage(stage.name):
             outcome = trainer.train()
         checkpoints.finish(outcome)
+        run.save_meter()
     stage.module.load_state_dict(outcome["weights"])
     stage.module.eval()
     run.curve += outcome["curve"]
@@ -80,8 +81,7 @@ class _Trainer:
             self.step += 1
             if self.step % stage.accumulate == 0 or self.step == stage.steps_per_epoch:
                 self._update()
-                if self.checkpoints.due:
-                    self.checkpoints.write(self._state())
+                self._checkpoint()
             bar.advance(1)
 
     def _update(self) -> None:
@@ -127,8 +127,12 @@ class _Trainer:
                 row |= self._validate("ema", last)
         self.curve.append(row)
         self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0
+        self._checkpoint()
+
+    def _checkpoint(self) -> None:
         if self.checkpoints.due:
             self.checkpoints.write(self._state())
+            self.run.save_meter()
 
     def _validate(self, kind: str, last: bool) -> dict[str, float]:
         """Metrics of the module as it is now; the module's mode is left as it was."""
@@ -185,7 +189,6 @@ class _Trainer:
             "scaler": self.scaler.state_dict(),
             "average": self.average.values if self.average else {},
             "selections": {kind: selection.state() for kind, selection in self.selections.items()},
-            "meter": self.run.meter.state_dict(),
         }
 
     def _load(self, state: Mapping[str, Any]) -> None:
@@ -199,7 +202,6 @@ class _Trainer:
             self.average.load(state["average"])
         for kind, saved in state["selections"].items():
             self.selections[kind].load(saved)
-        self.run.meter.load_state(state["meter"])
         self.resumed_at = self.epoch + self.step / self.stage.steps_per_epoch
 
 

@@ -24,7 +24,7 @@ from harness.training.optim import build_optimizer, build_schedule
 from harness.training.run import Run
 
 if TYPE_CHECKING:
-    from harness.encoders.base import TileEncoder
+    from harness.encoders import TileEncoder
     from harness.training.mil import MILMethod
 
 PREDICT_BLOCK = 256
@@ -164,9 +164,7 @@ def predict(network: BagNetwork, bags: BagSource, run: Run) -> Prediction:
     )
 
 
-def _predict_bag(
-    network: BagNetwork, bags: BagSource, bag: int, run: Run
-) -> tuple[np.ndarray, np.ndarray | None]:
+def _predict_bag(network: BagNetwork, bags: BagSource, bag: int, run: Run) -> tuple[np.ndarray, np.ndarray | None]:
     with run.autocast():
         features = encode_bag(network.encode, bags, bag, run)
         output: BagOutput = network.aggregator(pack([features]).to(run.device))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from harness.atomic import write_json
 from harness.seeds import Seeds
 
 if TYPE_CHECKING:
     from harness.accounting.meter import Meter
     from harness.contract.stage import Stage
 
+METER_FILE = "meter.json"
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
@@ -54,6 +57,16 @@ class Run:
         from harness.training.loop import train_stage
 
         train_stage(stage, self)
+
+    def save_meter(self) -> None:
+        """Keep what has been used so far, so that an interruption does not lose the count."""
+        write_json(self.workdir / METER_FILE, self.meter.state_dict())
+
+    def load_meter(self) -> None:
+        """Add what an interrupted attempt had used."""
+        path = self.workdir / METER_FILE
+        if path.exists():
+            self.meter.load_state(json.loads(path.read_text()))
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context of the run's precision."""
