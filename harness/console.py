@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,6 +46,16 @@ def error(problem: BenchError) -> None:
     err.print(f"[bold red]error:[/] {escape(problem.problem)}")
     err.print(f"[bold]   at:[/] {escape(problem.place)}")
     err.print(f"[bold]  fix:[/] {escape(problem.fix)}")
+
+
+def count(number: int, noun: str) -> str:
+    """``1 unit``, ``2 units``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def trace(problem: BaseException) -> None:
+    """The traceback of an error, on standard error."""
+    err.print(escape("".join(traceback.format_exception(problem)).rstrip()), style="dim")
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str | None = None) -> None:

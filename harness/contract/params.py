@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -115,7 +116,8 @@ class Params:
 
 def _convert(value: Any, hint: Any, field: Field, place: str) -> Any:
     """``value`` as the type ``hint``, or a UsageError that says what is expected."""
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    options = typing.get_args(hint) if is_union else (hint,)
     if type(None) in options and (value is None or str(value).lower() in {"none", "null"}):
         return None
     for option in options:
@@ -123,7 +125,7 @@ def _convert(value: Any, hint: Any, field: Field, place: str) -> Any:
             converted = _as_type(value, option)
             if converted is not _NO:
                 return _chosen(converted, field, place)
-    names = " or ".join("none" if option is type(None) else option.__name__ for option in options)
+    names = " or ".join("none" if option is type(None) else _type_name(option) for option in options)
     raise UsageError(f"{value!r} is not a valid value", place=place, fix=f"give a value of type {names}")
 
 
@@ -140,20 +142,34 @@ _BOOLEANS = {
 }
 
 
-def _as_type(value: Any, kind: type) -> Any:
+def _as_type(value: Any, kind: Any) -> Any:
     """``value`` converted without loss to ``kind``, or ``_NO``."""
+    if typing.get_origin(kind) is tuple:
+        return _as_tuple(value, typing.get_args(kind)[0])
     if kind is bool:
         return value if isinstance(value, bool) else _BOOLEANS.get(str(value).lower(), _NO)
     if isinstance(value, bool):
         return _NO
-    try:
-        if kind is int:
-            return int(value) if float(value) == int(float(value)) else _NO
-        if kind is float:
-            return float(value) if float(value) == float(value) else _NO
-    except (TypeError, ValueError, OverflowError):
-        return _NO
+    if kind in (int, float):
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            return _NO
+        # Infinity and NaN have no place in the canonical JSON that a unit is hashed from.
+        if not math.isfinite(number) or (kind is int and not number.is_integer()):
+            return _NO
+        return kind(number)
     return value if isinstance(value, kind) else _NO
+
+
+def _as_tuple(value: Any, kind: Any) -> Any:
+    """A list, or a single value, as a tuple of ``kind`` (``tuple[int, ...]``), or ``_NO``."""
+    items = [_as_type(item, kind) for item in (value if isinstance(value, list | tuple) else [value])]
+    return _NO if any(item is _NO for item in items) else tuple(items)
+
+
+def _type_name(kind: Any) -> str:
+    return str(kind) if typing.get_args(kind) else str(kind.__name__)
 
 
 def _chosen(value: Any, field: Field, place: str) -> Any:

@@ -1,0 +1,140 @@
+"""Plugins that are named on the command line: a Python file, or a dotted path."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from harness.contract.method import Method
+from harness.errors import MethodError, UsageError
+from harness.hashing import sha256_text
+
+
+def plugin_origin(spec: str) -> str:
+    """How a plugin is named in listings and errors: ``file /path/plugin.py`` or ``module package.module``."""
+    return f"file {_file(spec)}" if _is_file(spec) else f"module {spec}"
+
+
+def load_plugin(spec: str) -> tuple[type[Method], ...]:
+    """The methods that a plugin defines itself, in the order of their definition.
+
+    Args:
+        spec: path of a ``.py`` file, ``package.module``, or ``package.module:Class``. Dotted paths are looked up
+            where Python looks, then in the current folder.
+
+    Raises:
+        UsageError: the file, the module or the class does not exist.
+        MethodError: the plugin fails while it is imported, or defines no method.
+    """
+    module_name, _, class_name = spec.partition(":")
+    module = _import_file(_file(spec)) if _is_file(spec) else _import_module(module_name)
+    if class_name and not _is_file(spec):
+        return (_named_class(module, class_name, spec),)
+    methods = tuple(_own_methods(module))
+    if not methods:
+        raise MethodError(
+            "the plugin defines no method",
+            place=plugin_origin(spec),
+            fix="define a class that derives from harness.MILMethod or harness.Method, with a card",
+        )
+    return methods
+
+
+@contextmanager
+def import_failures(origin: str) -> Iterator[None]:
+    """Turn whatever an import raises into a MethodError that names the error and its line."""
+    try:
+        yield
+    except (UsageError, MethodError):
+        raise
+    except (Exception, SystemExit) as error:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if not _is_machinery(f.filename)]
+        raise MethodError(
+            f"import failed: {type(error).__name__}: {error}",
+            place=f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else origin,
+            fix="correct the plugin, or install what it imports",
+        ) from error
+
+
+def _is_machinery(filename: str) -> bool:
+    """Whether a line of a traceback is the import system's, or this package's call of it."""
+    return "importlib" in filename or Path(filename).parent == Path(__file__).parent
+
+
+def _is_file(spec: str) -> bool:
+    return spec.endswith(".py") or "/" in spec or "\\" in spec
+
+
+def _file(spec: str) -> Path:
+    return Path(spec).expanduser().resolve()
+
+
+def _import_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UsageError(
+            f"there is no plugin file {path.name!r}",
+            place=f"--plugin {path}",
+            fix="give the path of a Python file, or a dotted path (package.module)",
+        )
+    name = f"bench_plugin_{path.stem}_{sha256_text(str(path))[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    module_spec = importlib.util.spec_from_file_location(name, path)
+    if module_spec is None or module_spec.loader is None:
+        raise UsageError(
+            f"{path.name!r} is not a Python file", place=f"--plugin {path}", fix="give a file that ends in .py"
+        )
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[name] = module  # dataclasses and type hints look their module up there
+    try:
+        with import_failures(f"file {path}"):
+            module_spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _import_module(name: str) -> ModuleType:
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)  # behind everything else: a stray local file shadows nothing
+    importlib.invalidate_caches()
+    try:
+        with import_failures(f"module {name}"):
+            return importlib.import_module(name)
+    except MethodError as error:
+        cause = error.__cause__
+        if isinstance(cause, ModuleNotFoundError) and f"{name}.".startswith(f"{cause.name}."):
+            raise UsageError(
+                f"there is no module {name!r}",
+                place=f"--plugin {name}",
+                fix="install the package, run from the folder that holds it, or give the path of a .py file",
+            ) from cause
+        raise
+
+
+def _named_class(module: ModuleType, name: str, spec: str) -> type[Method]:
+    found = getattr(module, name, None)
+    if isinstance(found, type) and issubclass(found, Method):
+        return found
+    defined = ", ".join(cls.__name__ for cls in _own_methods(module)) or "none"
+    what = "is not a method" if found is not None else "does not exist"
+    raise UsageError(f"class {name!r} {what}", place=spec, fix=f"methods of {module.__name__}: {defined}")
+
+
+def _own_methods(module: ModuleType) -> Iterator[type[Method]]:
+    """Methods defined in ``module`` or below it: imported base classes are not the plugin's own."""
+    for value in vars(module).values():
+        if isinstance(value, type) and issubclass(value, Method):
+            is_own = f"{value.__module__}.".startswith(f"{module.__name__}.")
+            is_base = inspect.isabstract(value) and "card" not in vars(value)
+            if is_own and not is_base:
+                yield value
