@@ -9,14 +9,14 @@ from harness.encoders.names import EncoderName, parse_name
 
 if TYPE_CHECKING:
     from harness.encoders.build import build_encoder
-    from harness.encoders.encoder import TileEncoder
+    from harness.encoders.base import TileEncoder
     from harness.encoders.weights import weights_sha256
 
 __all__ = ["EncoderName", "TileEncoder", "build_encoder", "parse_name", "weights_sha256"]
 
 # Names that need torch are loaded when they are first used.
 _LAZY = {
-    "TileEncoder": "harness.encoders.encoder",
+    "TileEncoder": "harness.encoders.base",
     "build_encoder": "harness.encoders.build",
     "weights_sha256": "harness.encoders.weights",
 }

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from harness.encoders import conv27, conv64
-from harness.encoders.encoder import TileEncoder, Triple
+from harness.encoders.base import TileEncoder, Triple
 from harness.encoders.hub import create
 from harness.encoders.initial import seeded_weights
 from harness.encoders.names import SMALL, EncoderName, parse_name
