@@ -1,0 +1,204 @@
+"""The meter counts everything once: nested stages, children, interruptions and short peaks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from harness.accounting import meter as meter_module
+from harness.accounting.meter import Meter
+from harness.accounting.processes import cpu_seconds, family_pids, resident_bytes
+
+BURN = "import time; t = time.process_time()\nwhile time.process_time() - t < {}: pass"
+
+
+def test_stages_accumulate_and_nested_time_is_counted_once() -> None:
+    meter = Meter()
+    for _ in range(2):
+        with meter.stage("fit"):
+            time.sleep(0.02)
+            with meter.stage("validate"):
+                time.sleep(0.02)
+    with meter.stage("predict"):
+        time.sleep(0.02)
+    summary = meter.summary()
+    stages = summary["stages"]
+    assert list(stages) == ["fit/validate", "fit", "predict"]
+    assert 0.08 <= stages["fit"]["wall_s"] < 0.5
+    assert stages["fit/validate"]["wall_s"] < stages["fit"]["wall_s"]
+    assert summary["wall_s"] == pytest.approx(stages["fit"]["wall_s"] + stages["predict"]["wall_s"], abs=0.002)
+
+
+def test_without_a_gpu_it_says_so_and_counts_cpu_hours() -> None:
+    meter = Meter("cpu")
+    with meter.stage("fit"):
+        started = time.process_time()
+        while time.process_time() - started < 0.1:
+            pass
+    summary = meter.summary()
+    assert (summary["gpu"], summary["gpu_count"], summary["gpu_hours"]) == ("no GPU", 0, 0.0)
+    assert summary["peak_gpu_allocated_mb"] is None and summary["peak_gpu_used_mb"] is None
+    assert 0.1 <= summary["cpu_hours"] * 3600 < 1.0
+    assert summary["peak_memory_mb"] == summary["peak_rss_mb"] > 10
+    assert json.loads(json.dumps(summary)) == summary
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_cpu_time_of_children_counts_whether_they_ended_or_not(ended: bool) -> None:
+    before = cpu_seconds()
+    tail = "" if ended else "\nprint('done', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", BURN.format(0.3) + tail], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdin is not None and child.stdout is not None
+        if ended:
+            child.wait()
+        else:
+            child.stdout.readline()
+            assert child.pid in family_pids()
+        used = cpu_seconds() - before
+        child.stdin.close()
+    assert 0.3 <= used < 2
+
+
+def test_a_peak_between_two_samples_is_seen() -> None:
+    meter = Meter(interval_s=60)
+    with meter.stage("quiet"):
+        pass
+    quiet = meter.summary()["peak_rss_mb"]
+    with meter.stage("peak"):
+        # More than this process ever had, so that its high-water mark moves.
+        extra = int((meter_module.high_water_bytes() - resident_bytes()) + 100e6)
+        np.ones(extra, dtype=np.uint8)
+    assert meter.summary()["stages"]["peak"]["peak_rss_mb"] > quiet + 90
+    assert meter.summary()["stages"]["quiet"]["peak_rss_mb"] == quiet
+
+
+def test_memory_of_children_counts() -> None:
+    alone = resident_bytes()
+    hold = "block = b'x' * 150_000_000; print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin is not None and child.stdout is not None
+        child.stdout.readline()
+        together = resident_bytes()
+        child.stdin.close()
+    assert together > alone + 145e6
+
+
+def test_a_sample_is_taken_while_a_stage_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    meter = Meter(interval_s=0.01)
+    with meter.stage("fit"):
+        monkeypatch.setattr(meter_module, "resident_bytes", lambda: 10**12)
+        time.sleep(0.3)
+        monkeypatch.undo()
+    assert meter.summary()["peak_rss_mb"] == 1e6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how pages are shared")
+def test_pages_shared_with_forked_children_count_once() -> None:
+    script = """
+import os, time
+from harness.accounting.processes import resident_bytes
+block = bytearray(os.urandom(1)) * 300_000_000
+if os.fork() == 0:
+    time.sleep(20)
+    os._exit(0)
+time.sleep(0.1)
+print(resident_bytes())
+import psutil
+[child.kill() for child in psutil.Process().children()]
+"""
+    answer = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert 300e6 < int(answer.stdout) < 450e6
+
+
+def test_an_interrupted_unit_keeps_its_time() -> None:
+    first = Meter()
+    with first.stage("prepare"):
+        time.sleep(0.01)
+    with first.stage("fit"):
+        time.sleep(0.05)
+        checkpoint = json.loads(json.dumps(first.state_dict()))
+        time.sleep(0.2)  # lost: killed before the next checkpoint
+    second = Meter()
+    with second.stage("fit"):
+        second.load_state(checkpoint)
+        time.sleep(0.05)
+        later = second.state_dict()
+    assert 0.1 <= second.summary()["stages"]["fit"]["wall_s"] < 0.25
+    assert second.summary()["stages"]["prepare"]["wall_s"] >= 0.01
+    assert second.summary()["interruptions"] == 1
+    third = Meter()
+    third.load_state(checkpoint)
+    third.load_state(later)  # a later checkpoint holds the earlier one
+    assert third.summary()["wall_s"] == pytest.approx(0.11, abs=0.05)
+
+
+def test_a_stage_that_fails_is_booked_and_sampling_ends() -> None:
+    meter = Meter()
+    with pytest.raises(RuntimeError, match="boom"), meter.stage("fit"):
+        time.sleep(0.02)
+        raise RuntimeError("boom")
+    assert meter.summary()["stages"]["fit"]["wall_s"] >= 0.02
+    import threading
+
+    assert not [thread for thread in threading.enumerate() if thread.name == "memory-sampler"]
+
+
+class FakeGpu:
+    """A device with a peak that grows as it is told to, and a driver that may not know."""
+
+    name = "Pretend 9000"
+
+    def __init__(self, index: int) -> None:
+        self.peak, self.used, self.synchronised = 0, None, 0
+
+    def synchronise(self) -> None:
+        self.synchronised += 1
+
+    def reset_peak(self) -> None:
+        self.peak = 0
+
+    def peak_allocated(self) -> int:
+        return self.peak
+
+    def used_by_family(self) -> int | None:
+        return self.used
+
+
+def test_gpu_hours_count_every_device_and_only_while_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meter_module, "GpuProbe", FakeGpu)
+    meter = Meter("cuda:1", devices=2)
+    with meter.stage("read slides", on_device=False):
+        time.sleep(0.02)
+    with meter.stage("fit"):
+        time.sleep(0.05)
+    summary = meter.summary()
+    assert summary["stages"]["read slides"]["gpu_hours"] == 0
+    assert summary["gpu_hours"] * 3600 == pytest.approx(2 * summary["stages"]["fit"]["wall_s"], abs=0.01)
+    assert (summary["gpu"], summary["gpu_count"]) == ("Pretend 9000", 2)
+
+
+def test_gpu_peaks_belong_to_the_open_stages_and_the_unknown_stays_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meter_module, "GpuProbe", FakeGpu)
+    meter = Meter("cuda:0")
+    gpu = meter._gpu
+    assert isinstance(gpu, FakeGpu)
+    with meter.stage("fit"):
+        gpu.peak = 5_000_000
+        with meter.stage("validate"):
+            gpu.peak = 2_000_000
+        gpu.peak = 1_000_000
+    with meter.stage("predict"):
+        gpu.peak = 3_000_000
+    summary = meter.summary()
+    peaks = {name: stage["peak_gpu_allocated_mb"] for name, stage in summary["stages"].items()}
+    assert peaks == {"fit/validate": 2.0, "fit": 5.0, "predict": 3.0}
+    assert summary["peak_memory_mb"] == summary["peak_gpu_allocated_mb"] == 5.0
+    assert summary["peak_gpu_used_mb"] is None
+    assert gpu.synchronised >= 6
