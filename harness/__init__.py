@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from harness.contract.output import BagOutput
     from harness.contract.stage import Stage
     from harness.training.mil import MILMethod, MILParams
+    from harness.training.run import Run
 
 _LAZY = {
     "Aggregator": "harness.contract.aggregator",
@@ -38,6 +39,7 @@ _LAZY = {
     "MILMethod": "harness.training.mil",
     "MILParams": "harness.training.mil",
     "PackedBags": "harness.bags.packed",
+    "Run": "harness.training.run",
     "Scale": "harness.bags.source",
     "Stage": "harness.contract.stage",
     "pack": "harness.bags.packed",
@@ -65,6 +67,7 @@ __all__ = [
     "Params",
     "Prediction",
     "Preset",
+    "Run",
     "Scale",
     "Stage",
     "Task",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from support.toy import PLUGIN, write_toy_dataset
 
 # Machines that run these tests are shared and noisy: time is no criterion.
 settings.register_profile("wsibench", deadline=None, max_examples=40)
@@ -20,3 +21,17 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no shared data at {SHARED}")
     return SHARED
+
+
+@pytest.fixture
+def toy_dataset(tmp_path: Path) -> Path:
+    """The folder of a tiny feature dataset named ``toy``."""
+    return write_toy_dataset(tmp_path / "toy")
+
+
+@pytest.fixture
+def tiny_plugin(tmp_path: Path) -> Path:
+    """A plugin file with the method ``tiny``."""
+    path = tmp_path / "tiny_plugin.py"
+    path.write_text(PLUGIN)
+    return path

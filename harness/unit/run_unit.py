@@ -134,7 +134,7 @@ def _threshold(job: UnitJob, method: Method, val: BagSource | None, run: Run) ->
             place=f"{job.spec.dataset}, protocol {job.spec.protocol}, {job.fold.name}",
             fix="set threshold: argmax in the protocol, or list validation slides in its split file",
         )
-    return choose_threshold(val.labels, _predict(method, val, run).probabilities)
+    return choose_threshold(val.labels, _predict(method, val, run).probabilities[:, 1])
 
 
 def _predict(method: Method, bags: BagSource, run: Run) -> Prediction:

@@ -1,0 +1,78 @@
+"""Opening a dataset: from its card to bags, drawing, preparing and encoding what is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.bags.tile_source import PatchReader, TileBags
+from harness.protocol.card import FeaturesSource, InputSettings, PatchesSource
+from harness.protocol.given import read_given
+from harness.protocol.patches import instance_labels_of, open_patches
+from harness.unit.inputs import FeatureInputs, Inputs, TileInputs
+
+if TYPE_CHECKING:
+    import torch
+    from harness.protocol.dataset import Dataset
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """Where and how to open a dataset.
+
+    Attributes:
+        settings: what is read of it.
+        slides: the slides that the protocol uses.
+        data_root: where its files are; None for the card's own place.
+        cache: where prepared data goes.
+        workers: processes and threads.
+        device: where frozen encoders run.
+    """
+
+    settings: InputSettings
+    slides: tuple[str, ...]
+    data_root: Path | None
+    cache: Path
+    workers: int
+    device: torch.device
+
+
+def open_inputs(dataset: Dataset, opening: Opening) -> Inputs:
+    """Open the bags of a dataset.
+
+    Raises:
+        DataError: files are missing or unreadable, in three lines.
+    """
+    source = dataset.card.source
+    if isinstance(source, FeaturesSource):
+        given = read_given(dataset)
+        return FeatureInputs(dataset, given.fingerprints, given.bag, given.dim)
+    if isinstance(source, PatchesSource):
+        tiles = _open_patches(dataset, opening)
+    else:
+        from harness.unit.open_slides import open_slides
+
+        tiles = open_slides(dataset, source, opening)
+    return tiles if opening.settings.kind == "tiles" else _encode(dataset, tiles, opening)
+
+
+def _open_patches(dataset: Dataset, opening: Opening) -> TileInputs:
+    patches = open_patches(dataset, opening.data_root, opening.cache)
+    reader = PatchReader(patches.tiles, patches.rows)
+    return TileInputs(dataset, patches.fingerprints, reader, truth_of=instance_labels_of(patches))
+
+
+def _encode(dataset: Dataset, tiles: TileInputs, opening: Opening) -> FeatureInputs:
+    """Features of all slides by a frozen encoder, extracted once and kept."""
+    from harness.encoders import build_encoder
+    from harness.features.extract import extract_features
+    from harness.hashing import sha256_json
+
+    bags = tiles.bags(opening.slides, None)
+    assert isinstance(bags, TileBags)
+    encoder = build_encoder(opening.settings.encoder, tile_px=bags.scales[0].tile_px, seed=0)
+    identity = opening.settings.model_dump(mode="json") | {"content": sorted(tiles.content.items())}
+    folder = opening.cache / dataset.name / "features" / sha256_json(identity)[:16]
+    store = extract_features(bags, encoder, folder, device=opening.device)
+    return FeatureInputs(dataset, tiles.content, store.bag, store.dim, coords_of=store.coords, truth_of=tiles.truth_of)

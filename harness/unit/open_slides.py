@@ -1,0 +1,122 @@
+"""Opening a dataset of slides: drawn if the card says how, prepared, and read tile by tile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness import console
+from harness.bags.slide_reader import SlideTiles
+from harness.bags.tile_source import CachingReader, TileReader
+from harness.errors import DataError
+from harness.protocol.annotations import read_asap, tile_labels
+from harness.protocol.locate import locate, locate_annotations, resolve_root
+from harness.slides.index import load
+from harness.slides.prepare import PrepareSettings, prepare_slides
+from harness.unit.inputs import TileInputs, TruthOf
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from harness.protocol.card import SlidesSource
+    from harness.protocol.dataset import Dataset
+    from harness.slides.index import SlideIndex
+    from harness.unit.open_inputs import Opening
+
+TILE_CACHE_BYTES = 2 << 30
+"""Memory for decoded tiles, so that small datasets are decoded once."""
+
+
+def open_slides(dataset: Dataset, source: SlidesSource, opening: Opening) -> TileInputs:
+    """Tiles of slides, read from the files as they are drawn.
+
+    Raises:
+        DataError: slides are missing or could not be prepared; they are named.
+    """
+    files, root = prepared_slides(dataset, source, opening)
+    indexes = {slide: load(path) for slide, path in files.items()}
+    reader: TileReader = SlideTiles(indexes, mpp=source.mpp, workers=opening.workers)
+    return TileInputs(
+        dataset,
+        {slide: index.fingerprint for slide, index in indexes.items()},
+        CachingReader(reader, TILE_CACHE_BYTES),
+        truth_of=_lesions(dataset, root, indexes),
+    )
+
+
+def _lesions(dataset: Dataset, root: Path | None, indexes: dict[str, SlideIndex]) -> TruthOf | None:
+    """Whether each tile lies in an annotated lesion by at least half; None for a dataset without annotations.
+
+    A slide of the first class (normal) has none; a positive slide whose annotation is missing is unknown.
+    """
+    files = locate_annotations(dataset, root)
+    if not files:
+        return None
+
+    def truth(slide: str) -> NDArray[np.int64] | None:
+        index = indexes[slide]
+        if dataset.by_slide[slide].label == 0:
+            return np.zeros(len(index.coords[0]), np.int64)
+        if slide not in files:
+            return None
+        side_x0 = index.scales[0].tile_px * index.scales[0].mpp / index.mpp
+        return (tile_labels(index.coords[0], side_x0, read_asap(files[slide])) >= 0.5).astype(np.int64)
+
+    return truth
+
+
+def slide_files(
+    dataset: Dataset,
+    source: SlidesSource,
+    *,
+    data_root: Path | None,
+    cache: Path,
+    slides: tuple[str, ...],
+    workers: int,
+) -> tuple[dict[str, Path], Path | None]:
+    """The file of every slide, and the data root they were found under.
+
+    A dataset that the harness draws itself is drawn into the cache when no data root is given.
+    """
+    root = data_root
+    if root is None and source.draw is not None:
+        from harness.synthetic import draw
+
+        root = cache / "drawn" / dataset.name
+        draw(str(source.draw["name"]), source.draw, root, workers=workers)
+    return locate(dataset, root, slides), resolve_root(dataset, root)
+
+
+def prepared_slides(dataset: Dataset, source: SlidesSource, opening: Opening) -> tuple[dict[str, Path], Path | None]:
+    """The index file of every slide that the protocol uses, and the data root.
+
+    Raises:
+        DataError: slides are missing, or some could not be prepared; they are named.
+    """
+    files, root = slide_files(
+        dataset,
+        source,
+        data_root=opening.data_root,
+        cache=opening.cache,
+        slides=opening.slides,
+        workers=opening.workers,
+    )
+    settings = PrepareSettings(
+        mpp=opening.settings.mpp,
+        tile_px=opening.settings.tile_px,
+        tissue=dataset.card.tissue,
+        slide_mpp=source.mpp,
+    )
+    out = opening.cache / dataset.name / "slides" / settings.hash[:16]
+    report = prepare_slides(files, out, settings, workers=opening.workers)
+    if report.failed:
+        for row in report.failed:
+            console.warn(f"slide {row.slide}: {row.reason}")
+        raise DataError(
+            f"{len(report.failed)} of {len(files)} slides could not be prepared, {report.failed[0].slide} among them",
+            place=str(out / "slides.csv"),
+            fix="repair these slides, or choose a protocol without them; nothing is left out silently",
+        )
+    return {row.slide: row.index for row in report.ready}, root
