@@ -16,8 +16,10 @@ class SlidesSource(_Strict):
 
     Attributes:
         layouts: folder layouts of the public releases; each maps a name to path patterns relative to the data
-            root, with ``{slide}`` for the slide id. Patterns are compared without regard to letter case.
+            root, with ``{slide}`` for the slide id, ``*`` within a name and ``**/`` for any folders. Patterns are
+            compared without regard to letter case. A pattern that ends in ``/*.dcm`` finds the folder.
         annotations: patterns of lesion annotation files (ASAP XML), with ``{slide}``.
+        root: where the slides are when no data root is given: absolute, or relative to the card.
         mpp: resolution of level 0 in microns per pixel, for files that do not say (flat images); None reads the file.
         draw: name of the drawing that the harness can make itself when the slides are absent, with its settings.
     """
@@ -25,6 +27,7 @@ class SlidesSource(_Strict):
     kind: Literal["slides"] = "slides"
     layouts: dict[str, tuple[str, ...]]
     annotations: tuple[str, ...] = ()
+    root: str | None = None
     mpp: PositiveFloat | None = None
     draw: dict[str, Any] | None = None
 
@@ -37,6 +40,7 @@ class PatchesSource(_Strict):
         images: where the patches are: patterns with ``{image}`` relative to the data root, or an archive.
         archive: a tar file that holds the images, used when no pattern matches; optional.
         columns: which column holds ``image``, ``slide`` (the bag), ``patient`` and ``instance_label``.
+        slide_id: how the text in column ``slide`` becomes a slide id, as a format: ``patient_{slide:0>3}``.
         tile_px: side of a patch in pixels.
     """
 
@@ -45,6 +49,7 @@ class PatchesSource(_Strict):
     images: tuple[str, ...]
     archive: str | None = None
     columns: dict[str, str]
+    slide_id: str = "{slide}"
     tile_px: PositiveInt
 
 
@@ -123,7 +128,24 @@ class TissueSettings(_Strict):
 
 
 class DatasetCard(_Strict):
-    """card.yaml of a dataset."""
+    """card.yaml of a dataset.
+
+    Attributes:
+        name: the word typed behind ``--dataset``.
+        title, description: one line, and a paragraph.
+        licence: of the data, with the attribution it asks for.
+        get: where to get the data and where to put it.
+        classes: class names; a label is an index into them, and of two classes the second is the positive one.
+        counts: what the release holds: ``slides``, ``patients``, ``tiles`` (patches or instances that come with the
+            dataset) and the number of slides of each class by its name; ``verify`` compares them. Others are shown.
+        source: where slides, patches or features are.
+        labels: the label table: CSV with the columns ``slide, patient, label`` and any others.
+        protocols, default_protocol: how to split, train, select and score.
+        inputs: what methods can read of it.
+        tissue: how tissue is told from background.
+        presets: method name → the preset of that method which suits this dataset.
+        errata: known defects.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
     title: str

@@ -1,0 +1,271 @@
+"""``bench datasets``: which datasets there are, the card of each, whether its data is whole, and making a new one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness import console
+from harness.cli.options import DataRoot, data_root_of
+
+if TYPE_CHECKING:
+    from harness.protocol.dataset import Dataset
+    from harness.protocol.verify import Opener, Report
+
+app = typer.Typer(no_args_is_help=True, help="List datasets, show a card, check the data, or make a new dataset.")
+
+Name = Annotated[str, typer.Argument(help="Dataset name, or the path of its folder.")]
+
+
+@app.command("list")
+def list_(data_root: DataRoot = None) -> None:
+    """List all datasets: from the package, $BENCH_DATASETS and plugins; broken ones with their reason."""
+    from harness.protocol.catalog import list_datasets
+
+    catalogue = list_datasets()
+    rows = [
+        (
+            one.name,
+            one.dataset.card.title,
+            str(len(one.dataset.entries)),
+            ", ".join(one.dataset.card.classes),
+            one.dataset.card.licence.split(".  ")[0].split(". ")[0],
+            _ready(one.dataset, data_root_of(one.name, data_root)),
+        )
+        for one in catalogue
+        if one.dataset is not None
+    ]
+    console.table("Datasets", ["name", "title", ">slides", "classes", "licence", "data"], rows)
+    broken = [
+        (one.name, one.origin, f"{one.problem.problem} (at {one.problem.place}; fix: {one.problem.fix})")
+        for one in catalogue
+        if one.problem is not None
+    ]
+    if broken:
+        console.table("Broken", ["name", "from", "reason"], broken)
+
+
+@app.command("show")
+def show(name: Name) -> None:
+    """Show a dataset's card: counts, licence, where to get it, protocols and known errata."""
+    from harness.protocol.catalog import find_dataset
+
+    dataset = find_dataset(name, place="NAME")
+    card = dataset.card
+    console.say(card.title, style="bold")
+    console.say(card.description)
+    console.say()
+    facts = {
+        "name": card.name,
+        "folder": str(dataset.folder),
+        "classes": ", ".join(card.classes),
+        "counts": ", ".join(f"{count:,} {what}" for what, count in card.counts.items()),
+        "licence": card.licence,
+        "get": " ".join(card.get.split()),
+        "files": "; ".join(_layouts(dataset)) or "with the card",
+        "inputs": "; ".join(_inputs(dataset)),
+    }
+    if card.presets:
+        facts["presets"] = ", ".join(f"{preset} for {method}" for method, preset in card.presets.items())
+    for fact, value in facts.items():
+        console.say(f"  {fact:<10}{value}")
+    console.say()
+    _protocols(dataset)
+    if card.errata:
+        console.say()
+        errata = [(", ".join(e.slides) or "all", e.what, e.action, e.source) for e in card.errata]
+        console.table("Known errata", ["slides", "what", "what is done", "source"], errata)
+
+
+@app.command("verify")
+def verify(
+    name: Name,
+    data_root: DataRoot = None,
+    open_slides: Annotated[
+        bool, typer.Option("--open", help="Also open every slide, read from it and ask for its resolution.")
+    ] = False,
+) -> None:
+    """Compare labels, splits and files with the card. Exit code 2 when something is missing or wrong."""
+    from harness.protocol.catalog import find_dataset
+    from harness.protocol.verify import verify as check
+
+    dataset = find_dataset(name, place="NAME")
+    root = data_root_of(dataset.name, data_root)
+    report = check(dataset, root, opener=_opener(dataset) if open_slides else None)
+    for line in report.checked:
+        console.say(f"checked  {line}")
+    if report.findings:
+        _findings(report)
+    if not report.ok:
+        raise typer.Exit(2)
+    console.say(f"{dataset.name} is as its card says" if not report.findings else f"{dataset.name} can be used")
+
+
+@app.command("new")
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the new dataset.")],
+    slides: Annotated[Path, typer.Option("--slides", help="Folder with the slides, at any depth.")],
+    labels: Annotated[Path, typer.Option("--labels", help="CSV file with a line per slide.")],
+    slide_col: Annotated[str, typer.Option("--slide-col", help="Column with the slide names.")] = "slide",
+    label_col: Annotated[str, typer.Option("--label-col", help="Column with the class of each slide.")] = "label",
+    patient_col: Annotated[
+        str, typer.Option("--patient-col", help="Column with the patients; may be the slide column.")
+    ] = "patient",
+    classes: Annotated[
+        str | None, typer.Option("--classes", help="Classes in order, with commas; of two, the second is positive.")
+    ] = None,
+    mpp: Annotated[
+        float | None, typer.Option("--mpp", help="Microns per pixel of level 0, for slides that do not say.", min=0.01)
+    ] = None,
+    folds: Annotated[int, typer.Option("--folds", help="Number of folds, at least 3.")] = 5,
+    into: Annotated[
+        Path | None,
+        typer.Option("--into", help="Where to make its folder. Default: first of $BENCH_DATASETS, or here."),
+    ] = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Leave out slides without a file and files without a label.")
+    ] = False,
+    seed: Annotated[int, typer.Option("--seed", help="Another seed gives other folds.")] = 0,
+) -> None:
+    """Make a dataset of a folder of slides and a table: card, labels, fixed folds by patient, README."""
+    from harness.protocol.new_dataset import NewDataset, new_dataset
+
+    wish = NewDataset(
+        name=name,
+        slides=slides.expanduser(),
+        labels=labels.expanduser(),
+        slide_column=slide_col,
+        label_column=label_col,
+        patient_column=patient_col,
+        classes=tuple(part.strip() for part in classes.split(",")) if classes is not None else None,
+        mpp=mpp,
+        folds=folds,
+        into=into or _home(),
+        partial=partial,
+        seed=seed,
+    )
+    dataset = new_dataset(wish)
+    counts = ", ".join(f"{count:,} {what}" for what, count in dataset.card.counts.items())
+    console.say(f"made {dataset.folder}: {counts}")
+    if len(dataset.card.classes) == 2:
+        console.say(f"the positive class is {dataset.card.classes[1]!r}; --classes chooses another order")
+    where = _shortest(dataset)
+    console.say(f"next  bench datasets verify {where} --open")
+    console.say(f"      bench run --method abmil --dataset {where}")
+
+
+def _ready(dataset: Dataset, data_root: Path | None) -> str:
+    """Whether the data is there, in a few words."""
+    from harness.errors import BenchError
+    from harness.protocol.card import FeaturesSource, PatchesSource, SlidesSource
+    from harness.protocol.locate import find_slides, resolve_root
+    from harness.protocol.patch_table import table_paths
+
+    source = dataset.card.source
+    if isinstance(source, FeaturesSource):
+        return "ready" if (dataset.folder / source.file).is_file() else "missing"
+    root = resolve_root(dataset, data_root)
+    if root is None:
+        return "drawn on first use" if isinstance(source, SlidesSource) and source.draw else "needs --data-root"
+    try:
+        if isinstance(source, PatchesSource):
+            table_paths(dataset, root)
+            return "ready"
+        found = len(find_slides(dataset, root).paths)
+    except BenchError:
+        found = 0
+    if not found and isinstance(source, SlidesSource) and source.draw:
+        return "drawn on first use"
+    return (
+        "ready" if found == len(dataset.entries) else f"{found} of {len(dataset.entries)} there" if found else "missing"
+    )
+
+
+def _layouts(dataset: Dataset) -> list[str]:
+    """Where files are looked for below the data root."""
+    from harness.protocol.card import PatchesSource, SlidesSource
+
+    source = dataset.card.source
+    if isinstance(source, SlidesSource):
+        return [f"layout {name}: {', '.join(patterns)}" for name, patterns in source.layouts.items()]
+    if isinstance(source, PatchesSource):
+        return [", ".join([*source.tables, *source.images]), *([f"or {source.archive}"] if source.archive else [])]
+    return []
+
+
+def _inputs(dataset: Dataset) -> list[str]:
+    lines = []
+    for settings in dataset.card.inputs:
+        scales = ", ".join(f"{mpp:g}" for mpp in settings.mpp)
+        parts = [f"tiles of {settings.tile_px} px" if settings.tile_px else settings.kind]
+        parts += [
+            f"at {scales} microns per pixel" * bool(scales),
+            f"(encoder {settings.encoder})" * bool(settings.encoder),
+        ]
+        if settings.kind == "features" and settings.encoder:
+            parts.insert(0, "features of")
+        lines.append(" ".join(part for part in parts if part))
+    return lines
+
+
+def _protocols(dataset: Dataset) -> None:
+    rows = []
+    for name, protocol in dataset.card.protocols.items():
+        splits = dataset.splits(name)
+        default = " (default)" if name == dataset.card.default_protocol else ""
+        test = sorted({len(fold.test) for fold in splits.folds})
+        sizes = f"{len(splits.folds)} x {test[0]}" + (f" to {test[-1]}" if len(test) > 1 else "")
+        how = f"fit on {protocol.fit_on}, {protocol.select} epoch, threshold {protocol.threshold}"
+        scaling = "" if protocol.normalise == "none" else f", scaling {protocol.normalise}"
+        ranked = "yes" if protocol.ranked else "no"
+        title = f"{protocol.title}. {' '.join(protocol.note.split())}".strip()
+        rows.append((name + default, title, sizes, how + scaling, ranked, splits.sha256[:12]))
+    console.table("Protocols", ["name", "what", "folds x tested", "how", "ranked", "split SHA-256"], rows)
+
+
+def _opener(dataset: Dataset) -> Opener:
+    """Opens a slide, asks for its resolution and reads from every level."""
+    from harness.protocol.card import SlidesSource
+    from harness.slides.reader import open_slide
+
+    mpp = dataset.card.source.mpp if isinstance(dataset.card.source, SlidesSource) else None
+
+    def check(path: Path) -> None:
+        with open_slide(path, mpp=mpp) as slide:
+            slide.need_mpp()
+            slide.check()
+
+    return check
+
+
+def _findings(report: Report) -> None:
+    """All errors and warnings; of a long run of one kind, the first twenty and a count."""
+    rows: list[tuple[str, str, str, str]] = []
+    for kind in dict.fromkeys(finding.kind for finding in report.findings):
+        same = [finding for finding in report.findings if finding.kind == kind]
+        rows += [(f.severity, f.kind, f.what, f.detail) for f in same[:20]]
+        if len(same) > 20:
+            rows.append((same[0].severity, kind, f"and {len(same) - 20} more", ""))
+    console.table("Findings", ["", "kind", "what", "detail"], rows)
+
+
+def _home() -> Path:
+    """The first folder in ``$BENCH_DATASETS``, else the current one."""
+    import os
+
+    from harness.protocol.catalog import VARIABLE
+
+    first = next((text for text in os.environ.get(VARIABLE, "").split(os.pathsep) if text.strip()), "")
+    return Path(first).expanduser() if first else Path()
+
+
+def _shortest(dataset: Dataset) -> str:
+    """How to call a dataset: by name where the catalogue knows it, else by path."""
+    from harness.protocol.catalog import list_datasets
+
+    known = {one.name for one in list_datasets() if one.dataset is not None}
+    if dataset.name in known:
+        return dataset.name
+    return str(dataset.folder) if len(dataset.folder.parts) > 1 else f"./{dataset.folder}"

@@ -1,0 +1,53 @@
+"""Identity of content: of one bag, whatever the order of its tiles, and of a whole dataset."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.errors import DataError
+from harness.hashing import sha256_json
+from harness.protocol.dataset import Dataset
+from harness.protocol.table import listed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def bag_fingerprint(bag: NDArray[Any]) -> str:
+    """SHA-256 of a bag's tiles or features, shape (n, ...).
+
+    Two bags with the same rows in another order have the same fingerprint: to a model that is blind to the order they
+    are the same bag.
+    """
+    rows = np.ascontiguousarray(bag)
+    # Little-endian bytes, so that the value is the same on every machine.
+    rows = rows.astype(rows.dtype.newbyteorder("<"), copy=False)
+    digest = hashlib.sha256(f"{rows.dtype.str} {rows.shape}".encode())
+    for row in sorted(hashlib.sha256(row.tobytes()).digest() for row in rows):
+        digest.update(row)
+    return digest.hexdigest()
+
+
+def dataset_fingerprint(dataset: Dataset, content: Mapping[str, str]) -> str:
+    """SHA-256 over classes, labels, patients and content, in whatever order the label table lists them.
+
+    Args:
+        dataset: the dataset.
+        content: slide id → fingerprint of its content.
+
+    Raises:
+        DataError: a slide of the label table has no content.
+    """
+    missing = [slide for slide in dataset.slides if slide not in content]
+    if missing:
+        raise DataError(
+            f"{len(missing)} slides have no fingerprint: {listed(missing)}",
+            place=f"dataset {dataset.name}",
+            fix=f"check the data with: bench datasets verify {dataset.name}",
+        )
+    rows = sorted([e.slide, e.patient, dataset.card.classes[e.label], content[e.slide]] for e in dataset.entries)
+    return sha256_json({"classes": list(dataset.card.classes), "slides": rows})

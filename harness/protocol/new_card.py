@@ -1,0 +1,72 @@
+"""The card and README of a dataset that a user makes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def card_of(
+    *,
+    name: str,
+    classes: Sequence[str],
+    counts: dict[str, int],
+    patterns: Sequence[str],
+    root: Path,
+    table: str,
+    mpp: float | None,
+    folds: int,
+) -> dict[str, object]:
+    """A card, ready to be written as YAML.
+
+    Args:
+        name: dataset name.
+        classes: class names in their order.
+        counts: slides, patients and slides per class.
+        patterns: patterns that find the slides below ``root``.
+        root: folder with the slides.
+        table: name of the label table that was given.
+        mpp: declared resolution, if any.
+        folds: number of folds.
+    """
+    source: dict[str, object] = {"kind": "slides", "layouts": {"folder": list(patterns)}, "root": str(root)}
+    if mpp is not None:
+        source["mpp"] = mpp
+    return {
+        "name": name,
+        "title": f"{name} (made from a folder of slides)",
+        "description": f"{counts['slides']} slides of {counts['patients']} patients, labels from {table}.",
+        "licence": "not stated; fill in before results are shared",
+        "get": f"The slides were in {root} when the dataset was made.",
+        "classes": list(classes),
+        "counts": counts,
+        "source": source,
+        "protocols": {
+            "cv": {
+                "title": f"{folds}-fold cross-validation by patient, stratified; the next fold validates",
+                "splits": "splits/cv.csv",
+                "note": "Epoch and threshold come from the validation slides.",
+            }
+        },
+        "default_protocol": "cv",
+        "inputs": [
+            {"kind": "features", "encoder": "resnet50.tv_in1k", "mpp": [0.5], "tile_px": 256},
+            {"kind": "tiles", "encoder": "resnet18.tv_in1k@layer3", "mpp": [1.0, 2.0], "tile_px": 224},
+        ],
+    }
+
+
+def readme_of(card: dict[str, object], table: str, seed: int) -> str:
+    """README.md of a new dataset."""
+    return f"""# {card["name"]}
+
+{card["description"]}
+
+- `card.yaml`: what the harness knows about the dataset. Fill in title, description and licence.
+- `labels.csv`: slide, patient and class, taken from {table}.
+- `splits/cv.csv`: fixed folds, made with seed {seed}. Results name the SHA-256 of this file: changing it makes another
+  benchmark.
+
+Check the data with `bench datasets verify PATH`, run a method with `bench run --method abmil --dataset PATH`, where
+PATH is this folder. With its parent folder in `$BENCH_DATASETS`, the name {card["name"]} is enough.
+"""

@@ -1,0 +1,228 @@
+"""The seal on the test labels: they are joined to a finished prediction, and handed out in no other way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+import numpy as np
+
+from harness.errors import LeakError, MethodError
+from harness.protocol.dataset import Dataset
+from harness.protocol.splits import Fold
+from harness.protocol.table import listed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Answer(Protocol):
+    """What is scored: :class:`harness.Prediction`, or anything with its fields."""
+
+    @property
+    def slides(self) -> Sequence[str]:
+        """Slide ids."""
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """Class probabilities, (n_slides, n_classes)."""
+
+    @property
+    def attention(self) -> Sequence[NDArray[np.float32]] | None:
+        """Weight per tile of each slide, or None."""
+
+
+@dataclass(frozen=True)
+class ScoredRows:
+    """Predictions of one fold's test slides beside the truth, in the order of the split file.
+
+    Attributes:
+        repeat, fold: which fold.
+        classes: class names.
+        slides, patients: ids, n each.
+        labels: class index, (n,) int64.
+        probabilities: (n, n_classes) float64.
+        attention: per slide the weight of each tile, or None.
+        instance_labels: per slide the true label of each tile, or None where the dataset does not know them.
+        asked: how often this fold has been scored by now, this time included. Above 1, somebody has looked before.
+    """
+
+    repeat: int
+    fold: int
+    classes: tuple[str, ...]
+    slides: tuple[str, ...]
+    patients: tuple[str, ...]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    attention: tuple[NDArray[np.float32], ...] | None
+    instance_labels: tuple[NDArray[np.int64], ...] | None
+    asked: int
+
+    def __len__(self) -> int:
+        return len(self.slides)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One mapping per slide: slide, patient, label, repeat, fold, and ``p_<class>`` for every class."""
+        return [
+            {"slide": slide, "patient": patient, "label": int(label), "repeat": self.repeat, "fold": self.fold}
+            | {f"p_{name}": float(p) for name, p in zip(self.classes, probabilities, strict=True)}
+            for slide, patient, label, probabilities in zip(
+                self.slides, self.patients, self.labels, self.probabilities, strict=True
+            )
+        ]
+
+
+class Scorer:
+    """Holds the truth about the test slides, answers predictions and counts how often it was asked.
+
+    The truth lives in the closure of one function, not in an attribute, and a scorer can be neither pickled nor
+    copied: it stays in the process, and with the object, that made it.
+
+    Args:
+        dataset: the dataset.
+        folds: the folds whose test slides may be scored.
+        instance_labels: slide id → true label of each tile, (n_tiles,), for localisation; called only when scoring.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        folds: Iterable[Fold],
+        *,
+        instance_labels: Callable[[str], NDArray[Any] | None] | None = None,
+    ) -> None:
+        self._classes = dataset.card.classes
+        self._folds = frozenset(folds)
+        self._asked: Counter[tuple[int, int]] = Counter()
+        self._reveal = _seal(dataset, self._folds, instance_labels)
+
+    def __repr__(self) -> str:
+        return f"Scorer({len(self._folds)} folds, asked {self.asked} times)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Scorer can be neither pickled nor copied: it would carry the test labels along")
+
+    @property
+    def asked(self) -> int:
+        """How often any fold was scored."""
+        return sum(self._asked.values())
+
+    def score(self, fold: Fold, prediction: Answer) -> ScoredRows:
+        """Join a prediction for exactly the test slides of ``fold`` to the truth.
+
+        Raises:
+            LeakError: ``fold`` is none of the folds that this scorer was made for.
+            MethodError: slides are missing, repeated or too many, or the probabilities are none.
+        """
+        if fold not in self._folds:
+            raise LeakError(
+                "the scorer was asked for slides that are not the test set of one of its folds",
+                place=f"repeat {fold.repeat}, fold {fold.fold}",
+                fix="score the folds of the protocol as they are",
+            )
+        order = _check(prediction, fold, len(self._classes))
+        self._asked[fold.repeat, fold.fold] += 1
+        patients, labels, instances = self._reveal(fold.test)
+        attention = prediction.attention
+        kept = None if attention is None else tuple(attention[i] for i in order)
+        if instances is not None and kept is not None:
+            _check_attention(fold, kept, instances)
+        return ScoredRows(
+            repeat=fold.repeat,
+            fold=fold.fold,
+            classes=self._classes,
+            slides=fold.test,
+            patients=patients,
+            labels=labels,
+            probabilities=np.asarray(prediction.probabilities, np.float64)[order],
+            attention=kept,
+            instance_labels=instances,
+            asked=self._asked[fold.repeat, fold.fold],
+        )
+
+
+def labels_for(dataset: Dataset, slides: Sequence[str], *, sealed: Collection[str] = ()) -> NDArray[np.int64]:
+    """Class index of each slide, (n,) int64. For training and validation slides only.
+
+    Args:
+        dataset: the dataset.
+        slides: slide ids.
+        sealed: slides whose labels stay closed: the test slides of the fold.
+
+    Raises:
+        LeakError: one of ``slides`` is sealed.
+    """
+    closed = set(sealed)
+    if opened := [slide for slide in slides if slide in closed]:
+        raise LeakError(
+            f"labels of {len(opened)} test slides were asked for: {listed(opened)}",
+            place=f"dataset {dataset.name}",
+            fix="ask for training and validation slides only; the Scorer judges test predictions",
+        )
+    return np.array([dataset.by_slide[slide].label for slide in slides], np.int64)
+
+
+_Truth = tuple[tuple[str, ...], "NDArray[np.int64]", "tuple[NDArray[np.int64], ...] | None"]
+
+
+def _seal(
+    dataset: Dataset, folds: Iterable[Fold], instance_labels: Callable[[str], NDArray[Any] | None] | None
+) -> Callable[[Sequence[str]], _Truth]:
+    """A function from test slides to patients, labels and instance labels."""
+    truth: Mapping[str, tuple[str, int]] = {
+        slide: (dataset.by_slide[slide].patient, dataset.by_slide[slide].label) for fold in folds for slide in fold.test
+    }
+
+    def reveal(slides: Sequence[str]) -> _Truth:
+        patients = tuple(truth[slide][0] for slide in slides)
+        labels = np.array([truth[slide][1] for slide in slides], np.int64)
+        if instance_labels is None:
+            return patients, labels, None
+        found = [instance_labels(slide) for slide in slides]
+        known = tuple(np.asarray(one, np.int64) for one in found if one is not None)
+        return patients, labels, known if len(known) == len(slides) else None
+
+    return reveal
+
+
+def _check(prediction: Answer, fold: Fold, n_classes: int) -> list[int]:
+    """Row of the prediction for each test slide, in the order of the split file."""
+    row_of = {slide: row for row, slide in enumerate(prediction.slides)}
+    probabilities = np.asarray(prediction.probabilities)
+    missing = [slide for slide in fold.test if slide not in row_of]
+    extra = sorted(set(row_of) - set(fold.test))
+    if missing:
+        problem = f"no prediction for {len(missing)} test slides: {listed(missing)}"
+    elif extra:
+        problem = f"predictions for {len(extra)} slides that are not tested: {listed(extra)}"
+    elif len(row_of) != len(prediction.slides):
+        repeated = sorted(slide for slide, count in Counter(prediction.slides).items() if count > 1)
+        problem = f"more than one prediction for {listed(repeated)}"
+    elif probabilities.shape != (len(row_of), n_classes):
+        problem = f"probabilities have shape {probabilities.shape}, expected {(len(row_of), n_classes)}"
+    elif not np.isfinite(probabilities).all():
+        bad = [slide for slide, row in row_of.items() if not np.isfinite(probabilities[row]).all()]
+        problem = f"probabilities are not finite for {listed(bad)}"
+    elif (probabilities < 0).any() or not np.allclose(probabilities.sum(axis=1), 1, atol=1e-5):
+        problem = "probabilities are negative or do not sum to one"
+    else:
+        return [row_of[slide] for slide in fold.test]
+    raise MethodError(
+        problem,
+        place=f"repeat {fold.repeat}, fold {fold.fold}",
+        fix="predict() must give class probabilities for each test slide once",
+    )
+
+
+def _check_attention(
+    fold: Fold, attention: Sequence[NDArray[np.float32]], instances: Sequence[NDArray[np.int64]]
+) -> None:
+    for slide, weights, labels in zip(fold.test, attention, instances, strict=True):
+        if len(weights) != len(labels):
+            raise MethodError(
+                f"slide {slide} has {len(labels)} tiles, and attention for {len(weights)}",
+                place=f"repeat {fold.repeat}, fold {fold.fold}",
+                fix="predict() must give one weight per tile of the finest scale",
+            )

@@ -1,0 +1,182 @@
+"""Comparing a dataset's files with its card: what is missing, unreadable, empty, double, or of an old release."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from harness.errors import BenchError
+from harness.protocol.audit import audit
+from harness.protocol.card import FeaturesSource, PatchesSource, SlidesSource
+from harness.protocol.dataset import Dataset
+from harness.protocol.given import read_given
+from harness.protocol.locate import Found, find_slides, get_text, resolve_root
+from harness.protocol.patch_images import find_images
+from harness.protocol.patch_table import read_patch_tables
+
+Opener = Callable[[Path], None]
+"""Opens a slide and reads from it; raises a BenchError when it cannot, or when the slide has no resolution."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as the card says.
+
+    Attributes:
+        kind: ``missing``, ``unusable`` (empty file, pointer, dead link), ``unreadable``, ``counts``, ``split``,
+            ``data`` (tables, patches, features), ``old release``, ``duplicate``, ``extra``.
+        what: slide id, or the file or protocol.
+        detail: a sentence.
+        severity: an ``error`` keeps a protocol from running as published, a ``warning`` does not.
+    """
+
+    kind: str
+    what: str
+    detail: str
+    severity: Literal["error", "warning"] = "error"
+
+
+@dataclass(frozen=True)
+class Report:
+    """Outcome of :func:`verify`.
+
+    Attributes:
+        checked: what was looked at, one sentence each.
+        findings: what is wrong, errors first.
+    """
+
+    checked: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no error (warnings may be)."""
+        return all(finding.severity == "warning" for finding in self.findings)
+
+
+def verify(dataset: Dataset, data_root: Path | None, *, opener: Opener | None = None) -> Report:
+    """Compare label table, splits and files with the card.
+
+    Args:
+        dataset: the dataset.
+        data_root: where its files are; None for the place that the card names, if it does.
+        opener: opens each slide that was found; None leaves them closed.
+    """
+    checked: list[str] = []
+    findings = [*_counts(dataset, checked), *_splits(dataset, checked), *_files(dataset, data_root, opener, checked)]
+    return Report(tuple(checked), tuple(sorted(findings, key=lambda finding: finding.severity)))
+
+
+def _counts(dataset: Dataset, checked: list[str]) -> Iterator[Finding]:
+    """The label table against the card's counts."""
+    by_class = Counter(dataset.card.classes[entry.label] for entry in dataset.entries)
+    have = {"slides": len(dataset.entries), "patients": len(set(dataset.patients.values()))}
+    have |= {name: by_class[name] for name in dataset.card.classes}
+    checked.append(f"label table: {have['slides']} slides of {have['patients']} patients")
+    for name, expected in dataset.card.counts.items():
+        if name in have and have[name] != expected:
+            yield Finding("counts", name, f"{have[name]} in the label table, {expected} in the card")
+
+
+def _splits(dataset: Dataset, checked: list[str]) -> Iterator[Finding]:
+    """Every split file is readable, knows only known slides, and keeps patients together."""
+    for name in dataset.card.protocols:
+        try:
+            folds = dataset.splits(name).folds
+            for fold in folds:
+                audit(fold, dataset.patients, None)
+            checked.append(f"protocol {name}: {len(folds)} folds, no slide or patient on two sides")
+        except BenchError as problem:
+            yield Finding("split", name, f"{problem.problem} ({problem.place})")
+
+
+def _files(dataset: Dataset, data_root: Path | None, opener: Opener | None, checked: list[str]) -> Iterator[Finding]:
+    source = dataset.card.source
+    if isinstance(source, FeaturesSource):
+        yield from _features(dataset, checked)
+        return
+    root = resolve_root(dataset, data_root)
+    if root is None:
+        drawn = isinstance(source, SlidesSource) and source.draw is not None
+        kind: Literal["error", "warning"] = "warning" if drawn else "error"
+        detail = "is drawn when it is first used" if drawn else f"no data root is given. {get_text(dataset)}"
+        yield Finding("missing", "data", detail, kind)
+        return
+    try:
+        if isinstance(source, PatchesSource):
+            yield from _patches(dataset, root, checked)
+        else:
+            yield from _slides(dataset, find_slides(dataset, root), opener, checked)
+    except BenchError as problem:
+        yield Finding("data", problem.place, f"{problem.problem}; {problem.fix}")
+
+
+def _features(dataset: Dataset, checked: list[str]) -> Iterator[Finding]:
+    try:
+        given = read_given(dataset)
+    except BenchError as problem:
+        yield Finding("data", problem.place, problem.problem)
+        return
+    checked.append(f"features: {len(given.slides)} bags, {len(given.features)} instances, {given.dim} columns")
+    yield from _tiles(dataset, len(given.features))
+
+
+def _patches(dataset: Dataset, root: Path, checked: list[str]) -> Iterator[Finding]:
+    rows = read_patch_tables(dataset, root)
+    images = find_images(dataset, root, [row.image for row in rows])
+    where = f"in {images.archive}" if images.archive else f"in folders of {root}"
+    checked.append(f"patches: {len(rows)} in the tables, images {where}")
+    if images.archive is not None:
+        there = {image for image, _, _ in images.read()}
+        for row in rows:
+            if row.image not in there:
+                yield Finding("missing", row.slide, f"patch {row.image} is not in the archive")
+    yield from _tiles(dataset, len(rows))
+
+
+def _tiles(dataset: Dataset, have: int) -> Iterator[Finding]:
+    expected = dataset.card.counts.get("tiles", have)
+    if have != expected:
+        yield Finding("counts", "tiles", f"{have} in the data, {expected} in the card")
+
+
+def _slides(dataset: Dataset, found: Found, opener: Opener | None, checked: list[str]) -> Iterator[Finding]:
+    layout = f", layout {found.layout!r}" if found.layout else ""
+    checked.append(f"slides: {len(found.paths)} of {len(dataset.entries)} found below {found.root}{layout}")
+    for slide in found.missing:
+        yield Finding("missing", slide, "no file")
+    for slide, reason in found.defects.items():
+        yield Finding("unusable", slide, f"{reason}: {found.paths[slide]}")
+    for slide, others in found.duplicates.items():
+        also = ", ".join(map(str, others))
+        yield Finding("duplicate", slide, f"{found.paths[slide]} is used; also there: {also}", "warning")
+    yield from _extra(dataset, found)
+    if opener is not None:
+        usable = [slide for slide in found.paths if slide not in found.defects]
+        yield from _opened({slide: found.paths[slide] for slide in usable}, opener)
+        checked.append(f"opened: {len(usable)} slides")
+
+
+def _extra(dataset: Dataset, found: Found) -> Iterator[Finding]:
+    """Files that look like slides but are not in the label table; an erratum may say why."""
+    known = {slide.casefold(): erratum for erratum in dataset.card.errata for slide in erratum.slides}
+    for hit in found.extra:
+        if erratum := known.get(hit.slide):
+            detail = f"{erratum.what} {erratum.action} This copy is of an older release ({erratum.source}): {hit.path}"
+            yield Finding("old release", hit.slide, detail, "warning")
+        else:
+            yield Finding("extra", hit.slide, f"not in the label table: {hit.path}", "warning")
+
+
+def _opened(paths: dict[str, Path], opener: Opener) -> Iterator[Finding]:
+    for slide, path in paths.items():
+        try:
+            opener(path)
+        except BenchError as problem:
+            yield Finding("unreadable", slide, f"{problem.problem} ({path}); {problem.fix}")
+        except Exception as reason:
+            # One bad file must not hide what is wrong with the others.
+            yield Finding("unreadable", slide, f"{type(reason).__name__}: {reason} ({path})")
