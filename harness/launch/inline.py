@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 def run_inline(
-    units: Iterable[UnitSpec], run: Callable[[UnitSpec], None], failed: Callable[[UnitSpec, str, str], None]
+    units: Iterable[UnitSpec],
+    run: Callable[[UnitSpec], None],
+    failed: Callable[[UnitSpec, str, str], None],
+    *,
+    after: Callable[[], None],
 ) -> None:
     """Run every unit; one that fails is reported and the others go on.
 
@@ -22,6 +26,7 @@ def run_inline(
         units: the units that are not done yet.
         run: runs one unit and stores its evidence.
         failed: is told of a unit that failed: (unit, reason, traceback).
+        after: is called after each unit, whatever became of it.
     """
     for unit in units:
         try:
@@ -30,3 +35,4 @@ def run_inline(
             reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
             console.warn(f"unit {unit.unit_id} failed: {reason}")
             failed(unit, reason, traceback.format_exc())
+        after()

@@ -13,7 +13,7 @@ from harness.bags.tile_source import CachingReader, TileReader
 from harness.errors import DataError
 from harness.protocol.annotations import read_asap, tile_labels
 from harness.protocol.locate import locate, locate_annotations, resolve_root
-from harness.slides.index import load
+from harness.slides.index import index_path, load
 from harness.slides.prepare import PrepareSettings, prepare_slides
 from harness.unit.inputs import TileInputs, TruthOf
 
@@ -89,6 +89,11 @@ def slide_files(
     return locate(dataset, root, slides), resolve_root(dataset, root)
 
 
+def prepared_folder(cache: Path, dataset: Dataset, settings: PrepareSettings) -> Path:
+    """Where the slides of a dataset are prepared, by what decides about their tiles."""
+    return cache / dataset.name / "slides" / settings.hash[:16]
+
+
 def prepared_slides(dataset: Dataset, source: SlidesSource, opening: Opening) -> tuple[dict[str, Path], Path | None]:
     """The index file of every slide that the protocol uses, and the data root.
 
@@ -109,7 +114,7 @@ def prepared_slides(dataset: Dataset, source: SlidesSource, opening: Opening) ->
         tissue=dataset.card.tissue,
         slide_mpp=source.mpp,
     )
-    out = opening.cache / dataset.name / "slides" / settings.hash[:16]
+    out = prepared_folder(opening.cache, dataset, settings)
     report = prepare_slides(files, out, settings, workers=opening.workers)
     if report.failed:
         for row in report.failed:
@@ -119,4 +124,4 @@ def prepared_slides(dataset: Dataset, source: SlidesSource, opening: Opening) ->
             place=str(out / "slides.csv"),
             fix="repair these slides, or choose a protocol without them; nothing is left out silently",
         )
-    return {row.slide: row.index for row in report.ready}, root
+    return {row.slide: index_path(out, row.slide) for row in report.ready}, root

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -62,13 +62,15 @@ class UnitResult:
         curve: rows of the training curves.
         facts: per stage: epochs, best epoch, whether resumed ...
         accounting: time, memory and device hours by stage.
+        root_seed: what all draws were derived from.
     """
 
     scored: ScoredRows
     threshold: float | None
     curve: list[dict[str, float | str]]
     facts: dict[str, dict[str, float | int | str | bool | None]]
-    accounting: dict[str, object]
+    accounting: dict[str, Any]
+    root_seed: int
 
 
 def run_unit(job: UnitJob, inputs: Inputs, scorer: Scorer) -> UnitResult:
@@ -108,7 +110,12 @@ def run_unit(job: UnitJob, inputs: Inputs, scorer: Scorer) -> UnitResult:
         ) from error
     scored = scorer.score(job.fold, prediction)
     return UnitResult(
-        scored=scored, threshold=threshold, curve=run.curve, facts=run.facts, accounting=run.meter.summary()
+        scored=scored,
+        threshold=threshold,
+        curve=run.curve,
+        facts=run.facts,
+        accounting=run.meter.summary(),
+        root_seed=run.seeds.root,
     )
 
 

@@ -1,0 +1,109 @@
+"""From a unit's result to its record: scores, what was decided, what it cost, and what must match to repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.evaluation.localisation import localisation
+from harness.evaluation.study_scores import Predictions, study_scores
+from harness.evaluation.threshold import predicted_classes
+from harness.tracking.predictions import UnitPredictions
+from harness.tracking.record import Record
+
+if TYPE_CHECKING:
+    from harness.protocol.seal import ScoredRows
+    from harness.study.resolve import ResolvedStudy
+    from harness.unit.run_unit import UnitJob, UnitResult
+
+
+def predictions_of(job: UnitJob, result: UnitResult) -> UnitPredictions:
+    """The table of test predictions."""
+    scored = result.scored
+    return UnitPredictions(
+        repeat=job.spec.repeat,
+        fold=job.spec.fold,
+        seed=job.spec.seed,
+        classes=scored.classes,
+        slides=scored.slides,
+        patients=scored.patients,
+        labels=scored.labels,
+        probabilities=scored.probabilities,
+        predicted=predicted_classes(scored.probabilities, result.threshold),
+        threshold=result.threshold,
+    )
+
+
+def record_of(
+    resolved: ResolvedStudy,
+    job: UnitJob,
+    result: UnitResult,
+    predictions: UnitPredictions,
+    *,
+    started: datetime,
+    environment: Mapping[str, Any],
+) -> Record:
+    """The record of a finished unit."""
+    return Record(
+        unit_id=job.spec.unit_id,
+        study_id=job.spec.study_id,
+        spec=job.spec.as_dict(),
+        config=resolved.as_dict(),
+        classes=result.scored.classes,
+        scores=_scores(predictions),
+        compute=result.accounting,
+        environment=environment,
+        started=started.isoformat(timespec="seconds"),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        seeds={"seed": job.spec.seed, "root": result.root_seed, "axes": "SHA-256 of (root, axis, stage, epoch, step)"},
+        counts={
+            part: {"slides": len(slides), "patients": len({resolved.dataset.patients[slide] for slide in slides})}
+            for part, slides in job.fold.parts()
+        },
+        selection={"threshold": result.threshold, "stages": result.facts},
+        extra={"scorer_asked": result.scored.asked, **_localisation(result.scored)},
+    )
+
+
+def log_of(record: Record) -> str:
+    """log.txt: what happened, in words."""
+    lines = [f"{record.started} start {record.unit_id}"]
+    for name, facts in record.selection["stages"].items():
+        lines.append(f"stage {name}: " + ", ".join(f"{key} {value}" for key, value in facts.items()))
+    lines += [f"threshold {record.selection['threshold']}"]
+    lines += [f"test {name} {score['value']}" for name, score in record.scores.items()]
+    return "\n".join([*lines, f"{record.finished} done", ""])
+
+
+def _scores(predictions: UnitPredictions) -> dict[str, Mapping[str, float | None]]:
+    n = len(predictions.slides)
+    scores = study_scores(
+        Predictions(
+            repeat=np.full(n, predictions.repeat),
+            fold=np.full(n, predictions.fold),
+            seed=np.full(n, predictions.seed),
+            patient=np.asarray(predictions.patients),
+            label=np.asarray(predictions.labels),
+            probabilities=predictions.probabilities,
+            predicted=np.asarray(predictions.predicted),
+        )
+    ).scores
+    return {
+        name: {
+            "value": score.value,
+            "low": score.low,
+            "high": score.high,
+            "undefined_resamples": score.undefined_resamples,
+        }
+        for name, score in scores.items()
+    }
+
+
+def _localisation(scored: ScoredRows) -> dict[str, Any]:
+    """How well attention tells tiles of the positive class from the others, where both are known."""
+    if scored.attention is None or scored.instance_labels is None:
+        return {}
+    return {"localisation": localisation(scored.attention, scored.instance_labels)}
