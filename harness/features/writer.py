@@ -1,0 +1,203 @@
+"""Building a feature store slide by slide, so that a kill at any moment costs at most one slide."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from harness import console
+from harness.errors import DataError
+from harness.features.lock import folder_lock
+from harness.features.manifest import MANIFEST, Header, Manifest, SlideEntry
+from harness.features.store import COORD_DTYPE, COORDS, DTYPES, FEATURES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+JOURNAL = "journal.jsonl"
+
+
+class FeatureWriter:
+    """Appends slides to a store; use it as a context manager.
+
+    Rows are only ever appended. A slide's rows are flushed to disk before its line enters ``journal.jsonl``, and the
+    manifest is replaced at the end in one step: what the manifest or the journal knows is complete, and whatever
+    stands behind it in the files is the torn rest of a kill and is cut off. A finished store can be taken up again
+    to add slides, while others read it. Only one process writes; a second one waits.
+
+    Args:
+        folder: the store's folder; made if need be.
+        header: what is being written.
+
+    Raises:
+        DataError: (on entering) the folder holds features of another encoder, resolution, width or number type.
+    """
+
+    def __init__(self, folder: Path, header: Header) -> None:
+        self.folder = folder
+        self.header = header
+        self.entries: dict[str, SlideEntry] = {}
+        self._row_bytes = {FEATURES: header.dim * DTYPES[header.dtype].itemsize, COORDS: 2 * COORD_DTYPE.itemsize}
+        self._lock = folder_lock(folder)
+
+    def __enter__(self) -> Self:
+        self._lock.__enter__()
+        try:
+            self._take_up()
+        except BaseException:
+            self._lock.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.__exit__(kind, error, trace)
+
+    def has(self, slide: str, fingerprint: str) -> bool:
+        """Whether the slide is there, made from the same slide file and tile positions."""
+        return slide in self.entries and self.entries[slide].fingerprint == fingerprint
+
+    def append(
+        self,
+        slide: str,
+        features: NDArray[np.floating[Any]],
+        coords: NDArray[np.int64] | None,
+        *,
+        fingerprint: str,
+        seconds: Mapping[str, float] | None = None,
+    ) -> None:
+        """Add one slide, or replace it. When this returns, the slide survives a kill.
+
+        Args:
+            slide: slide id.
+            features: (n, D), any float type.
+            coords: (n, 2) level-0 top-left corners, None where unknown.
+            fingerprint: what the features were made from.
+            seconds: what making them took, by part.
+
+        Raises:
+            DataError: no tiles, another width, or values that are not finite or do not fit the number type.
+        """
+        rows = self._checked(slide, features)
+        start = max((entry.stop for entry in self.entries.values()), default=0)
+        places = np.full((len(rows), 2), -1) if coords is None else coords
+        if len(places) != len(rows):
+            raise ValueError(f"slide {slide}: {len(places)} positions for {len(rows)} tiles")
+        self._write(FEATURES, start, rows)
+        self._write(COORDS, start, np.ascontiguousarray(places, COORD_DTYPE))
+        entry = SlideEntry(
+            start, len(rows), fingerprint, zlib.crc32(rows.data), coords is not None, dict(seconds or {})
+        )
+        with (self.folder / JOURNAL).open("a", encoding="utf-8") as journal:
+            journal.write(json.dumps({"slide": slide} | asdict(entry)) + "\n")
+            _to_disk(journal.fileno(), journal)
+        # Behind the others, where its rows are.
+        self.entries.pop(slide, None)
+        self.entries[slide] = entry
+
+    def finish(self) -> Manifest:
+        """Publish everything that is complete."""
+        manifest = Manifest(self.header, dict(self.entries))
+        for name in (FEATURES, COORDS):
+            (self.folder / name).touch()
+        manifest.write(self.folder)
+        (self.folder / JOURNAL).unlink(missing_ok=True)
+        return manifest
+
+    def _checked(self, slide: str, features: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        """The rows as they go to disk."""
+        header = self.header
+        if features.ndim != 2 or features.shape[1] != header.dim:
+            raise ValueError(f"slide {slide}: features of shape {features.shape}, expected (n, {header.dim})")
+        place = f"slide {slide}, features of {header.key.encoder}"
+        if len(features) == 0:
+            raise DataError(
+                "the slide has no tiles", place=place, fix="leave the slide out, or loosen the tissue settings"
+            )
+        if not np.isfinite(features).all():
+            bad = int((~np.isfinite(features).all(axis=1)).sum())
+            raise DataError(
+                f"{bad} of {len(features)} tiles have features that are not finite (NaN or infinite)",
+                place=place,
+                fix="check the encoder's weights and its precision (bf16 or fp32 in place of fp16)",
+            )
+        with np.errstate(over="ignore"):
+            rows: NDArray[np.floating[Any]] = np.ascontiguousarray(features, DTYPES[header.dtype])
+        if not np.isfinite(rows).all():
+            largest = float(np.abs(features).max())
+            raise DataError(
+                f"features up to {largest:.3g} do not fit {header.dtype}", place=place, fix="store them as float32"
+            )
+        return rows
+
+    def _write(self, name: str, start: int, rows: NDArray[Any]) -> None:
+        path = self.folder / name
+        with path.open("r+b" if path.exists() else "w+b") as file:
+            file.seek(start * self._row_bytes[name])
+            file.write(rows.data)
+            _to_disk(file.fileno(), file)
+
+    def _take_up(self) -> None:
+        """Continue where an earlier writer ended or was killed."""
+        if (self.folder / MANIFEST).exists():
+            manifest = Manifest.read(self.folder)
+            self.header.check(manifest.header, self.folder)
+            self.entries = dict(manifest.slides)
+        journal = self.folder / JOURNAL
+        if journal.exists():
+            self._read_journal(journal)
+        else:
+            journal.write_text(json.dumps(self.header.as_dict()) + "\n", encoding="utf-8")
+        self._drop_lost()
+        end = max((entry.stop for entry in self.entries.values()), default=0)
+        for name, row_bytes in self._row_bytes.items():
+            path = self.folder / name
+            if path.exists() and path.stat().st_size > end * row_bytes:
+                os.truncate(path, end * row_bytes)
+
+    def _read_journal(self, path: Path) -> None:
+        """Take over the complete lines; the torn last one is cut off."""
+        data = path.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]
+        if len(whole) < len(data):
+            os.truncate(path, len(whole))
+        if not whole:
+            path.write_text(json.dumps(self.header.as_dict()) + "\n", encoding="utf-8")
+            return
+        try:
+            first, *lines = (json.loads(line) for line in whole.splitlines())
+            found = Header.from_dict(first)
+            added = [(line.pop("slide"), SlideEntry(**line)) for line in lines]
+        except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
+            raise DataError(
+                "the journal is damaged", place=str(path), fix="delete the folder and extract again"
+            ) from error
+        self.header.check(found, self.folder)
+        for slide, entry in added:
+            self.entries.pop(slide, None)
+            self.entries[slide] = entry
+
+    def _drop_lost(self) -> None:
+        """Forget slides whose rows are no longer in the files, so that they are made again."""
+        for name, row_bytes in self._row_bytes.items():
+            path = self.folder / name
+            size = path.stat().st_size if path.exists() else 0
+            lost = [slide for slide, entry in self.entries.items() if entry.stop * row_bytes > size]
+            if lost:
+                console.warn(f"{path} is cut short; made again: {', '.join(lost)}")
+            for slide in lost:
+                del self.entries[slide]
+
+
+def _to_disk(descriptor: int, file: Any) -> None:
+    file.flush()
+    os.fsync(descriptor)
