@@ -66,7 +66,13 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, 
         view.add_column(escape(column.removeprefix(">")), justify="right" if right else "left", overflow="fold")
     for row in rows:
         view.add_row(*(escape(cell) for cell in row))
+    if not out.is_terminal and out.width < _PIPED_WIDTH:
+        out.width = _PIPED_WIDTH
     out.print(view)
+
+
+_PIPED_WIDTH = 160
+"""Columns where there is no terminal: what is piped or logged is not folded to the 80 that Rich would assume."""
 
 
 @dataclass

@@ -88,7 +88,7 @@ def _check_presets(cls: type[Method], place: str) -> None:
         try:
             cls.Params.build(preset.params, place=where)
         except BenchError as error:
-            raise MethodError(error.problem, place=where, fix=error.fix) from error
+            raise MethodError(error.problem, place=error.place, fix=error.fix) from error
         if unknown_settings := sorted(set(preset.input) - _INPUT_SETTINGS):
             raise MethodError(
                 f"unknown input setting {unknown_settings[0]!r}",

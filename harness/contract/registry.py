@@ -134,8 +134,8 @@ class Registry:
         try:
             return MethodEntry(name, origin, self.find(name).card)
         except BenchError as error:
-            where = "" if error.place.startswith(origin) else f" ({error.place})"
-            return MethodEntry(name, origin, None, broken=f"{error.problem}{where}")
+            where = error.place.removeprefix(origin).lstrip(", ")
+            return MethodEntry(name, origin, None, broken=error.problem + (f" ({where})" if where else ""))
 
     def _add(self, source: _Source) -> None:
         self._sources.setdefault(source.name, []).append(source)

@@ -1,0 +1,121 @@
+"""The ``bench`` command: its sub-commands, and how every failure is told."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import harness
+from harness import console
+from harness.cli import datasets, doctor, methods, prepare, run
+from harness.cli.usage import Group, ParserError, in_three_lines, typed_command
+from harness.errors import BenchError
+
+app = typer.Typer(
+    cls=Group,
+    no_args_is_help=True,
+    add_completion=False,
+    help="Benchmark harness for learning on whole slide images.",
+    epilog="Exit codes: 0 done, 1 a unit failed, 2 wrong usage or missing data, 130 interrupted.",
+)
+app.command("run")(run.run)
+app.command("prepare")(prepare.prepare)
+app.add_typer(datasets.app, name="datasets", cls=Group)
+app.add_typer(methods.app, name="methods", cls=Group)
+app.command("doctor")(doctor.doctor)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        console.say(f"wsibench {harness.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_version)
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere on the line.", envvar="BENCH_DEBUG")
+    ] = False,
+) -> None:
+    """Benchmark harness for learning on whole slide images."""
+    # --debug is declared for the help only: main() reads it wherever it stands on the line.
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``bench``.
+
+    Args:
+        arguments: the words behind ``bench``; those of the process if None.
+
+    Returns:
+        Exit code: 0 done, 1 a unit failed or an unexpected error, 2 wrong usage or missing data, 130 interrupted.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words or os.environ.get("BENCH_DEBUG", "").lower() not in {"", "0", "false", "no"}
+    words = [word for word in words if word != "--debug"]
+    command = typer.main.get_command(app)
+    try:
+        # A number is the code of typer.Exit; Typer answers Ctrl-C with 130, older versions with Abort.
+        result = command.main(args=words, prog_name="bench", standalone_mode=False)
+        code = result if isinstance(result, int) else 0
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except ParserError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            console.say(str(error).rstrip())  # empty where Typer has drawn the help itself
+            return 2
+        return _report(in_three_lines(error, typed_command(command, words)), debug=debug)
+    except Exception as error:
+        return _report(error, debug=debug)
+    if code == 130:
+        console.note("interrupted; the same command continues")
+    return code
+
+
+def _report(error: Exception, *, debug: bool) -> int:
+    """Tell a failure in three lines, under ``debug`` with its traceback, and return the exit code."""
+    if debug:
+        console.trace(error)
+    problem = error if isinstance(error, BenchError) else _unexpected(error)
+    console.error(problem)
+    return problem.exit_code if isinstance(error, BenchError) else 1
+
+
+_ADVICE = {
+    errno.ENOSPC: "free some space, or choose another disk with --out and --cache",
+    errno.EDQUOT: "your disk quota is used up: free some space, or choose another disk with --out and --cache",
+    errno.EACCES: "check the permissions of this path, or choose another one",
+    errno.EROFS: "the disk is read-only: choose another one with --out and --cache",
+}
+
+
+def _unexpected(error: Exception) -> BenchError:
+    """An error that nobody foresaw, with the line of ours that it came from."""
+    if isinstance(error, OSError) and error.errno in _ADVICE and error.filename:
+        return BenchError(str(error.strerror), place=str(error.filename), fix=_ADVICE[error.errno])
+    return BenchError(
+        f"unexpected {type(error).__name__}: {error}",
+        place=_innermost(error),
+        fix="run it again with --debug for the traceback; it looks like a bug worth reporting",
+    )
+
+
+def _innermost(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    package = str(Path(harness.__file__).parent)
+    ours = [frame for frame in frames if frame.filename.startswith(package)] or list(frames)
+    return f"{ours[-1].filename}, line {ours[-1].lineno}" if ours else "unknown"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

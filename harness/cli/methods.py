@@ -1,0 +1,94 @@
+"""``bench methods``: which methods there are, and the card of each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from harness import console
+from harness.cli.options import Plugins
+
+app = typer.Typer(no_args_is_help=True, help="List methods, or show the card of one.")
+
+
+@app.command("list")
+def list_(plugin: Plugins = None) -> None:
+    """List all methods: built-in, installed and from plugins; broken ones with their reason."""
+    from harness.contract.registry import list_methods, use_plugin
+
+    for spec in plugin or ():
+        use_plugin(spec)
+    entries = list_methods()
+    rows = [
+        (entry.name, entry.card.title, " or ".join(entry.card.inputs), entry.origin)
+        for entry in entries
+        if entry.card is not None
+    ]
+    console.table("Methods", ["name", "title", "reads", "from"], rows)
+    broken = [(entry.name, entry.origin, entry.broken) for entry in entries if entry.broken]
+    if broken:
+        console.table("Broken", ["name", "from", "reason"], broken)
+
+
+@app.command("show")
+def show(name: Annotated[str, typer.Argument(help="Method name.")], plugin: Plugins = None) -> None:
+    """Show a method's card: paper, inputs, hyper-parameters, presets and what the paper leaves open."""
+    from harness.contract.registry import find_method, use_plugin
+
+    for spec in plugin or ():
+        use_plugin(spec)
+    method = find_method(name)
+    card = method.card
+    facts = {
+        "name": card.name,
+        "paper": card.paper,
+        "reads": " or ".join(card.inputs) + (f", {card.scales} magnifications" if card.scales > 1 else ""),
+        "needs": ", ".join(card.needs) or "slide labels only",
+        "attention": "one weight per tile" if card.attention else "none",
+        "tile order": "does not matter" if card.permutation_invariant else "matters",
+        "class": f"{method.__module__}:{method.__qualname__}",
+    }
+    console.say(card.title, style="bold")
+    for fact, value in facts.items():
+        console.say(f"  {fact:<12}{value}")
+    parameters = [
+        (key, shown(default), _range(field), field.source, field.help)
+        for key, (_, field, default) in method.Params.describe().items()
+    ]
+    console.say()
+    console.table(
+        "Hyper-parameters (--set name=value)",
+        ["name", ">default", "search range or choices", "source", "what it does"],
+        parameters,
+        caption="source: where the default comes from (paper, published code, or our own choice)",
+    )
+    for preset_name, preset in card.presets.items():
+        console.say()
+        console.say(f"preset {preset_name}: {preset.help}", style="bold")
+        for key, value in {**preset.params, **{f"input.{k}": v for k, v in preset.input.items()}}.items():
+            console.say(f"  {key}={shown(value)}")
+    if card.open_points:
+        console.say()
+        console.say("What the paper leaves open, and the choice made here:", style="bold")
+        for point in card.open_points:
+            console.say(f"  - {point}")
+
+
+def shown(value: Any) -> str:
+    """A value as it is typed behind ``--set``."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(shown, value))}]"
+    return str(value)
+
+
+def _range(field: Any) -> str:
+    if field.choices is not None:
+        return ("" if field.tuned else "fixed: ") + ", ".join(map(shown, field.choices))
+    if field.low is None:
+        return "fixed"
+    return f"{shown(field.low)} to {shown(field.high)}" + (" (log)" if field.log else "")

@@ -1,0 +1,138 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness.errors import UsageError
+from harness.suggest import unknown
+
+DataRoot = Annotated[
+    Path | None,
+    typer.Option("--data-root", help="Folder with the dataset's files (default: $BENCH_DATA/DATASET if it exists)."),
+]
+Out = Annotated[Path | None, typer.Option("--out", help="Runs folder (default: runs).")]
+Cache = Annotated[
+    Path | None,
+    typer.Option("--cache", help="Folder for prepared data (default: $BENCH_CACHE or ~/.cache/wsibench)."),
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Processes for reading (default: number of cores).")
+]
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", help="A .py file, package.module or package.module:Class with methods. Repeatable."),
+]
+
+_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+_MOST_NUMBERS = 10_000
+
+
+def numbers(texts: Iterable[Any], *, place: str) -> tuple[int, ...]:
+    """Whole numbers and ranges: ``["0-2", "5,7"]`` gives ``(0, 1, 2, 5, 7)``, each once, in the order given.
+
+    Raises:
+        UsageError: something else than numbers and rising ranges.
+    """
+    found: dict[int, None] = {}
+    for text in texts:
+        for part in str(text).split(","):
+            match = _RANGE.fullmatch(part.strip())
+            first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+            if not first <= last < first + _MOST_NUMBERS:
+                raise UsageError(
+                    f"{part!r} is not a number or a range",
+                    place=place,
+                    fix=f"write {place} 3, {place} 0-4 or {place} 0,2",
+                )
+            found.update(dict.fromkeys(range(first, last + 1)))
+    return tuple(found)
+
+
+def assignments(texts: Iterable[str], *, place: str = "--set") -> dict[str, Any]:
+    """``key=value`` pairs with YAML values: ``lr=1e-3``, ``flag=true``, ``patience=none``, ``input.mpp=[0.5, 2]``.
+
+    Raises:
+        UsageError: no ``=``, no key, or a value that is no YAML.
+    """
+    import yaml
+
+    values = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"{text!r} is not key=value", place=place, fix=f"write {place} lr=1e-3")
+        try:
+            values[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UsageError(
+                f"{value!r} cannot be read as a value", place=f"{place} {key}", fix="write a number, a word or a list"
+            ) from error
+    return values
+
+
+def config_file(path: Path, known: Sequence[str]) -> dict[str, Any]:
+    """The options in a YAML file: its keys are option names, with ``-`` or ``_``; ``set`` holds a mapping.
+
+    Returns:
+        Option names with ``_`` → values, not yet checked.
+
+    Raises:
+        UsageError: the file is missing or is no mapping, or a key is no option.
+    """
+    import yaml
+
+    place = f"--config {path}"
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise UsageError(f"the file cannot be read: {reason}", place=place, fix="give a YAML file") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark is not None else ""
+        raise UsageError("the file is not valid YAML", place=f"{place}{line}", fix="correct this line") from error
+    if not isinstance(content, Mapping):
+        raise UsageError("the file holds no options", place=place, fix="write lines like `method: abmil`")
+    options = {}
+    for key, value in content.items():
+        name = str(key).replace("-", "_")
+        if name not in known:
+            raise unknown("option", str(key), known, place=place, listing="bench run --help")
+        options[name] = value
+    if not isinstance(options.get("set", {}), Mapping):
+        raise UsageError(
+            "`set` is not a mapping", place=place, fix="write `set:` and below it, indented, lines like `lr: 1e-3`"
+        )
+    return options
+
+
+def data_root_of(dataset: str, given: Path | None) -> Path | None:
+    """The data root of a dataset: the one given, else ``$BENCH_DATA/<dataset>`` where that is a folder."""
+    if given is not None or not (base := os.environ.get("BENCH_DATA")):
+        return given
+    folder = Path(base).expanduser() / dataset
+    return folder if folder.is_dir() else None
+
+
+def one_of(value: str, known: Sequence[str], *, kind: str, option: str) -> str:
+    """``value`` if it is among ``known``; otherwise an error with the nearest one."""
+    if value not in known:
+        raise unknown(kind, value, known, place=option, listing="bench run --help")
+    return value
+
+
+def device_name(text: str) -> str:
+    """``auto``, ``cpu``, ``cuda`` or ``cuda:N``; whether the device is there is seen when it is used."""
+    return text if re.fullmatch(r"cuda:\d+", text) else one_of(text, DEVICES, kind="device", option="--device")
+
+
+DEVICES = ("auto", "cpu", "cuda", "cuda:N")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+INPUTS = ("features", "tiles")

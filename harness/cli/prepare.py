@@ -1,0 +1,178 @@
+"""``bench prepare``: find the tissue of slides and lay their tile grids, and name every slide that fails."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness import console
+from harness.cli.options import Cache, DataRoot, Workers, data_root_of
+from harness.errors import UnitFailedError, UsageError
+
+if TYPE_CHECKING:
+    from harness.protocol.dataset import Dataset
+    from harness.slides.prepare import PrepareReport, PrepareSettings
+
+_TILE_MPP = (0.5,)
+_TILE_PX = 256
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Slides to prepare in one way: their paths by id, the settings, and the folder for what is found."""
+
+    slides: Mapping[str, Path]
+    settings: PrepareSettings
+    out: Path
+
+
+def prepare(
+    target: Annotated[str, typer.Argument(metavar="DATASET|FOLDER", help="A dataset's name, or a folder of slides.")],
+    mpp: Annotated[
+        float | None, typer.Option(min=0.01, help="Microns per pixel of level 0, for files that do not say.")
+    ] = None,
+    tile_mpp: Annotated[
+        list[float] | None,
+        typer.Option(min=0.01, help="Microns per pixel of the tiles; repeatable (default: the card's, or 0.5)."),
+    ] = None,
+    tile_px: Annotated[
+        int | None, typer.Option(min=1, help="Side of a tile in pixels (default: the card's, or 256).")
+    ] = None,
+    data_root: DataRoot = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for what is found (default: in the cache).")] = None,
+    cache: Cache = None,
+    workers: Workers = None,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Prepare all slides anew.")] = False,
+) -> None:
+    """Find tissue and lay tile grids on the slides of a dataset or a folder.
+
+    A slide that cannot be prepared is named and stops no other; the command then ends with code 1.
+    """
+    from harness.resources import cache_root
+    from harness.slides.prepare import prepare_slides
+
+    options = _Options(mpp, tuple(sorted(set(tile_mpp or ()))), tile_px, out, cache or cache_root())
+    processes = workers or os.cpu_count() or 1
+    dataset = _dataset(target)
+    if dataset is None:
+        jobs = [_folder_job(Path(target).expanduser(), options)]
+    else:
+        jobs = _dataset_jobs(dataset, data_root_of(dataset.name, data_root), options, processes)
+    reports = []
+    for job in jobs:
+        reports.append(prepare_slides(job.slides, job.out, job.settings, workers=processes, refresh=refresh))
+        _show(reports[-1], job)
+    _raise_failures(reports)
+
+
+@dataclass(frozen=True)
+class _Options:
+    mpp: float | None
+    tile_mpp: tuple[float, ...]
+    tile_px: int | None
+    out: Path | None
+    cache: Path
+
+
+def _dataset(target: str) -> Dataset | None:
+    """The dataset that is meant, or None for a folder of slides."""
+    from harness.protocol.card_file import CARD_FILE
+    from harness.protocol.catalog import find_dataset
+
+    path = Path(target).expanduser()
+    if not path.exists() or (path / CARD_FILE).is_file():
+        return find_dataset(target, place="bench prepare")
+    try:
+        return find_dataset(target) if len(path.parts) == 1 and not path.is_absolute() else None
+    except UsageError:
+        return None  # a folder in the current one whose name is no dataset's
+
+
+def _folder_job(folder: Path, options: _Options) -> _Job:
+    from harness.hashing import sha256_text
+    from harness.protocol.card import TissueSettings
+    from harness.slides.discover import discover_slides
+    from harness.slides.prepare import PrepareSettings
+
+    slides = discover_slides(folder)
+    settings = PrepareSettings(
+        mpp=options.tile_mpp or _TILE_MPP,
+        tile_px=options.tile_px or _TILE_PX,
+        tissue=TissueSettings(),
+        slide_mpp=options.mpp,
+    )
+    place = folder.resolve()
+    default = options.cache / "folders" / f"{place.name}-{sha256_text(str(place))[:8]}" / settings.hash[:16]
+    return _Job(slides, settings, options.out or default)
+
+
+def _dataset_jobs(dataset: Dataset, data_root: Path | None, options: _Options, processes: int) -> list[_Job]:
+    """One job for each way in which the dataset's card says that its slides are read."""
+    from harness.protocol.card import SlidesSource
+    from harness.slides.prepare import PrepareSettings
+    from harness.unit.open_slides import prepared_folder, slide_files
+
+    source = dataset.card.source
+    if not isinstance(source, SlidesSource):
+        console.say(f"{dataset.name} has {source.kind}, not slides: there is nothing to prepare before a run")
+        return []
+    files, _ = slide_files(
+        dataset, source, data_root=data_root, cache=options.cache, slides=dataset.slides, workers=processes
+    )
+    ways = dict.fromkeys((options.tile_mpp or way.mpp, options.tile_px or way.tile_px) for way in dataset.card.inputs)
+    if options.out is not None and len(ways) > 1:
+        raise UsageError(
+            f"{dataset.name} is read in {len(ways)} ways, which do not share a folder",
+            place="--out",
+            fix="choose one with --tile-mpp and --tile-px, or leave --out away",
+        )
+    settings = [
+        PrepareSettings(mpp=tiles_mpp, tile_px=px, tissue=dataset.card.tissue, slide_mpp=options.mpp or source.mpp)
+        for tiles_mpp, px in ways
+    ]
+    return [_Job(files, way, options.out or prepared_folder(options.cache, dataset, way)) for way in settings]
+
+
+def _show(report: PrepareReport, job: _Job) -> None:
+    tiles = [f">tiles at {mpp:g} um/px" for mpp in report.mpp]
+    rows = [
+        (
+            row.slide,
+            row.status,
+            *([f"{count:,}" for count in row.n_tiles] or [""] * len(tiles)),
+            "" if row.width is None else f"{row.width} x {row.height}",
+            "unknown" if row.mpp is None else f"{row.mpp:.4g}",
+            row.vendor,
+        )
+        for row in report.rows
+    ]
+    counts = f"{len(report.ready)} ready, {sum(row.reused for row in report.rows)} of them from before, "
+    columns = ["slide", "status", *tiles, ">level 0 px", ">um/px", "format"]
+    console.say()
+    console.table("Slides", columns, rows, caption=f"{counts}{len(report.failed)} failed")
+    for row in report.rows:
+        if row.note:
+            console.say(f"note: {row.slide}: {row.note}", style="yellow")
+    for row in report.failed:
+        console.say(f"failed: {row.slide}: {row.reason}", style="red")
+    console.say()
+    console.say("What to look at next", style="bold")
+    console.say(f"  {'table':<16}{report.table}")
+    console.say(f"  {'tile indices':<16}{job.out / 'index'}")
+    console.say(f"  {'QC thumbnails':<16}{job.out / 'qc'}")
+
+
+def _raise_failures(reports: Iterable[PrepareReport]) -> None:
+    for report in reports:
+        if report.failed:
+            raise UnitFailedError(
+                f"{len(report.failed)} of {console.count(len(report.rows), 'slide')} could not be prepared, "
+                f"{len(report.ready)} ready",
+                place=str(report.table),
+                fix="see the reasons above; the same command prepares only what is missing",
+            )

@@ -1,0 +1,90 @@
+"""``bench run``: train and test one method on one dataset, and say what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness import console
+from harness.cli.options import Cache, DataRoot, Out, Plugins, Workers, config_file
+from harness.cli.study_options import NAMES, merged, plugins, study_config
+from harness.errors import UnitFailedError
+
+
+def run(
+    method: Annotated[str | None, typer.Option(help="Method name, or package.module:Class.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Dataset name, or a folder with a card.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="Protocol name (default: the dataset's).")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Preset of the method (default: the dataset's choice; none: no preset).")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Hyper-parameter, or input.NAME: key=value. Repeatable.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file with options; the command line wins.")] = None,
+    fold: Annotated[list[str] | None, typer.Option(help="Folds to run: 3, 0-4 or 0,2 (default: all).")] = None,
+    seed: Annotated[list[str] | None, typer.Option(help="Seeds to run every fold with (default: 0).")] = None,
+    input_: Annotated[str | None, typer.Option("--input", help="features or tiles (default: the method's).")] = None,
+    encoder: Annotated[str | None, typer.Option(help="Tile encoder (default: the dataset's).")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N (default: auto).")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16 (default: auto).")] = None,
+    data_root: DataRoot = None,
+    out: Out = None,
+    cache: Cache = None,
+    workers: Workers = None,
+    plugin: Plugins = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved study and stop.")] = False,
+) -> None:
+    """Train and test a method on a dataset under a fixed protocol.
+
+    Units that are finished already are not run again; an interrupted one continues.
+    """
+    line = {
+        "method": method,
+        "dataset": dataset,
+        "protocol": protocol,
+        "preset": preset,
+        "set": set_,
+        "fold": fold,
+        "seed": seed,
+        "input": input_,
+        "encoder": encoder,
+        "device": device,
+        "precision": precision,
+        "data_root": data_root,
+        "out": out,
+        "cache": cache,
+        "workers": workers,
+        "plugin": plugin,
+    }
+    options = merged(line, config_file(config, NAMES) if config else {})
+    _run(options, dry_run=dry_run)
+
+
+def _run(options: Mapping[str, Any], *, dry_run: bool) -> None:
+    study = study_config(options)
+
+    from harness.cli import outcome
+    from harness.contract.registry import use_plugin
+    from harness.study.resolve import resolve
+
+    for spec in plugins(options):
+        use_plugin(spec)
+    resolved = resolve(study)
+    if dry_run:
+        outcome.show_plan(resolved, study)
+        return
+
+    from harness.study.run import run_study
+
+    result = run_study(resolved, study)
+    outcome.show_result(result, study)
+    if result.n_failed:
+        raise UnitFailedError(
+            f"{console.count(result.n_failed, 'unit')} failed; the others are done",
+            place=str(result.paths.get("study", study.out)),
+            fix="read the reason above and the unit's log.txt; the same command runs only what is missing",
+        )

@@ -1,0 +1,133 @@
+"""The options of ``bench run``: from the command line and a file, merged and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.cli.options import DEVICES, INPUTS, PRECISIONS, assignments, data_root_of, device_name, numbers, one_of
+from harness.errors import UsageError
+from harness.study.config import StudyConfig
+
+NAMES = (
+    "method",
+    "dataset",
+    "protocol",
+    "preset",
+    "set",
+    "fold",
+    "seed",
+    "input",
+    "encoder",
+    "device",
+    "precision",
+    "data_root",
+    "out",
+    "cache",
+    "workers",
+    "plugin",
+)
+"""What a configuration file may say: the options of ``bench run`` with ``_``."""
+
+_SHORTCUTS = {"input": "input.kind", "encoder": "input.encoder"}
+
+
+def merged(line: Mapping[str, Any], file: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the file with those of the command line over them; ``set`` is merged key by key.
+
+    Args:
+        line: option → value, None or empty where it was not given; ``set`` is a list of ``key=value``.
+        file: what :func:`harness.cli.options.config_file` read; ``set`` is a mapping.
+
+    Raises:
+        UsageError: ``--input`` or ``--encoder`` contradicts ``--set input...`` of the same layer.
+    """
+    given = {name: value for name, value in line.items() if value not in (None, [], ())}
+    settings = {
+        **_settings(file, dict(file.get("set", {})), "--config"),
+        **_settings(given, assignments(given.get("set", ())), "the command line"),
+    }
+    return {**file, **given, "set": settings}
+
+
+def _settings(options: Mapping[str, Any], settings: dict[str, Any], place: str) -> dict[str, Any]:
+    for option, key in _SHORTCUTS.items():
+        value = options.get(option)
+        if value is not None and settings.setdefault(key, value) != value:
+            raise UsageError(
+                f"{option} is given twice: {value!r} and {settings[key]!r}",
+                place=place,
+                fix=f"give either --{option} or --set {key}=...",
+            )
+    return settings
+
+
+def study_config(options: Mapping[str, Any]) -> StudyConfig:
+    """The study that ``options`` (see :func:`merged`) describe.
+
+    Raises:
+        UsageError: the method or the dataset is missing, or a value is of the wrong kind.
+    """
+    if "input.kind" in options["set"]:
+        one_of(str(options["set"]["input.kind"]), INPUTS, kind="input", option="--input")
+    defaults = StudyConfig(method="", dataset="")
+    precision = _text(options, "precision") or defaults.precision
+    method = _required(options, "method", "bench methods list")
+    dataset = _required(options, "dataset", "bench datasets list")
+    return StudyConfig(
+        method=method,
+        dataset=dataset,
+        protocol=_text(options, "protocol"),
+        preset=_text(options, "preset"),
+        set=options["set"],
+        folds=_numbers(options, "fold"),
+        seeds=_numbers(options, "seed") or defaults.seeds,
+        device=device_name(_text(options, "device") or DEVICES[0]),
+        precision=one_of(precision, PRECISIONS, kind="precision", option="--precision"),
+        data_root=data_root_of(dataset, _path(options, "data_root")),
+        out=_path(options, "out") or defaults.out,
+        cache=_path(options, "cache"),
+        workers=_workers(options),
+    )
+
+
+def plugins(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """The plugins to load, in the order given."""
+    value = options.get("plugin", ())
+    return (value,) if isinstance(value, str) else tuple(map(str, value))
+
+
+def _required(options: Mapping[str, Any], name: str, listing: str) -> str:
+    value = _text(options, name)
+    if value is None:
+        raise UsageError(f"--{name} is missing", place="bench run", fix=f"add --{name} NAME; {listing} names them")
+    return value
+
+
+def _text(options: Mapping[str, Any], name: str) -> str | None:
+    value = options.get(name)
+    if value is None or isinstance(value, str):
+        return value or None
+    raise UsageError(f"{value!r} is not a name", place=f"--{name}", fix="give one word")
+
+
+def _path(options: Mapping[str, Any], name: str) -> Path | None:
+    value = options.get(name)
+    if value is None or isinstance(value, str | Path):
+        return Path(value).expanduser() if value else None
+    raise UsageError(f"{value!r} is not a path", place=f"--{name.replace('_', '-')}", fix="give the path of a folder")
+
+
+def _numbers(options: Mapping[str, Any], name: str) -> tuple[int, ...] | None:
+    value = options.get(name)
+    if value is None:
+        return None
+    return numbers(value if isinstance(value, list | tuple) else [value], place=f"--{name}")
+
+
+def _workers(options: Mapping[str, Any]) -> int | None:
+    value = options.get("workers")
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise UsageError(f"{value!r} is not a number of processes", place="--workers", fix="give a number from 1 on")

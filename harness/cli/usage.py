@@ -1,0 +1,96 @@
+"""Command-line mistakes in the house's words: what is wrong, where, and the nearest right name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from harness import errors
+from harness.suggest import nearest, unknown
+
+# Typer's own copy of click, or click itself, depending on the version: both derive BadParameter from it.
+ParserError: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+class Group(TyperGroup):
+    """A group of commands that answers a misspelt command with the nearest right one."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command ``args[0]``.
+
+        Raises:
+            UsageError: there is no such command.
+        """
+        word = args[0]
+        if not word.startswith("-") and self.get_command(ctx, word) is None:
+            known = self.list_commands(ctx)
+            raise unknown("command", word, known, place=ctx.command_path, listing=f"{ctx.command_path} --help")
+        return super().resolve_command(ctx, args)
+
+
+def in_three_lines(error: Any, typed: str) -> errors.UsageError:
+    """The error of the command-line parser as a problem, a place and a fix.
+
+    Args:
+        error: an exception of the parser (a ``ParserError``).
+        typed: the command that was typed, for errors that do not know theirs.
+    """
+    context = getattr(error, "ctx", None)
+    place = context.command_path if context is not None else typed
+    kind = type(error).__name__
+    if kind == "NoSuchOption":
+        known = _options(context)
+        found = unknown("option", error.option_name, known, place=place, listing=f"{place} --help")
+        if nearest(error.option_name, known):
+            return found
+        return errors.UsageError(found.problem, place=place, fix=f"{place} --help lists the options")
+    if kind == "MissingParameter":
+        name = _name(error.param)
+        return errors.UsageError(f"{name} is missing", place=place, fix=f"add {name}; {place} --help explains it")
+    if kind == "BadOptionUsage":
+        return errors.UsageError(
+            _plain(error), place=place, fix=f"{place} --help shows how {error.option_name} is used"
+        )
+    if kind == "BadParameter" and getattr(error, "param", None) is not None:
+        return errors.UsageError(
+            _sentence(error.message), place=f"{place} {_name(error.param)}", fix=f"{place} --help says what it takes"
+        )
+    return errors.UsageError(_plain(error), place=place, fix=f"{place} --help shows how it is used")
+
+
+def typed_command(root: Any, words: Sequence[str]) -> str:
+    """The command that ``words`` name, as far as they do: ``bench methods show``."""
+    path, command = ["bench"], root
+    for word in words:
+        if word not in getattr(command, "commands", {}):
+            break
+        command = command.commands[word]
+        path.append(word)
+    return " ".join(path)
+
+
+def _options(context: Any) -> list[str]:
+    """Option names of the command and, so that ``bench run --debg`` is answered too, of the root."""
+    commands = [context.command, context.find_root().command] if context is not None else []
+    names = [
+        name for command in commands for param in command.get_params(context) for name in getattr(param, "opts", ())
+    ]
+    return [name for name in dict.fromkeys(names) if name.startswith("--")]
+
+
+def _name(param: Any) -> str:
+    """``--option``, or the argument's metavar."""
+    options = [name for name in param.opts if name.startswith("-")]
+    return max(options, key=len) if options else str(param.metavar or param.name).upper()
+
+
+def _plain(error: Any) -> str:
+    return _sentence(error.format_message())
+
+
+def _sentence(text: str) -> str:
+    text = text.strip().rstrip(".")
+    return text[:1].lower() + text[1:]
