@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from harness.slides.scale import Scale
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,16 +14,7 @@ if TYPE_CHECKING:
 
     from harness.contract.card import InputKind
 
-
-@dataclass(frozen=True)
-class Scale:
-    """A magnification: physical resolution in microns per pixel and tile side in pixels.
-
-    ``mpp`` is 0 where the resolution is unknown (patches that came cut out).
-    """
-
-    mpp: float
-    tile_px: int
+__all__ = ["BagSource", "Scale"]
 
 
 class BagSource(ABC):

@@ -1,0 +1,116 @@
+"""Slides through OpenSlide."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import openslide
+from PIL import Image
+
+from harness.errors import DataError
+from harness.slides.base import SlideReader
+from harness.slides.dicom import only_series
+from harness.slides.files import slide_files
+from harness.slides.intact import check_whole
+from harness.slides.resolution import find_resolution
+
+CACHE_BYTES = 128 << 20
+"""Decoded tiles that OpenSlide keeps, for all open slides of a process together."""
+
+_PROBE = 64
+_cache: openslide.OpenSlideCache | None = None
+_cache_lock = threading.Lock()
+
+
+class OpenSlideReader(SlideReader):
+    """A slide in any format that OpenSlide reads; see ``SlideReader``."""
+
+    def __init__(self, path: Path, *, mpp: float | None = None) -> None:
+        """Open ``path``, a file or a DICOM folder.
+
+        Raises:
+            openslide.OpenSlideUnsupportedFormatError: not a format of OpenSlide's.
+            DataError: a format of OpenSlide's, but broken.
+        """
+        self.path = path
+        self.declared_mpp = mpp
+        self._slide = _open(path)
+        self._slide.set_cache(_shared_cache())
+        properties = dict(self._slide.properties)
+        self.width, self.height = self._slide.dimensions
+        self.level_downsamples = tuple(self._slide.level_downsamples)
+        self.vendor = properties.get("openslide.vendor", "unknown")
+        self.resolution = find_resolution(properties, mpp)
+        self.objective_power = _power(properties.get("openslide.objective-power"))
+        self._background = "#" + properties.get("openslide.background-color", "ffffff")
+
+    def _region(self, x0: int, y0: int, level: int, width: int, height: int) -> Image.Image:
+        try:
+            image = self._slide.read_region((x0, y0), level, (width, height))
+        except openslide.OpenSlideError as problem:
+            raise DataError(
+                f"the slide cannot be read at level {level}, x {x0}, y {y0}: {_one_line(problem)}",
+                place=str(self.path),
+                fix="download it again, or leave it out",
+            ) from problem
+        alpha = image.getchannel("A")
+        if alpha.getextrema()[0] == 255:
+            return image.convert("RGB")
+        ground = Image.new("RGB", image.size, self._background)
+        ground.paste(image, mask=alpha)
+        return ground
+
+    def check(self) -> None:
+        """See ``SlideReader.check``."""
+        for file in slide_files(self.path):
+            check_whole(file)
+        for level, (width, height) in enumerate(self._slide.level_dimensions):
+            for part in (0.0, 0.5, 1.0):
+                x, y = part * max(0, width - _PROBE), part * max(0, height - _PROBE)
+                downsample = self.level_downsamples[level]
+                self._region(int(x * downsample), int(y * downsample), level, min(_PROBE, width), min(_PROBE, height))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._slide.close()
+
+
+def _open(path: Path) -> openslide.OpenSlide:
+    candidates = only_series(path) if path.is_dir() else [path]
+    for number, file in enumerate(candidates, start=1):
+        try:
+            return openslide.OpenSlide(file)
+        except openslide.OpenSlideError as problem:
+            # Not every file of a DICOM series is a level of the slide; any one that is opens them all.
+            if number < len(candidates):
+                continue
+            if isinstance(problem, openslide.OpenSlideUnsupportedFormatError):
+                raise
+            check_whole(path)
+            raise DataError(
+                f"the slide is broken: {_one_line(problem)}",
+                place=str(path),
+                fix="download it again, or leave it out",
+            ) from problem
+    raise AssertionError("no candidates")
+
+
+def _shared_cache() -> openslide.OpenSlideCache:
+    # Each handle's own cache would add up to gigabytes when a loader keeps hundreds of slides open.
+    global _cache
+    with _cache_lock:
+        if _cache is None:
+            _cache = openslide.OpenSlideCache(CACHE_BYTES)
+        return _cache
+
+
+def _power(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None
+
+
+def _one_line(problem: Exception) -> str:
+    return " ".join(str(problem).split()) or type(problem).__name__

@@ -1,0 +1,83 @@
+"""Prepare many slides: in processes, resumable, and no slide stops another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from harness import console
+from harness.errors import BenchError
+from harness.slides.files import slide_fingerprint, stat_signature
+from harness.slides.index import SlideIndex, index_path, qc_path
+from harness.slides.pool import WorkerDiedError, run_each
+from harness.slides.prepare_one import Job, prepare_one
+from harness.slides.report import PrepareReport, SlideRow, one_line, ready_row, write_table
+from harness.slides.settings import PrepareSettings
+
+__all__ = ["PrepareReport", "PrepareSettings", "SlideRow", "prepare_slides"]
+
+
+def prepare_slides(
+    slides: Mapping[str, Path], out: Path, settings: PrepareSettings, *, workers: int, refresh: bool = False
+) -> PrepareReport:
+    """Find the tissue and lay the tile grid of every slide.
+
+    Writes ``out/index/<slide>.npz``, ``out/qc/<slide>.jpg`` and ``out/slides.csv``. A slide whose index was made by
+    the same settings from the same content is not read again: size and modification time decide, and where they
+    differ the content does. Every index is whole or absent, so that a killed run goes on where it was.
+
+    Args:
+        slides: path by slide id; any text may be an id.
+        out: where the results go.
+        settings: what decides about the tiles.
+        workers: processes; 0 works in this process.
+        refresh: prepare all slides anew.
+
+    Returns:
+        One row per slide, in the order given; failed ones carry the reason.
+    """
+    rows: dict[str, SlideRow] = {}
+    jobs: list[Job] = []
+    with console.progress("preparing slides", len(slides)) as bar:
+        for slide, path in slides.items():
+            index = None if refresh else _current(slide, Path(path).absolute(), out, settings)
+            if index is None:
+                jobs.append(Job(slide, Path(path).absolute(), out, settings))
+            else:
+                rows[slide] = ready_row(index, reused=True)
+                bar.advance(status=one_line(slide))
+        for number, result in run_each(prepare_one, jobs, workers=workers):
+            job = jobs[number]
+            rows[job.slide] = _died(job) if isinstance(result, WorkerDiedError) else result
+            bar.advance(status=one_line(job.slide))
+    ordered = tuple(rows[slide] for slide in slides)
+    table = out / "slides.csv"
+    write_table(table, ordered, settings.mpp)
+    return PrepareReport(ordered, settings.mpp, table)
+
+
+def _current(slide: str, path: Path, out: Path, settings: PrepareSettings) -> SlideIndex | None:
+    """The index that an earlier run left, if it still holds."""
+    place = index_path(out, slide)
+    if not place.exists() or not qc_path(out, slide).exists():
+        return None
+    try:
+        index = SlideIndex.load(place)
+        if index.slide != slide or index.settings_hash != settings.hash_for(index.mpp_source):
+            return None
+        stat = stat_signature(path)
+        if stat != index.stat and slide_fingerprint(path) != index.fingerprint:
+            return None
+    except (BenchError, OSError):
+        return None
+    if stat != index.stat or path != index.path:
+        index = replace(index, stat=stat, path=path)
+        index.save(place)
+    return index
+
+
+def _died(job: Job) -> SlideRow:
+    index_path(job.out, job.slide).unlink(missing_ok=True)
+    reason = "the process that read it died: a crash in the image library, or out of memory; leave it out"
+    return SlideRow(job.slide, job.path, "failed", reason=reason)

@@ -1,0 +1,131 @@
+"""Prepare one slide, in a worker process: check, find tissue, lay the grids, save index and picture."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import DataError
+from harness.slides.base import SlideReader
+from harness.slides.files import slide_fingerprint, stat_signature
+from harness.slides.grid import lay_grid, side_on_level0, too_coarse
+from harness.slides.index import SlideIndex, index_path, qc_path
+from harness.slides.qc import save_qc
+from harness.slides.reader import open_slide
+from harness.slides.report import SlideRow, ready_row, reason_of
+from harness.slides.scale import Scale
+from harness.slides.settings import PrepareSettings
+from harness.slides.tissue import Tissue, find_tissue
+
+
+@dataclass(frozen=True)
+class Job:
+    """One slide to prepare into the folder ``out``."""
+
+    slide: str
+    path: Path
+    out: Path
+    settings: PrepareSettings
+
+
+def prepare_one(job: Job) -> SlideRow:
+    """Prepare a slide; whatever goes wrong becomes the reason in its row."""
+    began = time.perf_counter()
+    row = SlideRow(job.slide, job.path, "failed")
+    try:
+        qc_path(job.out, job.slide).unlink(missing_ok=True)
+        with open_slide(job.path, mpp=job.settings.slide_mpp) as reader:
+            row = _known(job, reader)
+            index = _prepare(job, reader, began)
+        index.save(index_path(job.out, job.slide))
+        return ready_row(index, reused=False)
+    except Exception as problem:
+        # What an earlier run left would belie the row.
+        index_path(job.out, job.slide).unlink(missing_ok=True)
+        return replace(row, reason=reason_of(problem), seconds=time.perf_counter() - began)
+
+
+def _known(job: Job, reader: SlideReader) -> SlideRow:
+    return SlideRow(
+        slide=job.slide,
+        path=job.path,
+        status="failed",
+        note=reader.resolution.note,
+        mpp=reader.mpp,
+        mpp_source=reader.mpp_source,
+        vendor=reader.vendor,
+        width=reader.width,
+        height=reader.height,
+    )
+
+
+def _prepare(job: Job, reader: SlideReader, began: float) -> SlideIndex:
+    settings, mpp = job.settings, reader.need_mpp()
+    _refuse_enlarging(job, mpp)
+    reader.check()
+    # The file is looked at before and after its identity is taken: one that is still being written is noticed.
+    stat = stat_signature(job.path)
+    overview_mpp = max(mpp, settings.tissue.mpp)
+    overview = reader.thumbnail(overview_mpp)
+    tissue = find_tissue(overview, overview_mpp, settings.tissue)
+    sides = tuple(side_on_level0(s.tile_px, s.mpp, mpp, reader.level_downsamples) for s in settings.scales)
+    coords = tuple(
+        lay_grid(tissue.mask, reader.width, reader.height, side, settings.tissue.min_fraction) for side in sides
+    )
+    save_qc(qc_path(job.out, job.slide), reader, overview, tissue.mask, coords[0], sides[0])
+    _refuse_empty(job, tissue, coords)
+    fingerprint = slide_fingerprint(job.path)
+    if stat_signature(job.path) != stat:
+        raise DataError("the file changed while it was read", place=str(job.path), fix="wait until it is complete")
+    return SlideIndex(
+        slide=job.slide,
+        path=job.path,
+        mpp=mpp,
+        vendor=reader.vendor,
+        width=reader.width,
+        height=reader.height,
+        fingerprint=fingerprint,
+        scales=settings.scales,
+        coords=coords,
+        settings_hash=settings.hash_for(reader.mpp_source),
+        sides=sides,
+        mpp_source=reader.mpp_source,
+        objective_power=reader.objective_power,
+        tissue_mm2=tissue.area_mm2,
+        note="; ".join(note for note in (reader.resolution.note, *tissue.notes) if note),
+        stat=stat,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _refuse_enlarging(job: Job, mpp: float) -> None:
+    finest = job.settings.mpp[0]
+    if too_coarse(finest, mpp):
+        raise DataError(
+            f"the slide was scanned at {mpp:.4g} microns per pixel, too coarse for tiles at {finest:g}",
+            place=str(job.path),
+            fix=f"ask for tiles at {mpp:.2g} microns per pixel or coarser, or leave it out",
+        )
+
+
+def _refuse_empty(job: Job, tissue: Tissue, coords: tuple[NDArray[np.int64], ...]) -> None:
+    place = str(qc_path(job.out, job.slide))
+    if not tissue.mask.any():
+        extra = f" ({'; '.join(tissue.notes)})" if tissue.notes else ""
+        raise DataError(f"no tissue found{extra}", place=place, fix=f"look at {place}; or leave the slide out")
+    for scale, grid in zip(job.settings.scales, coords, strict=True):
+        if not len(grid):
+            raise DataError(
+                f"no tile: {tissue.area_mm2:.2g} mm² of tissue, but nowhere a tile of {_words(scale)} "
+                f"with {job.settings.tissue.min_fraction:.0%} tissue",
+                place=place,
+                fix=f"look at {place}; ask for smaller tiles or a smaller tissue share, or leave the slide out",
+            )
+
+
+def _words(scale: Scale) -> str:
+    return f"{scale.tile_px} px at {scale.mpp:g} microns per pixel"

@@ -1,0 +1,61 @@
+"""What decides which tiles a slide has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.hashing import sha256_json
+from harness.slides.resolution import DECLARED
+from harness.slides.scale import Scale
+
+if TYPE_CHECKING:
+    from harness.protocol.card import TissueSettings
+
+_RULES = 1
+"""Raised whenever the tissue or grid code changes what it finds, so that old indices are made anew."""
+
+
+@dataclass(frozen=True)
+class PrepareSettings:
+    """Settings of ``prepare_slides``.
+
+    Attributes:
+        mpp: resolutions of the tiles in microns per pixel, the finest first.
+        tile_px: side of a tile in pixels.
+        tissue: how tissue is found.
+        slide_mpp: microns per pixel of level 0, for slides that do not say.
+    """
+
+    mpp: tuple[float, ...]
+    tile_px: int
+    tissue: TissueSettings
+    slide_mpp: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.mpp or list(self.mpp) != sorted(set(self.mpp)) or self.mpp[0] <= 0:
+            raise ValueError(f"resolutions must be positive and rising, not {self.mpp}")
+        if self.tile_px < 1:
+            raise ValueError(f"a tile of {self.tile_px} pixels")
+
+    @property
+    def scales(self) -> tuple[Scale, ...]:
+        """One scale per resolution."""
+        return tuple(Scale(mpp, self.tile_px) for mpp in self.mpp)
+
+    @property
+    def hash(self) -> str:
+        """Identity of all settings."""
+        return self.hash_for(DECLARED)
+
+    def hash_for(self, mpp_source: str) -> str:
+        """Identity of the settings that matter to a slide: the declared resolution only where it is used."""
+        return sha256_json(
+            {
+                "rules": _RULES,
+                "mpp": list(self.mpp),
+                "tile_px": self.tile_px,
+                "tissue": self.tissue.model_dump(mode="json"),
+                "slide_mpp": self.slide_mpp if mpp_source == DECLARED else None,
+            }
+        )
