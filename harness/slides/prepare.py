@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness import console
-from harness.errors import BenchError
+from harness.errors import BenchError, DataError
 from harness.slides.files import slide_fingerprint, stat_signature
 from harness.slides.index import SlideIndex, index_path, qc_path
 from harness.slides.pool import WorkerDiedError, run_each
@@ -36,7 +36,11 @@ def prepare_slides(
 
     Returns:
         One row per slide, in the order given; failed ones carry the reason.
+
+    Raises:
+        DataError: nothing can be written to ``out``.
     """
+    _make_folder(out)
     rows: dict[str, SlideRow] = {}
     jobs: list[Job] = []
     with console.progress("preparing slides", len(slides)) as bar:
@@ -55,6 +59,16 @@ def prepare_slides(
     table = out / "slides.csv"
     write_table(table, ordered, settings.mpp)
     return PrepareReport(ordered, settings.mpp, table)
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        for folder in (out / "index", out / "qc"):
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise DataError(
+            f"nothing can be written there: {problem.strerror or problem}", place=str(out), fix="choose another folder"
+        ) from problem
 
 
 def _current(slide: str, path: Path, out: Path, settings: PrepareSettings) -> SlideIndex | None:
