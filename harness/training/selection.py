@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,8 @@ class Selection:
         metric: name of the metric, or ``last``.
         maximise: whether a larger one is better.
         best: its best value; None before the first.
+        loss: validation loss of that epoch; of equally good epochs the one with the smallest loss is kept. Small
+            validation sets tie often: an AUC of 1 on a dozen slides is soon reached and says little.
         epoch: the epoch of the best value.
         weights: those weights, on the CPU.
     """
@@ -32,6 +35,7 @@ class Selection:
     metric: str
     maximise: bool
     best: float | None = None
+    loss: float = math.inf
     epoch: int = -1
     weights: dict[str, Tensor] = field(default_factory=dict)
 
@@ -56,15 +60,21 @@ class Selection:
                 place=f"stage selected by {self.metric}",
                 fix=f"select by one of: {', '.join(metrics)}",
             )
-        value = metrics[self.metric]
+        value, loss = metrics[self.metric], metrics.get("loss", math.inf)
+        if self._is_better(value, loss):
+            self.best, self.loss, self.epoch, self.weights = value, loss, epoch, copy_of(module.state_dict())
+
+    def _is_better(self, value: float, loss: float) -> bool:
+        if self.best is None or math.isnan(self.best):
+            return self.best is None or not math.isnan(value) or loss < self.loss
         sign = 1.0 if self.maximise else -1.0
-        if self.best is None or self.best != self.best or sign * value > sign * self.best:
-            self.best, self.epoch, self.weights = value, epoch, copy_of(module.state_dict())
+        return sign * value > sign * self.best or (value == self.best and loss < self.loss)
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
-        return {"best": self.best, "epoch": self.epoch, "weights": self.weights}
+        return {"best": self.best, "loss": self.loss, "epoch": self.epoch, "weights": self.weights}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """From a checkpoint."""
-        self.best, self.epoch, self.weights = state["best"], state["epoch"], dict(state["weights"])
+        self.best, self.loss, self.epoch = state["best"], state["loss"], state["epoch"]
+        self.weights = dict(state["weights"])
