@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from harness.errors import DataError
 from harness.protocol.card import TissueSettings
 from harness.slides.discover import discover_slides
 from harness.slides.files import slide_fingerprint
@@ -194,6 +195,12 @@ def test_a_worker_that_dies_is_a_failed_slide(
     report = prepare_slides(slides, tmp_path / "out", SETTINGS, workers=2)
     assert [row.status for row in report.rows] == ["failed", "ready"]
     assert "died" in report.rows[0].reason
+
+
+def test_a_folder_that_cannot_be_written_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "out").touch()
+    with pytest.raises(DataError, match="nothing can be written"):
+        _here({"a": tmp_path / "a.tif"}, tmp_path / "out")
 
 
 SCRIPT = """
