@@ -1,0 +1,311 @@
+"""The evidence store: one folder per unit, written so that it is whole or absent. It is the truth."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.atomic import write_json
+from harness.errors import DataError
+from harness.hashing import sha256_file
+from harness.tracking.lock import locked
+from harness.tracking.names import plain, safe_name
+from harness.tracking.predictions import UnitPredictions, read_predictions
+from harness.tracking.record import Record
+from harness.tracking.studies import Broken, Failure, Study, group_studies
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RECORD = "record.json"
+PREDICTIONS = "predictions.parquet"
+CURVE = "curve.csv"
+LOG = "log.txt"
+FAILED = "failed.json"
+ARTEFACTS = "artefacts"
+STUDY = "study.json"
+_STALE_S = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything found in a runs folder.
+
+    Attributes:
+        records: of finished units, by study, repeat, fold and seed.
+        failures: of units that failed and have not succeeded since.
+        broken: evidence that cannot be read, by name and reason.
+    """
+
+    records: tuple[Record, ...]
+    failures: tuple[Failure, ...]
+    broken: tuple[Broken, ...]
+
+
+class RunStore:
+    """The runs folder: ``units/<unit_id>/`` and ``studies/<study_id>/``.
+
+    A unit is done when its record.json is there: it is written last. Several processes may write at once, even the
+    same unit; of two complete results the later one stays.
+
+    Args:
+        root: the runs folder; made when first written to.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+
+    def unit_folder(self, unit_id: str) -> Path:
+        """Folder of a unit; it may not exist yet. Scratch files and the log may be put there while it runs."""
+        return self.root / "units" / safe_name(unit_id)
+
+    def study_folder(self, study_id: str) -> Path:
+        """Folder of a study; it may not exist yet."""
+        return self.root / "studies" / safe_name(study_id)
+
+    def is_done(self, unit_id: str) -> bool:
+        """Whether the unit has a readable record and predictions."""
+        try:
+            self.record(unit_id)
+        except DataError:
+            return False
+        return (self.unit_folder(unit_id) / PREDICTIONS).is_file()
+
+    def record(self, unit_id: str) -> Record:
+        """The record of a finished unit.
+
+        Raises:
+            DataError: absent or unreadable.
+        """
+        return _read_record(self.unit_folder(unit_id))
+
+    def write_unit(
+        self,
+        record: Record,
+        predictions: UnitPredictions,
+        *,
+        curve: Iterable[Mapping[str, Any]] = (),
+        log: str | None = None,
+        artefacts: Mapping[str, bytes | Path] | None = None,
+    ) -> Record:
+        """Store a finished unit and return its record with the hashes of its files.
+
+        Args:
+            record: what to put into record.json.
+            predictions: test predictions.
+            curve: rows of the training curve: names and numbers.
+            log: text for log.txt; None leaves a log that is there.
+            artefacts: file name → content, or a file to copy, for the folder ``artefacts``.
+        """
+        folder = self.unit_folder(record.unit_id)
+        staging = folder / f".staging-{os.getpid()}-{secrets.token_hex(4)}"
+        staging.mkdir(parents=True)
+        try:
+            predictions.write(staging / PREDICTIONS)
+            _write_curve(staging / CURVE, [plain(row) for row in curve])
+            if log is not None:
+                (staging / LOG).write_text(log, encoding="utf-8", errors="replace")
+            _write_artefacts(staging / ARTEFACTS, artefacts or {})
+            files = {
+                path.relative_to(staging).as_posix(): sha256_file(path)
+                for path in sorted(staging.rglob("*"))
+                if path.is_file()
+            }
+            complete = replace(record, files=files)
+            write_json(staging / RECORD, plain(complete.as_dict()))
+            with locked(folder / ".lock"):
+                _swap(staging, folder)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        return complete
+
+    def write_failure(
+        self, unit_id: str, reason: str, *, study_id: str, spec: Mapping[str, Any], traceback: str = ""
+    ) -> None:
+        """Note that a unit failed; it is tried again by the next run and the note goes once it succeeds.
+
+        Args:
+            unit_id, study_id, spec: as in the record.
+            reason: one sentence.
+            traceback: the details.
+        """
+        path = self.unit_folder(unit_id) / FAILED
+        try:
+            attempts = int(json.loads(path.read_text(encoding="utf-8"))["attempts"]) + 1
+        except (OSError, ValueError, KeyError, TypeError):
+            attempts = 1
+        value = {
+            "unit_id": unit_id,
+            "study_id": study_id,
+            "reason": reason,
+            "attempts": attempts,
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "spec": spec,
+            "traceback": traceback,
+        }
+        write_json(path, plain(value))
+
+    def write_study(self, study: Mapping[str, Any]) -> None:
+        """Write study.json.
+
+        Args:
+            study: ``study_id, method, dataset, protocol``, ``ranked`` (may its results be ranked), ``units`` (ids of
+                all units of the protocol, run or not), ``n_units`` and ``config``.
+        """
+        write_json(self.study_folder(str(study["study_id"])) / STUDY, plain(study))
+
+    def scan(self) -> Evidence:
+        """Read the whole folder; what cannot be read is listed by name and stops nothing."""
+        records, failures, broken = [], [], []
+        for folder in _folders(self.root / "units"):
+            if (folder / RECORD).exists():
+                try:
+                    records.append(_read_record(folder))
+                    continue
+                except DataError as error:
+                    broken.append(Broken(folder.name, error.problem))
+            if (folder / FAILED).exists():
+                try:
+                    failures.append(Failure.from_json((folder / FAILED).read_text(encoding="utf-8")))
+                except (OSError, ValueError, KeyError, TypeError) as error:
+                    broken.append(Broken(folder.name, f"{FAILED} cannot be read: {error}"))
+        records.sort(key=lambda r: (r.study_id, r.spec["repeat"], r.spec["fold"], r.spec["seed"], r.unit_id))
+        return Evidence(tuple(records), tuple(failures), tuple(broken))
+
+    def records(self) -> tuple[Record, ...]:
+        """Records of all finished units."""
+        return self.scan().records
+
+    def studies(self) -> tuple[Study, ...]:
+        """All studies with their units, by name. Units whose study.json is lost still make a study."""
+        return self.studies_and_broken()[0]
+
+    def studies_and_broken(self) -> tuple[tuple[Study, ...], tuple[Broken, ...]]:
+        """All studies, and the evidence that cannot be read."""
+        found = self.scan()
+        plans, broken = [], list(found.broken)
+        for folder in _folders(self.root / "studies"):
+            try:
+                plan = json.loads((folder / STUDY).read_text(encoding="utf-8"))
+                plans.append({**plan, "study_id": str(plan["study_id"])})
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                broken.append(Broken(folder.name, f"{STUDY} cannot be read: {error}"))
+        return group_studies(plans, found.records, found.failures), tuple(broken)
+
+    def plan(self, study_id: str) -> dict[str, Any]:
+        """study.json as it is; empty where it is missing or damaged."""
+        try:
+            value = json.loads((self.study_folder(study_id) / STUDY).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    def study(self, study_id: str) -> Study:
+        """One study.
+
+        Raises:
+            DataError: there is none of this name.
+        """
+        for study in self.studies():
+            if study.study_id == study_id:
+                return study
+        raise DataError(
+            f"there is no study {study_id!r}", place=str(self.root), fix="bench leaderboard show lists them"
+        )
+
+    def predictions(self, unit_ids: Sequence[str]) -> pd.DataFrame:
+        """Test predictions of some units, one row per slide and unit, with a column ``unit_id``.
+
+        Raises:
+            DataError: missing or unreadable predictions.
+        """
+        import pandas as pd
+
+        frames = [read_predictions(self.unit_folder(unit_id) / PREDICTIONS) for unit_id in unit_ids]
+        for unit_id, frame in zip(unit_ids, frames, strict=True):
+            frame["unit_id"] = unit_id
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+    def curve(self, unit_id: str) -> list[dict[str, str]]:
+        """Rows of a unit's training curve as text; empty where it has none."""
+        path = self.unit_folder(unit_id) / CURVE
+        if not path.is_file():
+            return []
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def altered(self, unit_id: str) -> list[str]:
+        """Files of a finished unit that are missing or not what its record says."""
+        folder = self.unit_folder(unit_id)
+        return [
+            name
+            for name, digest in self.record(unit_id).files.items()
+            if not (folder / name).is_file() or sha256_file(folder / name) != digest
+        ]
+
+
+def _read_record(folder: Path) -> Record:
+    path = folder / RECORD
+    fix = "run the unit again: the same bench run command does"
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"there is no record: {error.strerror}", place=str(path), fix=fix) from error
+    except ValueError as error:
+        raise DataError(f"the record is cut short or damaged: {error}", place=str(path), fix=fix) from error
+    return Record.from_dict(value, place=str(path))
+
+
+def _folders(parent: Path) -> list[Path]:
+    return sorted(path for path in parent.iterdir() if path.is_dir()) if parent.is_dir() else []
+
+
+def _write_curve(path: Path, rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _write_artefacts(folder: Path, artefacts: Mapping[str, bytes | Path]) -> None:
+    for name, content in artefacts.items():
+        folder.mkdir(exist_ok=True)
+        target = folder / _safe_file(name)
+        if isinstance(content, bytes):
+            target.write_bytes(content)
+        else:
+            shutil.copyfile(content, target)
+
+
+def _safe_file(name: str) -> str:
+    stem, dot, suffix = name.rpartition(".")
+    return f"{safe_name(stem)}.{safe_name(suffix)}" if dot and stem else safe_name(name)
+
+
+def _swap(staging: Path, folder: Path) -> None:
+    """Move staged files into place. The old record goes first, the new one comes last: none stands by other files."""
+    (folder / RECORD).unlink(missing_ok=True)
+    shutil.rmtree(folder / ARTEFACTS, ignore_errors=True)
+    (folder / CURVE).unlink(missing_ok=True)
+    for path in sorted(staging.iterdir()):
+        if path.name != RECORD:
+            path.replace(folder / path.name)
+    (staging / RECORD).replace(folder / RECORD)
+    (folder / FAILED).unlink(missing_ok=True)
+    for left in folder.glob(".staging-*"):
+        if left != staging and time.time() - left.stat().st_mtime > _STALE_S:
+            shutil.rmtree(left, ignore_errors=True)

@@ -1,0 +1,103 @@
+"""Studies: units that make one leaderboard row, with what was planned and what is there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.tracking.record import Record
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Evidence that cannot be read: the folder's name and the reason."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A unit that failed and has not succeeded since.
+
+    Attributes:
+        unit_id, study_id: names.
+        reason: one sentence.
+        attempts: how often it has failed.
+        time: of the last attempt, ISO 8601.
+    """
+
+    unit_id: str
+    study_id: str
+    reason: str
+    attempts: int
+    time: str
+
+    @classmethod
+    def from_json(cls, text: str) -> Failure:
+        """From failed.json; raises ValueError, KeyError or TypeError where that is damaged."""
+        value = json.loads(text)
+        return cls(**{name: value[name] for name in ("unit_id", "study_id", "reason", "attempts", "time")})
+
+
+@dataclass(frozen=True)
+class Study:
+    """One leaderboard row's units.
+
+    Attributes:
+        study_id: name.
+        method, dataset, protocol: what was run.
+        ranked: whether the protocol's results may be ranked.
+        planned: ids of the units of the whole protocol; None where study.json is lost.
+        config: the resolved configuration.
+        records: finished units by repeat, fold and seed.
+        failures: failed ones.
+    """
+
+    study_id: str
+    method: str
+    dataset: str
+    protocol: str
+    ranked: bool
+    planned: tuple[str, ...] | None
+    config: Mapping[str, Any]
+    records: tuple[Record, ...]
+    failures: tuple[Failure, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every unit of the protocol is done."""
+        return bool(self.planned) and set(self.planned or ()) <= {record.unit_id for record in self.records}
+
+
+def group_studies(
+    plans: Sequence[Mapping[str, Any]], records: Sequence[Record], failures: Sequence[Failure]
+) -> tuple[Study, ...]:
+    """Studies by name, from what was planned (study.json) and the units that are there."""
+    by_id = {str(plan["study_id"]): plan for plan in plans}
+    names = sorted({*by_id, *(record.study_id for record in records)})
+    return tuple(
+        _study(
+            name,
+            by_id.get(name, {}),
+            tuple(record for record in records if record.study_id == name),
+            tuple(failure for failure in failures if failure.study_id == name),
+        )
+        for name in names
+    )
+
+
+def _study(name: str, plan: Mapping[str, Any], records: tuple[Record, ...], failures: tuple[Failure, ...]) -> Study:
+    spec = records[0].spec if records else {}
+    planned = plan.get("units")
+    return Study(
+        study_id=name,
+        **{key: str(plan.get(key, spec.get(key, "unknown"))) for key in ("method", "dataset", "protocol")},
+        ranked=plan.get("ranked") is True,
+        planned=tuple(map(str, planned)) if isinstance(planned, list) else None,
+        config=plan.get("config", {}),
+        records=records,
+        failures=failures,
+    )

@@ -1,0 +1,134 @@
+"""Made-up evidence: units and studies as a run would leave them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from harness.tracking.predictions import UnitPredictions
+from harness.tracking.record import Record
+from harness.tracking.store import RunStore
+
+
+def predictions(
+    *,
+    repeat: int = 0,
+    fold: int = 0,
+    seed: int = 0,
+    n: int = 24,
+    folds: int = 3,
+    classes: tuple[str, ...] = ("no", "yes"),
+    signal: float = 0.6,
+) -> UnitPredictions:
+    """Test predictions of one fold of ``n`` slides, two per patient; ``signal`` makes them right."""
+    rng = np.random.default_rng([repeat, fold, seed, int(signal * 100)])
+    slides = np.flatnonzero(np.arange(n) // 2 % folds == fold)
+    labels = (slides + slides // 2) % len(classes)
+    p = rng.dirichlet(np.ones(len(classes)), len(slides))
+    p[np.arange(len(slides)), labels] += signal
+    p /= p.sum(axis=1, keepdims=True)
+    return UnitPredictions(
+        repeat=repeat,
+        fold=fold,
+        seed=seed,
+        classes=classes,
+        slides=[f"slide_{k}" for k in slides],
+        patients=[f"patient_{k // 2}" for k in slides],
+        labels=labels,
+        probabilities=p,
+        predicted=p.argmax(axis=1),
+        threshold=0.5 if len(classes) == 2 else None,
+    )
+
+
+def record(
+    *, study: str = "abmil-toy-cv3-0123", repeat: int = 0, fold: int = 0, seed: int = 0, **changes: Any
+) -> Record:
+    """A unit's record; ``changes`` replace whole fields, ``gpu=True`` makes it one of a GPU."""
+    gpu = changes.pop("gpu", False)
+    method = changes.pop("method", "abmil")
+    compute = {
+        "timing_version": 1,
+        "device": "cuda:0" if gpu else "cpu",
+        "gpu": "Pretend 9000" if gpu else "no GPU",
+        "gpu_count": int(gpu),
+        "wall_s": 36.0,
+        "cpu_hours": 0.02,
+        "gpu_hours": 0.01 if gpu else 0.0,
+        "peak_rss_mb": 400.0 + fold,
+        "peak_gpu_allocated_mb": 900.0 + fold if gpu else None,
+        "peak_gpu_used_mb": None,
+        "peak_memory_mb": (900.0 if gpu else 400.0) + fold,
+        "interruptions": 0,
+        "stages": {"fit": {"wall_s": 30.0}, "predict": {"wall_s": 6.0}},
+    }
+    values: dict[str, Any] = {
+        "unit_id": f"{study}-r{repeat}f{fold}-s{seed}",
+        "study_id": study,
+        "spec": {
+            "method": method,
+            "method_version": "ab" * 32,
+            "params": {"lr": 0.0005, "gated": False, "patience": None},
+            "dataset": "toy",
+            "dataset_fingerprint": "cd" * 32,
+            "protocol": "cv3",
+            "split_sha256": "ef" * 32,
+            "repeat": repeat,
+            "fold": fold,
+            "seed": seed,
+            "input": {"kind": "features", "encoder": "", "mpp": [], "tile_px": 0},
+            "precision": "fp32",
+        },
+        "config": {"method": method, "dataset": "toy", "protocol": "cv3"},
+        "classes": ("no", "yes"),
+        "scores": {"auc": {"value": 0.9, "low": 0.8, "high": 0.97}, "f1": {"value": None, "low": None, "high": None}},
+        "compute": compute,
+        "environment": {"software": {"wsibench": "0.1.0"}, "code": {"commit": None, "dirty": None}, "hardware": {}},
+        "started": "2030-01-01T10:00:00+00:00",
+        "finished": "2030-01-01T10:00:36+00:00",
+    }
+    return Record(**{**values, **changes})
+
+
+CURVE = [
+    {"stage": "fit", "epoch": epoch, "loss": 1 / (epoch + 1), "val_auc": 0.5 + epoch / 100, "ok": epoch > 2}
+    for epoch in range(30)
+]
+
+
+def fill(
+    store: RunStore,
+    *,
+    study: str = "abmil-toy-cv3-0123",
+    method: str = "abmil",
+    folds: int = 3,
+    done: int | None = None,
+    repeats: int = 1,
+    signal: float = 0.6,
+    ranked: bool = True,
+    gpu: bool = False,
+    dataset: str = "toy",
+    protocol: str = "cv3",
+) -> list[Record]:
+    """Store a study of ``folds`` units per repeat, of which ``done`` are finished."""
+    records = []
+    for repeat in range(repeats):
+        for fold in range(folds):
+            made = record(study=study, repeat=repeat, fold=fold, method=method, gpu=gpu)
+            spec = {**made.spec, "dataset": dataset, "protocol": protocol}
+            made = record(study=study, repeat=repeat, fold=fold, method=method, gpu=gpu, spec=spec)
+            records.append((made, predictions(repeat=repeat, fold=fold, folds=folds, signal=signal)))
+    store.write_study(
+        {
+            "study_id": study,
+            "method": method,
+            "dataset": dataset,
+            "protocol": protocol,
+            "ranked": ranked,
+            "n_units": len(records),
+            "units": [made.unit_id for made, _ in records],
+            "config": {"method": method, "dataset": dataset, "protocol": protocol, "params": {"lr": 0.0005}},
+        }
+    )
+    return [store.write_unit(made, rows, curve=CURVE) for made, rows in records[:done]]
