@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-DIM = 128
+DIM = 96
 MIN_SIDE = 32
 
 # (input channels, output channels, kernel, stride)
-_LAYERS = ((3, 16, 5, 2), (16, 32, 3, 2), (32, 64, 3, 2), (64, DIM, 3, 1))
+_LAYERS = ((3, 16, 3, 2), (16, 32, 3, 2), (32, 64, 3, 2), (64, DIM, 3, 1))
 
 
 class Conv64(nn.Module):
-    """Four convolutions with batch norm and a global average pool: 64 x 64 tiles → 128 features. Our own design.
+    """Four convolutions with batch norm and a global average pool: 64 x 64 tiles → 96 features. Our own design.
 
-    Every layer but the last halves the side, so that each costs about a million multiplications per tile and the
-    last, which has the widest view, about five. A unit of the last layer sees 33 x 33 pixels on an 8-pixel grid: a
+    Every layer but the last halves the side, so that each costs about a million multiplications per tile; the last,
+    which has the widest view, costs three. A unit of the last layer sees 31 x 31 pixels on an 8-pixel grid: a
     nucleus of 8 to 24 pixels with its surroundings. The average pool then counts what was seen, which is what
     nuclear density is. Any side from 32 pixels works.
     """
@@ -31,6 +31,6 @@ class Conv64(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, 3, H, W) normalised → (n, 128)."""
+        """(n, 3, H, W) normalised → (n, 96)."""
         features: Tensor = self.layers(x).mean((2, 3))
         return features
