@@ -1,0 +1,80 @@
+"""DTFD-MIL: double-tier feature distillation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness import MethodCard, MILMethod, MILParams, UsageError, fixed, tunable
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from harness import Aggregator
+
+
+class DTFD(MILMethod):
+    """Pseudo-bags in a first tier hand on features to a second one; each tier has an optimiser of its own."""
+
+    card = MethodCard(
+        name="dtfd",
+        title="DTFD-MIL",
+        paper="Zhang et al. 2022, arXiv 2203.12081",
+        inputs=("features", "tiles"),
+        attention=True,
+        permutation_invariant=False,
+        open_points=(
+            "instances are ranked by the probability of the last class, as in the published code, which knows two "
+            "classes; beyond two nothing is published and the last class is kept",
+            "prediction: the published code shuffles at random and can average over shuffles; here one shuffle "
+            "that is fixed by the number of tiles",
+            "a bag with fewer tiles than pseudo_bags makes one pseudo-bag per tile (the published code fails)",
+            "the published code multiplies the learning rate by 0.2 at epoch 100 and clips the gradient of each part "
+            "of tier 1 on its own; here the rate is constant and the gradient of each tier is clipped as a whole",
+        ),
+    )
+
+    class Params(MILParams):
+        """Defaults of the published code."""
+
+        lr: float = tunable(1e-4, low=1e-5, high=1e-3, log=True, source="code", help="learning rate")
+        weight_decay: float = tunable(1e-4, low=1e-6, high=1e-2, log=True, source="code", help="decay of the optimiser")
+        epochs: int = fixed(200, source="code", help="epochs at most")
+        clip_grad_norm: float | None = fixed(5.0, source="code", help="largest gradient norm of each tier")
+        rule: str = tunable("AFS", choices=("AFS", "MaxS", "MaxMinS"), source="code", help="what a pseudo-bag hands on")
+        pseudo_bags: int = tunable(4, low=2, high=10, source="code", help="pseudo-bags per bag")
+        instances: int = fixed(1, source="code", help="tiles that a pseudo-bag hands on per end (MaxS, MaxMinS)")
+        width: int = tunable(512, low=64, high=1024, log=True, source="code", help="width of the embedding")
+        hidden: int = fixed(128, source="code", help="width of the attention spaces")
+        dropout: float = tunable(0.0, low=0.0, high=0.5, source="code", help="in front of both classifiers")
+
+        def check(self, place: str) -> None:
+            """Counts are at least one."""
+            super().check(place)
+            if self.pseudo_bags < 1 or self.instances < 1:
+                raise UsageError(
+                    "pseudo_bags and instances must be at least 1", place=place, fix="change them with --set"
+                )
+
+    params: Params
+
+    def aggregator(self, dim: int) -> Aggregator:
+        """The DTFD network."""
+        from methods.aggregators import dtfd
+
+        p = self.params
+        return dtfd.DTFD(
+            dim,
+            self.task.n_classes,
+            rule=p.rule,
+            pseudo_bags=p.pseudo_bags,
+            instances=p.instances,
+            width=p.width,
+            hidden=p.hidden,
+            dropout=p.dropout,
+        )
+
+    def optimizer_groups(self, network: nn.Module) -> list[list[nn.Parameter]]:
+        """Tier 1 with all that stands in front of it, and tier 2."""
+        named = list(network.named_parameters())
+        second = {name for name, _ in named if "tier2." in name}
+        return [[p for name, p in named if name not in second], [p for name, p in named if name in second]]

@@ -1,0 +1,69 @@
+"""TransMIL: a transformer over the tiles of a slide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness import MethodCard, MILMethod, MILParams, UsageError, fixed, tunable
+
+if TYPE_CHECKING:
+    from harness import Aggregator
+
+
+class TransMIL(MILMethod):
+    """Two layers of Nyström attention with a convolutional position encoding in between."""
+
+    card = MethodCard(
+        name="transmil",
+        title="TransMIL",
+        paper="Shao et al. 2021, arXiv 2106.00908",
+        inputs=("features", "tiles"),
+        attention=True,
+        permutation_invariant=False,
+        open_points=(
+            "the optimiser is Lookahead over RAdam in the published code; here Adam with the same rate and decay",
+            "the order of the tiles is not stated: here as they lie in the slide's index, row by row",
+            "attention: how to read a weight per tile is not published; here the class token's row in the second layer",
+        ),
+    )
+
+    class Params(MILParams):
+        """Defaults of the published code."""
+
+        lr: float = tunable(2e-4, low=1e-5, high=1e-3, log=True, source="code", help="learning rate")
+        weight_decay: float = tunable(1e-5, low=1e-6, high=1e-2, log=True, source="code", help="decay of the optimiser")
+        epochs: int = fixed(200, source="code", help="epochs at most")
+        accumulate: int = fixed(2, source="code", help="steps per update of the weights")
+        patience: int | None = fixed(10, source="code", help="stop after this many epochs without a better score")
+        width: int = tunable(512, choices=(64, 128, 256, 512), source="paper", help="width of the tokens")
+        heads: int = fixed(8, source="paper", help="attention heads; must divide the width")
+        landmarks: int | None = fixed(None, source="code", help="landmarks of the attention; none takes width / 2")
+        iterations: int = fixed(6, source="paper", help="steps of the pseudo-inverse")
+        dropout: float = tunable(0.1, low=0.0, high=0.5, source="code", help="dropout behind each attention")
+
+        def check(self, place: str) -> None:
+            """Heads have to divide the width."""
+            super().check(place)
+            if self.heads < 1 or self.width % self.heads:
+                raise UsageError(
+                    f"{self.heads} heads do not divide a width of {self.width}",
+                    place=place,
+                    fix="choose a width that is a multiple of heads",
+                )
+
+    params: Params
+
+    def aggregator(self, dim: int) -> Aggregator:
+        """The TransMIL network."""
+        from methods.aggregators import transmil
+
+        p = self.params
+        return transmil.TransMIL(
+            dim,
+            self.task.n_classes,
+            width=p.width,
+            heads=p.heads,
+            landmarks=p.landmarks,
+            iterations=p.iterations,
+            dropout=p.dropout,
+        )

@@ -1,0 +1,242 @@
+"""The built-in methods: cards, hyper-parameters, presets, and that each trains through the shared loop."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from harness import MILMethod, MILParams, Task, UsageError
+from harness.accounting.meter import Meter
+from harness.bags.feature_source import FeatureBags
+from harness.bags.tile_source import PatchReader, TileBags
+from harness.contract.check import check_method
+from harness.evaluation.metrics import macro_auc
+from harness.seeds import Seeds
+from harness.training.mil_fit import BagNetwork
+from harness.training.run import Run
+
+ROOT = Path(__file__).resolve().parents[2]
+POINTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"][
+    "harness.methods"
+]
+BUILT_IN = {name: point for name, point in POINTS.items() if name in {
+    "mean_pool", "max_pool", "abmil", "gated_abmil", "abmilx", "abmilx_head",
+    "clam_sb", "clam_mb", "dsmil", "transmil", "dtfd",
+}}  # fmt: skip
+TASK = Task(("no", "yes"))
+
+
+def method(name: str) -> type[MILMethod]:
+    module, _, attribute = BUILT_IN[name].partition(":")
+    cls = check_method(getattr(importlib.import_module(module), attribute), name, "tests")
+    assert issubclass(cls, MILMethod)
+    return cls
+
+
+@pytest.fixture(params=BUILT_IN)
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(seeds=Seeds(1), device=torch.device("cpu"), workdir=tmp_path, meter=Meter())
+
+
+def feature_bags(count: int, seed: int) -> FeatureBags:
+    """Bags of 12 tiles; in every second one three tiles are shifted."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 2
+    bags = {}
+    for number, label in enumerate(labels):
+        bag = rng.normal(0, 1, (12, 8)).astype(np.float32)
+        bag[:3, :4] += 3 * label
+        bags[f"s{number}"] = bag
+    return FeatureBags(list(bags), labels, bags.__getitem__, 8)
+
+
+def tile_bags(count: int, seed: int) -> TileBags:
+    """Bags of 6 patches; in every second bag two are darker."""
+    rng = np.random.default_rng(seed)
+    patches = rng.integers(150, 250, (count * 6, 27, 27, 3)).astype(np.uint8)
+    for bag in range(1, count, 2):
+        patches[bag * 6 : bag * 6 + 2] //= 2
+    rows = {f"s{k}": (k * 6, k * 6 + 6) for k in range(count)}
+    return TileBags(list(rows), np.arange(count) % 2, PatchReader(patches, rows))
+
+
+def test_listing_does_not_import_torch() -> None:
+    code = "import sys, importlib\n"
+    code += "".join(f"importlib.import_module({point.partition(':')[0]!r})\n" for point in BUILT_IN.values())
+    code += "sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_all_eleven_are_registered() -> None:
+    assert len(BUILT_IN) == 11
+
+
+def test_card_says_where_it_comes_from(name: str) -> None:
+    card = method(name).card
+    assert "arXiv" in card.paper
+    assert card.open_points
+    assert all(field.help for _, field, _ in method(name).Params.describe().values())
+
+
+def test_presets_build_and_make_a_network(name: str) -> None:
+    cls = method(name)
+    for label, preset in cls.card.presets.items():
+        params = cls.Params.build(preset.params, place=label)
+        if getattr(params, "loss", "") != "survival":
+            assert cls(params, TASK).aggregator(512) is not None
+
+
+SMALL: dict[str, dict[str, Any]] = {
+    "mean_pool": {"trunk": "16", "lr": 5e-3},
+    "max_pool": {"trunk": "16", "lr": 5e-3},
+    "abmil": {"trunk": "16", "hidden": 8, "lr": 5e-3},
+    "gated_abmil": {"trunk": "16", "hidden": 8, "lr": 5e-3},
+    "abmilx": {"width": 64, "heads": 2, "lr": 5e-3, "tiles_per_bag": 8, "ema_decay": 0.9, "warmup_epochs": 0},
+    "abmilx_head": {"width": 64, "heads": 2, "lr": 5e-3},
+    "clam_sb": {"width": 16, "hidden": 8, "k_sample": 2, "lr": 5e-3},
+    "clam_mb": {"width": 16, "hidden": 8, "k_sample": 2, "lr": 5e-3, "instance_loss": "svm"},
+    "dsmil": {"query_dim": 8, "lr": 5e-3},
+    "transmil": {"width": 64, "heads": 2, "landmarks": 4, "lr": 5e-3},
+    "dtfd": {"width": 16, "hidden": 8, "pseudo_bags": 3, "rule": "MaxMinS", "lr": 5e-3},
+}
+
+
+def test_learns_features(name: str, run: Run) -> None:
+    cls = method(name)
+    params = cls.Params.build({**SMALL[name], "epochs": 12, "batch_size": 2, "min_epochs": 0}, place="test")
+    trained = cls(params, TASK)
+    trained.fit(feature_bags(40, 0), feature_bags(16, 1), run)
+    test = feature_bags(40, 2)
+    prediction = trained.predict(test, run)
+    prediction.check(test.ids, 2, method=name)
+    assert test.labels is not None
+    assert macro_auc(test.labels, prediction.probabilities) > 0.9
+    assert (prediction.attention is not None) == cls.card.attention
+
+
+@pytest.mark.parametrize("name", ["abmil", "max_pool", "abmilx"])
+def test_learns_tiles_end_to_end(name: str, run: Run) -> None:
+    cls = method(name)
+    colon = cls.card.presets["colon"]
+    params = cls.Params.build({**colon.params, "epochs": 4, "lr": 1e-3, "tiles_per_bag": 0}, place="test")
+    trained = cls(params, Task(("no", "yes"), encoder=colon.input["encoder"]))
+    trained.fit(tile_bags(12, 0), tile_bags(8, 1), run)
+    test = tile_bags(16, 2)
+    assert test.labels is not None
+    assert macro_auc(test.labels, trained.predict(test, run).probabilities) > 0.9
+
+
+def test_dtfd_has_an_optimiser_per_tier() -> None:
+    cls = method("dtfd")
+    dtfd = cls(cls.Params(), TASK)
+    network = BagNetwork(dtfd.aggregator(8))
+    first, second = dtfd.optimizer_groups(network)
+    assert len(first) + len(second) == len(list(network.parameters()))
+    second_names = {key for key, p in network.named_parameters() if any(p is q for q in second)}
+    assert second_names == {key for key, _ in network.named_parameters() if key.startswith("aggregator.tier2.")}
+
+
+def test_survival_is_refused_on_classes() -> None:
+    cls = method("abmilx")
+    preset = cls.card.presets["r18_brca_survival"]
+    with pytest.raises(UsageError, match="survival loss needs follow-up times"):
+        cls(cls.Params.build(preset.params, place="test"), TASK)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("abmilx", {"heads": 8, "width": 64, "dropout": 0.1, "lr": -1}, "lr must be above 0"),
+        ("transmil", {"heads": 3}, "3 heads do not divide a width of 512"),
+        ("abmil", {"trunk": "a-b"}, "not a list of layer widths"),
+        ("abmil", {"dropout": 1.0}, "dropout must be"),
+        ("dtfd", {"pseudo_bags": 0}, "at least 1"),
+        ("clam_sb", {"instance_loss": "smv"}, "unknown value 'smv'"),
+    ],
+)
+def test_wrong_values_are_named(name: str, values: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        method(name).Params.build(values, place="test")
+
+
+COLUMNS = ("r18_panda", "r50_panda", "r18_brca_subtyping", "r50_brca_subtyping", "r18_brca_survival")
+PUBLISHED: dict[str, tuple[Any, ...]] = {
+    "width": (512, 256, 256, 256, 256),
+    "heads": (4, 4, 8, 8, 8),
+    "ffn": (True, True, False, False, False),
+    "attention_bias": (False, False, False, False, True),
+    "bias": (False,) * 5,
+    "norm": ("ln",) * 5,
+    "tiles_per_bag": (128, 128, 512, 128, 768),
+    "low_ratio": (4, 4, 4, 3, 10),
+    "batch_size": (16, 8, 6, 8, 4),
+    "augment": ("strong", "strong", "weak", "weak_strong", "weak"),
+    "crop_min": (0.08, 0.08, 0.25, 0.08, 0.08),
+    "optimizer": ("adam", "adamw", "adamw", "adamw", "adamw"),
+    "lr": (2e-4, 2e-4, 8e-5, 8e-5, 8e-5),
+    "weight_decay": (1e-5, 1e-2, 0.0, 0.0, 5e-2),
+    "schedule": ("cosine",) * 5,
+    "min_lr": (1e-7,) * 5,
+    "epochs": (200, 200, 75, 125, 30),
+    "warmup_epochs": (0, 0, 10, 10, 5),
+    "patience": (20, 20, 10, 10, 10),
+    "min_epochs": (120, 200, 50, 125, 20),
+    "ema_decay": (0.9999, 0.9999, 0.9997, 0.9997, None),
+    "dropout": (0.25,) * 5,
+    "clip_grad_norm": (None,) * 5,
+    "accumulate": (1,) * 5,
+}
+"""Released configurations of ABMILX; batch_size is slides per GPU times the two GPUs of the README."""
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_published_abmilx_configurations(column: str) -> None:
+    cls = method("abmilx")
+    preset = cls.card.presets[column]
+    values = cls.Params.build(preset.params, place=column).as_dict()
+    expected = {key: row[COLUMNS.index(column)] for key, row in PUBLISHED.items()}
+    assert {key: values[key] for key in expected} == expected
+    low = values["tiles_per_bag"] // values["low_ratio"]
+    assert (low, values["tiles_per_bag"] - low) == {
+        "r18_panda": (32, 96),
+        "r50_panda": (32, 96),
+        "r18_brca_subtyping": (128, 384),
+        "r50_brca_subtyping": (42, 86),
+        "r18_brca_survival": (76, 692),
+    }[column]
+    fine, coarse = preset.input["mpp"]
+    assert coarse == pytest.approx(2 * fine, rel=1e-3)
+    assert preset.input["tile_px"] * fine == pytest.approx(256 * (0.48 if "panda" in column else 1.0), rel=1e-3)
+    assert ("resnet18" in preset.input["encoder"]) == column.startswith("r18")
+
+
+@pytest.mark.parametrize(
+    ("name", "at"), [("abmil", "each"), ("gated_abmil", "each"), ("mean_pool", "last"), ("max_pool", "last")]
+)
+@pytest.mark.parametrize(("preset", "decay"), [("musk1", 0.005), ("musk2", 0.03)])
+def test_classical_recipe(name: str, at: str, preset: str, decay: float) -> None:
+    cls = method(name)
+    params = cls.Params.build(cls.card.presets[preset].params, place="test")
+    assert isinstance(params, MILParams)
+    assert math.isclose(params.weight_decay, 2 * decay)
+    assert (params.lr, params.l2_on, params.optimizer, params.schedule) == (5e-4, "weights", "sgd", "inverse")
+    assert (params.epochs, params.batch_size) == (50, 1)
+    network = cls(params, TASK).aggregator(166)
+    layers = [type(layer).__name__ for layer in network.trunk]
+    assert layers.count("Linear") == 3
+    assert layers.count("Dropout") == (3 if at == "each" else 1)
+    assert network.head.linear.out_features == 1
