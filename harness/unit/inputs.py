@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 TruthOf = Callable[[str], "NDArray[np.int64] | None"]
 """Slide id → true label of every tile at the finest scale, or None where unknown. For the scorer only."""
 
+PictureOf = Callable[[str, "NDArray[np.float32]"], "NDArray[np.uint8]"]
+"""Slide id, weight per tile → RGB picture (H, W, 3) of where the weights are."""
+
 
 class Inputs(ABC):
     """Bags of any slides of a dataset.
@@ -27,13 +30,20 @@ class Inputs(ABC):
     Attributes:
         dataset: the dataset.
         content: slide id → SHA-256 of its content, for the leak audit and the fingerprint.
-        truth_of: see :data:`TruthOf`.
+        truth_of, picture_of: see :data:`TruthOf` and :data:`PictureOf`; None where there is nothing to know or show.
     """
 
-    def __init__(self, dataset: Dataset, content: Mapping[str, str], truth_of: TruthOf | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        content: Mapping[str, str],
+        truth_of: TruthOf | None = None,
+        picture_of: PictureOf | None = None,
+    ) -> None:
         self.dataset = dataset
         self.content = content
         self.truth_of = truth_of
+        self.picture_of = picture_of
 
     @property
     def fingerprint(self) -> str:
@@ -61,7 +71,7 @@ class FeatureInputs(Inputs):
     """Feature vectors: given with the dataset, or extracted by a frozen encoder.
 
     Args:
-        dataset, content, truth_of: see :class:`Inputs`.
+        dataset, content, truth_of, picture_of: see :class:`Inputs`.
         bag_of: slide id → (n, D) float array.
         dim: D.
         coords_of: slide id → (n, 2) top-left corners; None where unknown.
@@ -76,8 +86,9 @@ class FeatureInputs(Inputs):
         *,
         coords_of: Callable[[str], NDArray[np.int64] | None] | None = None,
         truth_of: TruthOf | None = None,
+        picture_of: PictureOf | None = None,
     ) -> None:
-        super().__init__(dataset, content, truth_of)
+        super().__init__(dataset, content, truth_of, picture_of)
         self._bag_of = bag_of
         self._dim = dim
         self._coords_of = coords_of
@@ -97,14 +108,20 @@ class TileInputs(Inputs):
     """Image tiles, read as they are drawn.
 
     Args:
-        dataset, content, truth_of: see :class:`Inputs`.
+        dataset, content, truth_of, picture_of: see :class:`Inputs`.
         reader: reads the tiles of any slide.
     """
 
     def __init__(
-        self, dataset: Dataset, content: Mapping[str, str], reader: TileReader, *, truth_of: TruthOf | None = None
+        self,
+        dataset: Dataset,
+        content: Mapping[str, str],
+        reader: TileReader,
+        *,
+        truth_of: TruthOf | None = None,
+        picture_of: PictureOf | None = None,
     ) -> None:
-        super().__init__(dataset, content, truth_of)
+        super().__init__(dataset, content, truth_of, picture_of)
         self.reader = reader
 
     def bags(

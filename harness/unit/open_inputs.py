@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from harness.bags.tile_source import PatchReader, TileBags
+from harness.explain.attention import patch_montage
 from harness.protocol.card import FeaturesSource, InputSettings, PatchesSource
 from harness.protocol.given import read_given
 from harness.protocol.patches import instance_labels_of, open_patches
@@ -14,6 +17,7 @@ from harness.unit.inputs import FeatureInputs, Inputs, TileInputs
 
 if TYPE_CHECKING:
     import torch
+    from numpy.typing import NDArray
     from harness.protocol.dataset import Dataset
 
 
@@ -60,7 +64,13 @@ def open_inputs(dataset: Dataset, opening: Opening) -> Inputs:
 def _open_patches(dataset: Dataset, opening: Opening) -> TileInputs:
     patches = open_patches(dataset, opening.data_root, opening.cache)
     reader = PatchReader(patches.tiles, patches.rows)
-    return TileInputs(dataset, patches.fingerprints, reader, truth_of=instance_labels_of(patches))
+
+
+    def picture(slide: str, weights: NDArray[np.float32]) -> NDArray[np.uint8]:
+        return patch_montage(reader.read(slide, 0, np.arange(len(weights))), weights)
+
+    truth = instance_labels_of(patches)
+    return TileInputs(dataset, patches.fingerprints, reader, truth_of=truth, picture_of=picture)
 
 
 def _encode(dataset: Dataset, tiles: TileInputs, opening: Opening) -> FeatureInputs:

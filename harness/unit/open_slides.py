@@ -11,11 +11,13 @@ from harness import console
 from harness.bags.slide_reader import SlideTiles
 from harness.bags.tile_source import CachingReader, TileReader
 from harness.errors import DataError
+from harness.explain.attention import attention_thumbnail
 from harness.protocol.annotations import read_asap, tile_labels
 from harness.protocol.locate import locate, locate_annotations, resolve_root
 from harness.slides.index import index_path, load
 from harness.slides.prepare import PrepareSettings, prepare_slides
-from harness.unit.inputs import TileInputs, TruthOf
+from harness.slides.reader import open_slide
+from harness.unit.inputs import PictureOf, TileInputs, TruthOf
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from harness.slides.index import SlideIndex
     from harness.unit.open_inputs import Opening
 
+THUMBNAIL_PX = 1024
+"""Longest side of an attention picture."""
 TILE_CACHE_BYTES = 2 << 30
 """Memory for decoded tiles, so that small datasets are decoded once."""
 
@@ -43,7 +47,22 @@ def open_slides(dataset: Dataset, source: SlidesSource, opening: Opening) -> Til
         {slide: index.fingerprint for slide, index in indexes.items()},
         CachingReader(reader, TILE_CACHE_BYTES),
         truth_of=_lesions(dataset, root, indexes),
+        picture_of=_picture(source, indexes),
     )
+
+
+def _picture(source: SlidesSource, indexes: dict[str, SlideIndex]) -> PictureOf:
+    """Attention over the slide's thumbnail, at most ``THUMBNAIL_PX`` across."""
+
+    def picture(slide: str, weights: NDArray[np.float32]) -> NDArray[np.uint8]:
+        index = indexes[slide]
+        side_x0 = index.scales[0].tile_px * index.scales[0].mpp / index.mpp
+        downsample = max(1.0, max(index.width, index.height) / THUMBNAIL_PX)
+        with open_slide(Path(index.path), mpp=source.mpp) as reader:
+            thumbnail = reader.thumbnail(index.mpp * downsample)
+        return attention_thumbnail(thumbnail, index.coords[0], side_x0, weights, index.width / thumbnail.shape[1])
+
+    return picture
 
 
 def _lesions(dataset: Dataset, root: Path | None, indexes: dict[str, SlideIndex]) -> TruthOf | None:
