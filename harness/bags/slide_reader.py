@@ -54,7 +54,7 @@ class SlideTiles:
             DataError: the slide cannot be opened or read any more.
         """
         wanted = self.scales[scale]
-        side_x0 = wanted.tile_px * wanted.mpp / self.indexes[slide].mpp
+        side_x0 = self.indexes[slide].sides[scale]
         reader = self._reader(slide)
         return reader.read_tiles(self.coords(slide, scale)[rows], side_x0, wanted.tile_px, workers=self._workers)
 

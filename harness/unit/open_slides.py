@@ -56,11 +56,10 @@ def _picture(source: SlidesSource, indexes: dict[str, SlideIndex]) -> PictureOf:
 
     def picture(slide: str, weights: NDArray[np.float32]) -> NDArray[np.uint8]:
         index = indexes[slide]
-        side_x0 = index.scales[0].tile_px * index.scales[0].mpp / index.mpp
         downsample = max(1.0, max(index.width, index.height) / THUMBNAIL_PX)
         with open_slide(Path(index.path), mpp=source.mpp) as reader:
             thumbnail = reader.thumbnail(index.mpp * downsample)
-        return attention_thumbnail(thumbnail, index.coords[0], side_x0, weights, index.width / thumbnail.shape[1])
+        return attention_thumbnail(thumbnail, index.coords[0], index.sides[0], weights, index.width / thumbnail.shape[1])
 
     return picture
 
@@ -80,8 +79,7 @@ def _lesions(dataset: Dataset, root: Path | None, indexes: dict[str, SlideIndex]
             return np.zeros(len(index.coords[0]), np.int64)
         if slide not in files:
             return None
-        side_x0 = index.scales[0].tile_px * index.scales[0].mpp / index.mpp
-        return (tile_labels(index.coords[0], side_x0, read_asap(files[slide])) >= 0.5).astype(np.int64)
+        return (tile_labels(index.coords[0], index.sides[0], read_asap(files[slide])) >= 0.5).astype(np.int64)
 
     return truth
 

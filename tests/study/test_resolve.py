@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.contract.registry import use_plugin
+from harness.contract.registry import registry, use_plugin
 from harness.errors import UsageError
 from harness.study.config import StudyConfig
 from harness.study.resolve import UNKNOWN, resolve
@@ -12,9 +12,11 @@ from harness.study.resolve import UNKNOWN, resolve
 
 @pytest.fixture
 def tiny(tiny_plugin):
-    """The plugin method, by its class."""
+    """The plugin method's name, for the length of the test."""
+    registry.cache_clear()
     use_plugin(str(tiny_plugin))
-    return "tiny"
+    yield "tiny"
+    registry.cache_clear()
 
 
 def test_defaults_come_from_method_and_dataset(toy_dataset, tiny):
