@@ -109,7 +109,8 @@ def _load(place: _Place) -> Listed:
         return Listed(place.name, place.origin, None, place.problem)
     try:
         dataset = load_dataset(place.folder)
-        for protocol in dataset.card.protocols:
+        # Protocols often share a split file; one of each is enough to read here.
+        for protocol in {card.splits: name for name, card in dataset.card.protocols.items()}.values():
             dataset.splits(protocol)
     except BenchError as wrong:
         return Listed(place.name, place.origin, None, wrong)

@@ -124,9 +124,11 @@ def _check_unique(entries: Sequence[Entry], path: Path) -> None:
     # File names are compared without regard to letter case, so ids that differ by case alone are the same slide.
     seen: dict[str, str] = {}
     for entry in entries:
-        other = seen.setdefault(entry.slide.casefold(), entry.slide)
-        if other is not entry.slide:
-            both = f"slide {entry.slide}" if other == entry.slide else f"slides {other} and {entry.slide}"
+        folded = entry.slide.casefold()
+        if folded in seen:
+            same = seen[folded] == entry.slide
+            both = f"slide {entry.slide}" if same else f"slides {seen[folded]} and {entry.slide}"
             raise DataError(
                 f"{both} listed twice (letter case does not count)", place=str(path), fix="keep one line per slide"
             )
+        seen[folded] = entry.slide

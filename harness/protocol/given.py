@@ -88,7 +88,8 @@ def read_given(dataset: Dataset) -> GivenFeatures:
 
 def _arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as content:
+        # Opened here, because NumPy leaves the file open when it is no archive.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             return content["X"], content["bag"], content["y"]
     except FileNotFoundError as reason:
         raise DataError("the features are missing", place=str(path), fix="reinstall the package") from reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +107,9 @@ def find_slides(dataset: Dataset, root: Path) -> Found:
             every = found.setdefault(folded, [])
             every += [hit.path for hit in hits if hit.path not in every]
     paths = {slide: found[slide.casefold()][0] for slide in dataset.slides if slide.casefold() in found}
+    # A longer pattern may read a known id from a name that a shorter one takes for another slide.
+    taken = {path for folded in ids for path in found.get(folded, ())}
+    strange = [Match(folded, path) for folded in found if folded not in ids for path in found[folded]]
     return Found(
         root=root,
         layout=order[0] if order and paths else "",
@@ -113,8 +117,18 @@ def find_slides(dataset: Dataset, root: Path) -> Found:
         missing=tuple(slide for slide in dataset.slides if slide not in paths),
         defects={slide: reason for slide, path in paths.items() if (reason := defect(path))},
         duplicates={slide: tuple(found[slide.casefold()][1:]) for slide in paths if len(found[slide.casefold()]) > 1},
-        extra=tuple(Match(folded, path) for folded in found if folded not in ids for path in found[folded]),
+        extra=tuple(hit for hit in strange if hit.path not in taken),
     )
+
+
+def check_root(dataset: Dataset, root: Path) -> None:
+    """Raise DataError unless the data root is a folder."""
+    if not root.is_dir():
+        raise DataError(
+            f"the data root of {dataset.name} is not a folder",
+            place=f"--data-root {root}",
+            fix=f"check the path. {get_text(dataset)}",
+        )
 
 
 def get_text(dataset: Dataset) -> str:
@@ -128,12 +142,7 @@ def _by_folded(dataset: Dataset) -> dict[str, str]:
 
 
 def _listing(dataset: Dataset, root: Path) -> Listing:
-    if not root.is_dir():
-        raise DataError(
-            f"the data root of {dataset.name} is not a folder",
-            place=f"--data-root {root}",
-            fix=f"check the path. {get_text(dataset)}",
-        )
+    check_root(dataset, root)
     return list_files(root)
 
 
@@ -172,13 +181,12 @@ def _looked_for(dataset: Dataset, found: Found) -> str:
 
 
 def _root_below(dataset: Dataset, root: Path) -> Path | None:
-    """The folder below ``root`` that would have been the right data root."""
+    """The folder below ``root`` that would have been the right data root: that which most slides lie below."""
     source = dataset.card.source
     assert isinstance(source, SlidesSource)
     listing, ids = list_files(root), _by_folded(dataset)
-    for patterns in source.layouts.values():
-        for pattern in (pattern for pattern in patterns if "**/" not in pattern):
-            for hit in match(listing, pattern, ids, below=True):
-                if hit.slide in ids:
-                    return hit.path.parents[pattern.count("/") - pattern.endswith("/*.dcm")]
-    return None
+    votes: Counter[Path] = Counter()
+    for pattern in (pattern for group in source.layouts.values() for pattern in group if "**/" not in pattern):
+        above = pattern.count("/") - pattern.endswith("/*.dcm")
+        votes.update(hit.path.parents[above] for hit in match(listing, pattern, ids, below=True) if hit.slide in ids)
+    return votes.most_common(1)[0][0] if votes else None

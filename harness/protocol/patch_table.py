@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.errors import DataError
 from harness.protocol.card import PatchesSource
 from harness.protocol.dataset import Dataset
-from harness.protocol.locate import get_text
+from harness.protocol.locate import check_root, get_text
 from harness.protocol.table import Row, listed, read_table
 
 
@@ -52,6 +52,7 @@ def table_paths(dataset: Dataset, root: Path) -> list[Path]:
     """
     source = dataset.card.source
     assert isinstance(source, PatchesSource)
+    check_root(dataset, root)
     paths = [root / table for table in source.tables]
     missing = [table for table, path in zip(source.tables, paths, strict=True) if not path.is_file()]
     if missing:

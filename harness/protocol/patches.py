@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FORMAT = 1
+_STALE_S = 24 * 3600
 _TILES, _LABELS, _MANIFEST = "tiles.npy", "instance_labels.npy", "manifest.json"
 
 
@@ -78,12 +80,6 @@ def open_patches(dataset: Dataset, data_root: Path | None, cache: Path | None = 
             fix=f"{get_text(dataset)} Then give the folder with --data-root",
         )
     root = data_root.expanduser()
-    if not root.is_dir():
-        raise DataError(
-            f"the data root of {dataset.name} is not a folder",
-            place=f"--data-root {root}",
-            fix=f"check the path. {get_text(dataset)}",
-        )
     rows = read_patch_tables(dataset, root)
     images = find_images(dataset, root, [row.image for row in rows])
     key = _key(dataset, root, images)
@@ -143,6 +139,7 @@ def _open(folder: Path) -> Patches:
 
 def _build(dataset: Dataset, rows: Sequence[PatchRow], images: ImageSource, folder: Path, key: str) -> None:
     """Pack into a folder beside ``folder`` that takes its place when it is whole."""
+    _sweep(folder)
     building = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
@@ -154,6 +151,13 @@ def _build(dataset: Dataset, rows: Sequence[PatchRow], images: ImageSource, fold
         _take_place(building, folder, key)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left behind. What is a day old is nobody's."""
+    for left in folder.parent.glob(f".{folder.name}.*.tmp"):
+        if time.time() - left.stat().st_mtime > _STALE_S:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _take_place(building: Path, folder: Path, key: str) -> None:

@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from harness.errors import BenchError, DataError, UsageError
+from harness.protocol.audit import audit
+from harness.protocol.catalog import find_dataset
+from harness.protocol.locate import locate
+from harness.protocol.new_dataset import NewDataset, new_dataset
+from harness.protocol.verify import verify
+
+N = 18
+HEAD = "file,who,diagnosis\n"
+ROWS = [f"s{i:02d}.svs,p{i // 2:02d},{'benign' if i % 3 else 'malignant'}" for i in range(N)]
+
+
+@pytest.fixture(autouse=True)
+def no_variable(monkeypatch) -> None:
+    monkeypatch.delenv("BENCH_DATASETS", raising=False)
+
+
+@pytest.fixture
+def wish(tmp_path: Path) -> NewDataset:
+    slides = tmp_path / "slides"
+    (slides / "batch 1").mkdir(parents=True)
+    for i in range(N):
+        (slides / ("batch 1" if i % 2 else ".") / f"S{i:02d}.SVS").write_bytes(b"II*\0")
+    (tmp_path / "labels.csv").write_text(HEAD + "\n".join(ROWS) + "\n", encoding="utf-8-sig")
+    return NewDataset(
+        name="mine",
+        slides=slides,
+        labels=tmp_path / "labels.csv",
+        slide_column="file",
+        label_column="diagnosis",
+        patient_column="who",
+        folds=3,
+        into=tmp_path / "datasets",
+    )
+
+
+def rewrite(wish: NewDataset, *rows: str, head: str = HEAD) -> NewDataset:
+    wish.labels.write_text(head + "\n".join(rows) + "\n", encoding="utf-8")
+    return wish
+
+
+def refusal(wish: NewDataset) -> BenchError:
+    with pytest.raises(BenchError) as error:
+        new_dataset(wish)
+    assert not (wish.into / wish.name).exists(), "nothing is left behind"
+    assert not wish.into.exists() or list(wish.into.iterdir()) == []
+    assert "\n" not in error.value.problem + error.value.place + error.value.fix
+    return error.value
+
+
+def test_it_becomes_a_dataset_like_any_other(wish: NewDataset, monkeypatch) -> None:
+    made = new_dataset(wish)
+    assert made.folder == wish.into / "mine"
+    assert {path.name for path in made.folder.iterdir()} == {"card.yaml", "labels.csv", "splits", "README.md"}
+    assert made.card.classes == ("benign", "malignant")
+    assert made.card.counts == {"slides": 18, "patients": 9, "benign": 12, "malignant": 6}
+    assert verify(made, None).findings == ()
+    monkeypatch.setenv("BENCH_DATASETS", str(wish.into))
+    for found in (find_dataset("mine"), find_dataset(str(made.folder))):
+        assert found.slides == tuple(f"s{i:02d}" for i in range(N))
+        assert locate(found, None)["s01"].name == "S01.SVS"
+
+
+def test_folds_keep_patients_together_and_hold_every_class(wish: NewDataset) -> None:
+    made = new_dataset(wish)
+    folds = made.splits().folds
+    assert len(folds) == 3
+    assert sorted(slide for fold in folds for slide in fold.test) == sorted(made.slides)
+    for fold in folds:
+        audit(fold, made.patients, None)
+        for _, part in fold.parts():
+            assert {made.by_slide[slide].label for slide in part} == {0, 1}
+
+
+def test_the_same_wish_gives_the_same_folds_and_another_seed_others(wish: NewDataset, tmp_path: Path) -> None:
+    one, two, other = (
+        new_dataset(replace(wish, into=tmp_path / place, seed=seed)).splits().sha256
+        for place, seed in (("a", 0), ("b", 0), ("c", 1))
+    )
+    assert one == two
+    assert one != other
+
+
+def test_patients_may_have_slides_of_both_classes(wish: NewDataset) -> None:
+    made = new_dataset(wish)
+    labels = {patient: {e.label for e in made.entries if e.patient == patient} for patient in made.patients.values()}
+    assert {0, 1} in labels.values()
+
+
+def test_each_slide_its_own_patient(wish: NewDataset) -> None:
+    made = new_dataset(replace(wish, patient_column="file"))
+    assert made.patients == {slide: slide for slide in made.slides}
+
+
+def test_class_order(wish: NewDataset) -> None:
+    assert new_dataset(replace(wish, classes=("malignant", "benign"))).card.classes == ("malignant", "benign")
+
+
+def test_numbers_and_odd_words_are_classes_too(wish: NewDataset) -> None:
+    for name, words in (("a", ("10", "9")), ("b", ("yes", "no")), ("c", ("None", "null")), ("d", ("slides", "tiles"))):
+        rewrite(wish, *(row.replace("benign", words[0]).replace("malignant", words[1]) for row in ROWS))
+        made = new_dataset(replace(wish, name=name))
+        assert set(made.card.classes) == set(words)
+        assert made.by_slide["s01"].label == made.card.classes.index(words[0])
+        if name == "a":
+            assert made.card.classes == ("9", "10")
+
+
+def test_misspelt_columns_are_answered_with_the_nearest(wish: NewDataset) -> None:
+    error = refusal(replace(wish, label_column="diagnose", patient_column="patient"))
+    assert "no column 'diagnose' and no column 'patient'" in error.problem
+    assert "did you mean 'diagnosis' for 'diagnose'" in error.fix
+    assert "--label-col" in error.fix
+
+
+def test_slides_without_a_file(wish: NewDataset) -> None:
+    (wish.slides / "S04.SVS").rename(wish.slides / "S004.SVS")
+    error = refusal(wish)
+    assert error.problem == "1 of 18 slides of the table have no file: s04"
+    assert "did you mean 'S004' for 's04'?" in error.fix
+
+
+def test_files_without_a_label(wish: NewDataset) -> None:
+    (wish.slides / "extra.svs").write_bytes(b"II*\0")
+    (wish.slides / "S01.jpg").write_bytes(b"thumbnail")
+    (wish.slides / "notes.txt").write_text("hello")
+    assert refusal(wish).problem == "1 slides in the folder are not in the table: extra"
+
+
+def test_partial_leaves_out_what_has_no_counterpart(wish: NewDataset) -> None:
+    (wish.slides / "extra.svs").write_bytes(b"II*\0")
+    (wish.slides / "S04.SVS").unlink()
+    made = new_dataset(replace(wish, partial=True))
+    assert "s04" not in made.slides
+    assert len(made.slides) == 17
+
+
+def test_partial_still_refuses_when_nothing_fits(wish: NewDataset, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    error = refusal(replace(wish, slides=tmp_path / "empty", partial=True))
+    assert "18 of 18 slides of the table have no file" in error.problem
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("../../etc/passwd,p,benign", "cannot be the name of a slide"),
+        ("batch 1/S01.SVS,p,benign", "without folders"),
+        ('"a\nb",p,benign', "line break"),
+        ("=HYPERLINK(1),p,benign", "formula"),
+        ("x,@cmd,benign", "cannot be the name of a patient"),
+        ("x,p,=1+1", "cannot be the name of a class"),
+        ("x,,benign", "empty"),
+        ("x,p,", "empty"),
+        ("S00,p,benign", "stands twice"),
+        ("s00.svs,p,benign", "stands twice"),
+    ],
+)
+def test_hostile_and_double_rows_are_refused_with_their_line(wish: NewDataset, row: str, words: str) -> None:
+    error = refusal(rewrite(wish, *ROWS, row))
+    assert words in error.problem
+    assert "line" in error.place
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/b", "Mine", "", "-x", "a b", "a\n", "ä", "x" * 65, "."])
+def test_dataset_names(wish: NewDataset, name: str) -> None:
+    with pytest.raises(UsageError):
+        new_dataset(replace(wish, name=name))
+    assert not wish.into.exists()
+
+
+def test_taken_names_and_folders(wish: NewDataset) -> None:
+    with pytest.raises(UsageError, match="there is a dataset 'musk1' already"):
+        new_dataset(replace(wish, name="musk1"))
+    first = new_dataset(wish)
+    before = (first.folder / "labels.csv").read_bytes()
+    with pytest.raises(UsageError, match="exists already"):
+        new_dataset(wish)
+    assert (first.folder / "labels.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"folds": 7}, "7 folds cannot be made: class 'malignant' has slides of 6 patients"),
+        ({"folds": 2}, "2 folds cannot be made"),
+        ({"classes": ("benign", "malign")}, "unknown class 'malignant'"),
+        ({"classes": ("benign", "malignant", "other")}, "no slide has the class 'other'"),
+        ({"classes": ("benign", "malignant", "benign")}, "stands twice"),
+        ({"label_column": "file"}, "different labels for 18 slides"),
+        ({"slides": Path("nowhere")}, "no such folder"),
+        ({"labels": Path("nowhere.csv")}, "does not exist"),
+    ],
+)
+def test_wrong_wishes(wish: NewDataset, change: dict[str, object], words: str) -> None:
+    assert words in refusal(replace(wish, **change)).problem
+
+
+def test_a_single_class(wish: NewDataset) -> None:
+    error = refusal(rewrite(wish, *(row.replace("malignant", "benign") for row in ROWS)))
+    assert error.problem == "all slides have the label 'benign'"
+
+
+def test_files_that_are_no_slides_yet(wish: NewDataset) -> None:
+    (wish.slides / "S02.SVS").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    assert "s02 (pointer to large-file storage" in refusal(wish).problem
+
+
+def test_two_files_for_a_slide(wish: NewDataset) -> None:
+    (wish.slides / "batch 1" / "s00.tif").write_bytes(b"II*\0")
+    assert "slide s00 has 2 files" in refusal(wish).problem
+
+
+def test_flat_images_need_a_resolution(wish: NewDataset) -> None:
+    (wish.slides / "S00.SVS").rename(wish.slides / "S00.png")
+    error = refusal(wish)
+    assert error.place == "--mpp"
+    made = new_dataset(replace(wish, mpp=0.5))
+    assert yaml.safe_load((made.folder / "card.yaml").read_text())["source"]["mpp"] == 0.5
+    assert locate(made, None)["s00"].name == "S00.png"
+
+
+def test_thumbnails_beside_slides_are_ignored(wish: NewDataset) -> None:
+    for i in range(N):
+        (wish.slides / f"S{i:02d}.jpg").write_bytes(b"thumbnail")
+    assert verify(new_dataset(wish), None).findings == ()
+
+
+def test_longer_file_names_and_dicom_folders(wish: NewDataset) -> None:
+    (wish.slides / "S00.SVS").rename(wish.slides / "S00.0b1c-uuid.SVS")
+    (wish.slides / "S02.SVS").unlink()
+    for k in range(3):
+        (wish.slides / "deep" / "s02").mkdir(parents=True, exist_ok=True)
+        (wish.slides / "deep" / "s02" / f"{k}.dcm").write_bytes(b"DICM")
+    made = new_dataset(wish)
+    paths = locate(made, None)
+    assert paths["s00"].name == "S00.0b1c-uuid.SVS"
+    assert paths["s02"] == wish.slides / "deep/s02"
+    assert verify(made, None).findings == ()
+
+
+def test_a_failure_on_the_way_leaves_nothing(wish: NewDataset, monkeypatch) -> None:
+    def fail(*args: object) -> None:
+        raise DataError("disk full", place="disk", fix="free it")
+
+    monkeypatch.setattr("harness.protocol.new_dataset.write_splits", fail)
+    assert refusal(wish).problem == "disk full"
