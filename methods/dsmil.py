@@ -43,7 +43,7 @@ class DSMIL(MILMethod):
         query_dim: int = fixed(128, source="code", help="width of the queries")
         nonlinear: bool = fixed(True, source="code", help="queries by two layers instead of one linear map")
         passing_v: bool = fixed(False, source="code", help="values by a layer instead of the features themselves")
-        dropout: float = tunable(0.0, low=0.0, high=0.75, source="code", help="on the features in front of the values")
+        dropout: float = fixed(0.0, source="code", help="on features in front of the values; with passing_v only")
         loss: str = fixed("bce", choices=("bce", "ce"), source="code", help="one-against-rest, or softmax")
         single_logit: bool = fixed(False, source="code", help="two classes: model the positive one only")
 

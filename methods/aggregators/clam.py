@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from harness import Aggregator, BagOutput, PackedBags, segment_softmax, segment_weighted_sum
 from methods.aggregators.attention import AttentionScore
+from methods.aggregators.branches import predicted_branch
 from methods.aggregators.smooth_svm import smooth_top1_svm
 
 INSTANCE_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -23,7 +24,7 @@ class CLAM(Aggregator):
 
     ``h = relu(W x)`` (T, d); attention scores ``s`` (T, K) with K = 1 (single branch) or C (one branch per class);
     ``a = softmax over the bag's tiles of s``; slide vectors ``M_k = Σ_n a_nk h_n``. Single branch: ``logits = W_c
-    M``; multi-branch: ``logit_c = w_c · M_c + b_c``. (Methods, equations 1 to 3.)
+    M``; multi-branch: ``logit_c = w_c · M_c + b_c``.
 
     Training adds instance-level clustering: for the class of the slide, the k tiles of highest attention are
     positives and the k of lowest attention negatives of that class's own two-way instance classifier; with
@@ -76,7 +77,10 @@ class CLAM(Aggregator):
         self.instance = nn.ModuleList(nn.Linear(width, 2) for _ in range(n_classes))
 
     def forward(self, bags: PackedBags) -> BagOutput:
-        """Logits (B, C), attention (T,) or (T, C); ``extra``: embeddings (T, d), scores (T, K), offsets."""
+        """Logits (B, C), attention (T,): with several branches that of the predicted class, as in CLAM's heat maps.
+
+        ``extra``: embeddings (T, d), scores (T, K) before the softmax, offsets.
+        """
         embeddings = self.embed(bags.x)
         scores = self.score(embeddings)
         weights = segment_softmax(scores, bags.offsets)
@@ -86,7 +90,8 @@ class CLAM(Aggregator):
         else:
             logits = self.classify(slides[0])
         extra = {"embeddings": embeddings, "scores": scores, "offsets": bags.offsets}
-        return BagOutput(logits, weights if self.multi_branch else weights[:, 0], extra)
+        attention = predicted_branch(weights, logits, bags.offsets) if self.multi_branch else weights[:, 0]
+        return BagOutput(logits, attention, extra)
 
     def loss(self, output: BagOutput, labels: Tensor) -> Tensor:
         """Bag loss and instance loss, weighted."""

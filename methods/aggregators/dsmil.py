@@ -7,10 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness import Aggregator, BagOutput, PackedBags, segment_max
+from methods.aggregators.branches import predicted_branch
 
 
 class DSMIL(Aggregator):
-    """Dual-stream MIL (Li, Li and Eliceiri, CVPR 2021, arXiv 2011.08939, section 3.2).
+    """Dual-stream MIL (Li, Li and Eliceiri, CVPR 2021, arXiv 2011.08939).
 
     First stream: instance logits ``c_n = W x_n``; the bag's score is their maximum per class, and the tile that
     attains it is the critical tile m_c of the class. Second stream: ``q_n = Q(x_n)``, attention of every class
@@ -19,15 +20,14 @@ class DSMIL(Aggregator):
 
     Shapes: x (T, D) → instance logits (T, C), q (T, 128), attention (T, C), slide vectors (B, C, D), logits (B, C).
 
-    The decision averages both streams' logits (the paper averages scores, equation 5; the published training code
-    averages the sigmoids). The choice of the critical tile carries no gradient.
+    The decision averages both streams' logits (the paper averages scores, the published training code
+    sigmoids). The choice of the critical tile carries no gradient.
 
     Args:
         dim: width D of the features.
         n_classes: number of classes C.
         query_dim: width of the queries.
-        nonlinear: ``Q`` is linear - ReLU - linear - tanh instead of one linear map, ``v`` has a ReLU layer if
-            ``passing_v``.
+        nonlinear: ``Q`` is linear - ReLU - linear - tanh instead of one linear map.
         passing_v: values are mapped (dropout, linear, ReLU) instead of being the features themselves.
         dropout: dropout on the features that become values (``passing_v`` only).
         loss: ``bce``, one-against-rest on both streams as published, or ``ce``, softmax cross-entropy.
@@ -58,7 +58,11 @@ class DSMIL(Aggregator):
         self.bag = nn.Linear(outputs * dim, outputs)
 
     def forward(self, bags: PackedBags) -> BagOutput:
-        """Mean logits (B, C), attention (T, C); ``extra``: both streams' logits, instance logits, slide vectors."""
+        """Mean logits (B, C), attention (T,) of the predicted class.
+
+        ``extra``: both streams' logits (B, C), instance logits (T, C), slide vectors (B, C, D), attention of all
+        classes (T, C).
+        """
         instance = self.instance(bags.x)
         sizes = bags.offsets.diff().tolist()
         parts = [self._bag(*bag) for bag in zip(torch.split(bags.x, sizes), torch.split(instance, sizes), strict=True)]
@@ -66,11 +70,17 @@ class DSMIL(Aggregator):
         weights = torch.cat([attention for _, attention in parts])
         bag_logits = self.bag(slides.flatten(1))
         max_logits = segment_max(instance, bags.offsets)
-        extra = {"bag_logits": bag_logits, "max_logits": max_logits, "instance_logits": instance, "slides": slides}
+        extra = {
+            "bag_logits": bag_logits,
+            "max_logits": max_logits,
+            "instance_logits": instance,
+            "slides": slides,
+            "attention": weights,
+        }
         logits = 0.5 * (bag_logits + max_logits)
         if self.single:
-            logits, weights = torch.cat([torch.zeros_like(logits), logits], 1), weights[:, 0]
-        return BagOutput(logits, weights, extra)
+            return BagOutput(torch.cat([torch.zeros_like(logits), logits], 1), weights[:, 0], extra)
+        return BagOutput(logits, predicted_branch(weights, logits, bags.offsets), extra)
 
     def _bag(self, x: Tensor, instance: Tensor) -> tuple[Tensor, Tensor]:
         """Slide vectors (C, D) and attention (n, C) of one bag with tiles (n, D) and instance logits (n, C)."""

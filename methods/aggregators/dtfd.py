@@ -34,8 +34,8 @@ class DTFD(Aggregator):
 
     The tiles of a bag are shuffled and cut into G nearly equal pseudo-bags. Tier 1, shared by all pseudo-bags: ``h =
     relu(W x)``, gated attention, slide vector, classifier, trained with the slide's label. Every tile gets an
-    instance probability from the class activation map ``W_c (a_n h_n)`` of tier 1's classifier without its bias
-    (equation 8), and each pseudo-bag hands on: ``MaxS`` the k tiles with the highest probability of the last class,
+    instance probability from the class activation map ``W_c (a_n h_n)`` of tier 1's classifier without its bias,
+    and each pseudo-bag hands on: ``MaxS`` the k tiles with the highest probability of the last class,
     ``MaxMinS`` those and the k lowest, ``AFS`` its slide vector. Tier 2 pools what it is handed with an attention of
     its own and classifies the slide. What is handed on is detached: the loss of tier 2 never trains tier 1.
 

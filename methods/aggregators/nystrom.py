@@ -11,7 +11,7 @@ ATTENTION_BLOCK = 8192
 
 
 def pseudo_inverse(matrix: Tensor, iterations: int) -> Tensor:
-    """Iterative Moore-Penrose pseudo-inverse (Xiong et al. 2021, arXiv 2102.03902, equation 11).
+    """Iterative Moore-Penrose pseudo-inverse (Nyströmformer, Xiong et al. 2021, arXiv 2102.03902).
 
     ``Z ← ¼ Z (13 I − A Z (15 I − A Z (7 I − A Z)))`` from ``Z = Aᵀ / (max column sum · max row sum)``. As in the
     published code the two maxima run over all heads together.
@@ -30,7 +30,7 @@ def pseudo_inverse(matrix: Tensor, iterations: int) -> Tensor:
 
 
 class NystromAttention(nn.Module):
-    """Multi-head self-attention over one sequence, approximated with landmarks (arXiv 2102.03902, equation 13).
+    """Multi-head self-attention over one sequence, approximated with landmarks (Nyströmformer, arXiv 2102.03902).
 
     ``softmax(Q K̃ᵀ) · softmax(Q̃ K̃ᵀ)⁺ · softmax(Q̃ Kᵀ) V`` with landmarks Q̃, K̃ = means of l consecutive queries and
     keys, plus a depth-wise convolution of V along the sequence. As in the published code the sequence is filled

@@ -16,7 +16,7 @@ class PoolingMIL(Aggregator):
     """Embedding-level pooling: ``logits = W · pool_n f(x_n) + b``.
 
     ``f`` is a trunk of ReLU layers, ``pool`` the mean or the maximum over the tiles *per channel* (MI-Net, Wang et
-    al. 2018, section 3.2: the bag is pooled as an embedding; not mi-Net, which pools the scores of instances).
+    al. 2018, arXiv 1610.02501: the bag is pooled as an embedding; not mi-Net, which pools the scores of instances).
 
     Shapes: x (T, D) → embeddings (T, d) → slide vectors (B, d) → logits (B, C). There is no attention.
 

@@ -66,6 +66,9 @@ def test_formula(multi_branch: bool, subtyping: bool, kind: str, gated: bool) ->
             logits = (slides * network.classify.weight).sum(1) + network.classify.bias
         else:
             logits = network.classify(slides[0])
+        start = [0, 30, 36, 39][number]
+        branch = network.score(h).T.softmax(1)[int(logits.argmax()) if multi_branch else 0]
+        torch.testing.assert_close(output.attention[start : start + len(bag)], branch)
         torch.testing.assert_close(output.logits[number], logits, atol=1e-6, rtol=1e-5)
 
 

@@ -18,8 +18,7 @@ def test_formula(nonlinear: bool, passing_v: bool, n_classes: int) -> None:
     network = DSMIL(6, n_classes, query_dim=5, nonlinear=nonlinear, passing_v=passing_v).eval()
     bags = [torch.randn(size, 6) for size in (13, 1, 4)]
     output = network(pack(bags))
-    assert output.attention is not None
-    attentions = torch.split(output.attention, [13, 1, 4])
+    attentions = torch.split(output.extra["attention"], [13, 1, 4])
     kernel = network.bag.weight.reshape(n_classes, n_classes, 6)
     for number, bag in enumerate(bags):
         instance = bag @ network.instance.weight.T + network.instance.bias
@@ -33,6 +32,10 @@ def test_formula(nonlinear: bool, passing_v: bool, n_classes: int) -> None:
         bag_logits = functional.conv1d(torch.stack(slides)[None], kernel, network.bag.bias)[0, :, 0]
         expected = (bag_logits + instance.max(0).values) / 2
         torch.testing.assert_close(output.logits[number], expected, atol=1e-6, rtol=1e-5)
+        start = [0, 13, 14][number]
+        assert output.attention is not None
+        shown = output.attention[start : start + len(bag)]
+        assert torch.equal(shown, attentions[number][:, expected.argmax()])
 
 
 def test_losses_take_half_of_each_stream() -> None:
