@@ -12,6 +12,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.bags.augment import Augment
 from harness.encoders import build_encoder
+from harness.training.chunked_encode import encode_in_chunks
 
 TILES = 256
 
@@ -60,3 +61,16 @@ def test_cut_networks(benchmark: BenchmarkFixture, name: str) -> None:
     with torch.inference_mode():
         benchmark.pedantic(encoder.encode, (tiles,), rounds=3, warmup_rounds=1)
     benchmark.extra_info["tiles_per_second"] = TILES / benchmark.stats.stats.min
+
+
+@pytest.mark.parametrize("recompute", [False, True], ids=["graph kept", "recomputed"])
+def test_chunked_gradient(benchmark: BenchmarkFixture, recompute: bool) -> None:
+    encoder, tiles = build_encoder("conv64", tile_px=64, seed=0), _tiles(64)
+
+    def step() -> None:
+        encoder.zero_grad()
+        features = encode_in_chunks(encoder.encode, tiles, 64, module=encoder, recompute=recompute)
+        features.square().mean().backward()
+
+    benchmark.group = "gradient through chunks of 64 tiles"
+    benchmark.pedantic(step, rounds=5, warmup_rounds=1)
