@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from harness.protocol.catalog import find_dataset
 from harness.protocol.locate import locate
 from harness.protocol.new_dataset import NewDataset, new_dataset
 from harness.protocol.verify import verify
+from harness.resources import package_data
 
 N = 18
 HEAD = "file,who,diagnosis\n"
@@ -19,7 +21,11 @@ ROWS = [f"s{i:02d}.svs,p{i // 2:02d},{'benign' if i % 3 else 'malignant'}" for i
 
 
 @pytest.fixture(autouse=True)
-def no_variable(monkeypatch) -> None:
+def small_catalogue(monkeypatch, tmp_path: Path) -> None:
+    """A package with one dataset, so that looking through the catalogue takes no time."""
+    package = tmp_path / "package"
+    shutil.copytree(package_data("datasets") / "colon-nuclei", package / "colon-nuclei")
+    monkeypatch.setattr("harness.protocol.catalog.package_data", lambda name: package)
     monkeypatch.delenv("BENCH_DATASETS", raising=False)
 
 
@@ -178,8 +184,8 @@ def test_dataset_names(wish: NewDataset, name: str) -> None:
 
 
 def test_taken_names_and_folders(wish: NewDataset) -> None:
-    with pytest.raises(UsageError, match="there is a dataset 'musk1' already"):
-        new_dataset(replace(wish, name="musk1"))
+    with pytest.raises(UsageError, match="there is a dataset 'colon-nuclei' already"):
+        new_dataset(replace(wish, name="colon-nuclei"))
     first = new_dataset(wish)
     before = (first.folder / "labels.csv").read_bytes()
     with pytest.raises(UsageError, match="exists already"):
