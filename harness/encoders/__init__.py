@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from harness.encoders.names import EncoderName, parse_name
 
 if TYPE_CHECKING:
-    from harness.encoders.build import build_encoder
     from harness.encoders.base import TileEncoder
+    from harness.encoders.build import build_encoder
     from harness.encoders.weights import weights_sha256
 
 __all__ = ["EncoderName", "TileEncoder", "build_encoder", "parse_name", "weights_sha256"]
