@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast
+
+import torch
 
 from harness import console
-from harness.atomic import write_json
+from harness.accounting.environment import environment
 from harness.launch.inline import run_inline
 from harness.protocol.audit import audit
 from harness.protocol.seal import Scorer
+from harness.report.publish import Publisher
 from harness.resources import cache_root
-from harness.study.evidence import Evidence
-from harness.study.summary import summarise
+from harness.study.evidence import log_of, predictions_of, record_of
+from harness.study.result import StudyResult, result_of
 from harness.tracking.store import RunStore
+from harness.unit.device import choose_device, choose_precision, make_repeatable
+from harness.unit.explain_unit import explain_unit
+from harness.unit.open_inputs import Opening, open_inputs
+from harness.unit.run_unit import UnitJob, run_unit
 
 if TYPE_CHECKING:
     from harness.study.config import StudyConfig
     from harness.study.resolve import ResolvedStudy
+    from harness.training.run import Precision
     from harness.unit.inputs import Inputs
     from harness.unit.spec import UnitSpec
 
@@ -32,26 +40,65 @@ def run_study(resolved: ResolvedStudy, config: StudyConfig) -> StudyResult:
         DataError: data is missing or unreadable.
         LeakError: a split leaks; nothing has been trained.
     """
-    from harness.unit.device import choose_device, choose_precision, make_repeatable
-    from harness.unit.run_unit import UnitJob, run_unit
-
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
     make_repeatable()
-    inputs = _open(resolved, config)
+    inputs = open_study_inputs(resolved, config, device)
     resolved = replace(resolved, precision=precision, fingerprint=inputs.fingerprint)
     _audit(resolved, inputs)
     store = RunStore(config.out)
-    _write_study(store, resolved)
+    _write_plan(store, resolved)
     done = [unit for unit in resolved.units if store.is_done(unit.unit_id)]
     if done:
-        console.note(f"{console.count(len(done), 'unit')} of {len(resolved.units)} done already")
+        console.note(f"{len(done)} of {console.count(len(resolved.units), 'unit')} done already")
     runner = _Runner(resolved, inputs, store, device)
     with console.progress(resolved.study_id, len(resolved.units)) as bar:
         bar.advance(len(done))
         todo = [unit for unit in resolved.units if unit not in done]
         run_inline(todo, runner.run, runner.failed, after=bar.advance)
-    return summarise(store, resolved, reused=len(done), failed=runner.n_failed)
+    runner.publisher.study(resolved.study_id)
+    return result_of(store, resolved.study_id, reused=len(done), failed=runner.n_failed)
+
+
+def open_study_inputs(resolved: ResolvedStudy, config: StudyConfig, device: torch.device) -> Inputs:
+    """The bags of all slides that the protocol uses, whichever folds are run."""
+    used = dict.fromkeys(slide for fold in resolved.splits.folds for _, part in fold.parts() for slide in part)
+    opening = Opening(
+        settings=resolved.input,
+        slides=tuple(used),
+        data_root=config.data_root,
+        cache=config.cache or cache_root(),
+        workers=config.workers or os.cpu_count() or 1,
+        device=device,
+    )
+    return open_inputs(resolved.dataset, opening)
+
+
+def _audit(resolved: ResolvedStudy, inputs: Inputs) -> None:
+    warnings: dict[str, None] = {}
+    for fold in resolved.splits.folds:
+        warnings |= dict.fromkeys(audit(fold, resolved.dataset.patients, inputs.content))
+    for warning in warnings:
+        console.warn(warning)
+
+
+def _write_plan(store: RunStore, resolved: ResolvedStudy) -> None:
+    """study.json: the resolved configuration and every unit of the whole study, asked for now or not."""
+    whole = replace(resolved, folds=resolved.splits.folds)
+    earlier = store.plan(resolved.study_id).get("units", [])
+    units = list(dict.fromkeys([*earlier, *(unit.unit_id for unit in whole.units)]))
+    store.write_study(
+        {
+            "study_id": resolved.study_id,
+            "method": resolved.method_card.name,
+            "dataset": resolved.dataset.name,
+            "protocol": resolved.protocol_name,
+            "ranked": resolved.protocol.ranked,
+            "config": whole.as_dict(),
+            "units": units,
+            "n_units": len(units),
+        }
+    )
 
 
 class _Runner:
@@ -65,7 +112,7 @@ class _Runner:
         self.scorer = Scorer(resolved.dataset, resolved.splits.folds, instance_labels=inputs.truth_of)
         self.folds = {(fold.repeat, fold.fold): fold for fold in resolved.folds}
         self.environment = environment(str(device))
-        self.view = MlflowView(store)
+        self.publisher = Publisher(store)
         self.n_failed = 0
 
     def run(self, spec: UnitSpec) -> None:
@@ -85,60 +132,14 @@ class _Runner:
         result = run_unit(job, self.inputs, self.scorer)
         predictions = predictions_of(job, result)
         record = record_of(self.resolved, job, result, predictions, started=started, environment=self.environment)
-        artefacts = explain_unit(result.scored, self.inputs) if job.spec.fold == 0 else {}
-        record = self.store.write_unit(record, predictions, curve=result.curve, log=log_of(record), artefacts=artefacts)
+        pictures = explain_unit(result.scored, self.inputs)
+        record = self.store.write_unit(record, predictions, curve=result.curve, log=log_of(record), artefacts=pictures)
         shutil.rmtree(workdir, ignore_errors=True)
-        self.view.add(record)
+        self.publisher.unit(record)
 
     def failed(self, spec: UnitSpec, reason: str, trace: str) -> None:
         """Note that a unit failed."""
         self.n_failed += 1
-        self.store.write_failure(
-            spec.unit_id, reason, study_id=spec.study_id, spec=spec.as_dict(), traceback=trace
+        self.publisher.failure(
+            self.store.write_failure(spec.unit_id, reason, study_id=spec.study_id, spec=spec.as_dict(), traceback=trace)
         )
-
-
-def _open(resolved: ResolvedStudy, config: StudyConfig) -> Inputs:
-    from harness.unit.device import choose_device
-    from harness.unit.open_inputs import Opening, open_inputs
-
-    used = dict.fromkeys(slide for fold in resolved.splits.folds for _, part in fold.parts() for slide in part)
-    return open_inputs(
-        resolved.dataset,
-        Opening(
-            settings=resolved.input,
-            slides=tuple(used),
-            data_root=config.data_root,
-            cache=config.cache or cache_root(),
-            workers=config.workers or os.cpu_count() or 1,
-            device=choose_device(config.device),
-        ),
-    )
-
-
-def _audit(resolved: ResolvedStudy, inputs: Inputs) -> None:
-    warnings: dict[str, None] = {}
-    for fold in resolved.splits.folds:
-        warnings |= dict.fromkeys(audit(fold, resolved.dataset.patients, inputs.content))
-    for warning in warnings:
-        console.warn(warning)
-
-
-def _write_study(store: RunStore, resolved: ResolvedStudy) -> None:
-    """study.json: the resolved configuration and every unit that the whole study has, asked for or not."""
-    whole = replace(resolved, folds=resolved.splits.folds)
-    known = [study for study in store.studies() if study.study_id == resolved.study_id]
-    earlier = known[0].config.get("units", []) if known else []
-    units = list(dict.fromkeys([*earlier, *(unit.unit_id for unit in whole.units)]))
-    store.write_study(
-        {
-            "study_id": resolved.study_id,
-            "method": resolved.method_card.name,
-            "dataset": resolved.dataset.name,
-            "protocol": resolved.protocol_name,
-            "ranked": resolved.protocol.ranked,
-            "config": whole.as_dict() | {"units": units},
-            "units": units,
-            "n_units": len(units),
-        }
-    )

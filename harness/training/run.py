@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -35,7 +36,7 @@ class Run:
         select: the protocol's rule: ``best`` epoch on validation, or ``last``.
         metric: metric that the best epoch is chosen by.
         label: what progress bars are headed with.
-        checkpoint_seconds: least seconds between two checkpoints.
+        checkpoint_seconds: least seconds between two checkpoints; ``$BENCH_CHECKPOINT_SECONDS``, or else 10.
         curve: rows of training curves: stage, epoch and numbers.
         facts: what stages leave for the record (best epoch, stopped early, resumed ...).
     """
@@ -48,7 +49,7 @@ class Run:
     select: Literal["best", "last"] = "best"
     metric: str = "auc"
     label: str = ""
-    checkpoint_seconds: float = 10.0
+    checkpoint_seconds: float = field(default_factory=lambda: float(os.environ.get("BENCH_CHECKPOINT_SECONDS", "10")))
     curve: list[dict[str, float | str]] = field(default_factory=list)
     facts: dict[str, dict[str, float | int | str | bool | None]] = field(default_factory=dict)
 

@@ -1,0 +1,58 @@
+"""What a study came to, from the evidence of its units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.report.summary import summarise
+
+if TYPE_CHECKING:
+    from harness.tracking.store import RunStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyResult:
+    """What a study came to.
+
+    Attributes:
+        study_id: its name.
+        rows: (metric, value, low, high), with the 95 % interval over patients; None where undefined.
+        n_done: units that are done, whenever they were run.
+        n_reused: those of them that had been done before.
+        n_failed: units that failed now.
+        compute: name → amount, over all done units.
+        paths: name → what was written.
+    """
+
+    study_id: str
+    rows: list[tuple[str, float | None, float | None, float | None]]
+    n_done: int
+    n_reused: int
+    n_failed: int
+    compute: Mapping[str, Any]
+    paths: Mapping[str, Path]
+
+
+def result_of(store: RunStore, study_id: str, *, reused: int, failed: int) -> StudyResult:
+    """The result of a study from the store."""
+    study = store.study(study_id)
+    summary = summarise(store, study)
+    scores = summary.scores.scores if summary.scores else {}
+    rows = [(name, _known(s.value), _known(s.low), _known(s.high)) for name, s in scores.items()]
+    rows += [(name, value, None, None) for name, value in summary.extra.items() if name.endswith("_auc")]
+    return StudyResult(
+        study_id=study_id,
+        rows=rows,
+        n_done=len(study.records),
+        n_reused=reused,
+        n_failed=failed,
+        compute={name: value for name, value in vars(summary.cost).items() if value is not None},
+        paths={"study": store.study_folder(study_id), "units": store.root / "units", "evidence": store.root},
+    )
+
+
+def _known(value: float) -> float | None:
+    return None if value != value else value
