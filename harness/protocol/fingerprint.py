@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,22 +32,25 @@ def bag_fingerprint(bag: NDArray[Any]) -> str:
     return digest.hexdigest()
 
 
-def dataset_fingerprint(dataset: Dataset, content: Mapping[str, str]) -> str:
+def dataset_fingerprint(dataset: Dataset, content: Mapping[str, str], slides: Collection[str] | None = None) -> str:
     """SHA-256 over classes, labels, patients and content, in whatever order the label table lists them.
 
     Args:
         dataset: the dataset.
         content: slide id → fingerprint of its content.
+        slides: the slides that count (those of a protocol); None for all.
 
     Raises:
-        DataError: a slide of the label table has no content.
+        DataError: a slide that counts has no content.
     """
-    missing = [slide for slide in dataset.slides if slide not in content]
+    wanted = set(dataset.slides if slides is None else slides)
+    missing = [slide for slide in dataset.slides if slide in wanted and slide not in content]
     if missing:
         raise DataError(
             f"{len(missing)} slides have no fingerprint: {listed(missing)}",
             place=f"dataset {dataset.name}",
             fix=f"check the data with: bench datasets verify {dataset.name}",
         )
-    rows = sorted([e.slide, e.patient, dataset.card.classes[e.label], content[e.slide]] for e in dataset.entries)
+    entries = [entry for entry in dataset.entries if entry.slide in wanted]
+    rows = sorted([e.slide, e.patient, dataset.card.classes[e.label], content[e.slide]] for e in entries)
     return sha256_json({"classes": list(dataset.card.classes), "slides": rows})

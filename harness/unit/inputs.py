@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.bags.feature_source import FeatureBags, Normaliser
 from harness.bags.tile_source import TileBags, TileReader
-from harness.hashing import sha256_json
+from harness.protocol.fingerprint import dataset_fingerprint
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,13 +48,7 @@ class Inputs(ABC):
     @property
     def fingerprint(self) -> str:
         """SHA-256 over every opened slide's id, patient, label and content."""
-        return sha256_json(
-            sorted(
-                [entry.slide, entry.patient, str(entry.label), self.content[entry.slide]]
-                for entry in self.dataset.entries
-                if entry.slide in self.content
-            )
-        )
+        return dataset_fingerprint(self.dataset, self.content, self.content.keys())
 
     @abstractmethod
     def bags(
