@@ -50,6 +50,7 @@ class MILParams(Params):
     augment: str = fixed("none", choices=AUGMENTATIONS, help="geometric augmentation per tile (tiles only)")
     crop_min: float = fixed(0.08, help="smallest area of a random crop")
     encode_chunk: int = fixed(0, help="tiles per pass through the encoder, also per batch-norm batch; 0 takes all")
+    recompute: bool = fixed(False, help="encode every chunk twice instead of keeping its activations in memory")
     ema_decay: float | None = fixed(None, help="decay of averaged weights; none keeps no average")
     report_weights: str = fixed("raw", choices=("raw", "ema"), help="which weights are scored where both exist")
 

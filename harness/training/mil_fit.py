@@ -20,6 +20,7 @@ from harness.contract.prediction import Prediction
 from harness.contract.stage import Stage
 from harness.encoders import build_encoder
 from harness.evaluation import metrics
+from harness.training.chunked_encode import encode_in_chunks
 from harness.training.optim import build_optimizer, build_schedule
 from harness.training.run import Run
 
@@ -37,23 +38,30 @@ class BagNetwork(nn.Module):
     Args:
         aggregator: features → logits.
         encoder: tiles → features; None when bags are features already.
-        chunk: tiles per pass through the encoder in training; batch norm takes its statistics over a chunk.
-            0 takes all tiles of the batch at once.
+        chunk: tiles per pass through the encoder; in training, batch norm takes its statistics over a chunk. 0 takes
+            all tiles of the batch at once.
+        recompute: keep the activations of one chunk only, and encode every chunk a second time for its gradient.
     """
 
-    def __init__(self, aggregator: Aggregator, encoder: TileEncoder | None = None, *, chunk: int = 0) -> None:
+    def __init__(
+        self,
+        aggregator: Aggregator,
+        encoder: TileEncoder | None = None,
+        *,
+        chunk: int = 0,
+        recompute: bool = False,
+    ) -> None:
         super().__init__()
         self.aggregator = aggregator
         self.encoder = encoder
         self.chunk = chunk
+        self.recompute = recompute
 
     def encode(self, tiles: Tensor) -> Tensor:
-        """(T, 3, H, W) pixels 0..255 → (T, D) features, chunk by chunk."""
+        """(T, 3, H, W) pixels 0..255 → (T, D) features; features stay what they are."""
         if self.encoder is None:
             return tiles
-        chunks = tiles.split(self.chunk) if self.chunk else (tiles,)
-        parts = [self.encoder(self.encoder.preprocess(part)) for part in chunks]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        return encode_in_chunks(self.encoder.encode, tiles, self.chunk, module=self.encoder, recompute=self.recompute)
 
     def forward(self, bags: PackedBags) -> BagOutput:
         """Bags of tiles or features → logits and attention."""
@@ -71,7 +79,8 @@ def build_network(method: MILMethod, train: BagSource, run: Run) -> BagNetwork:
     dim = train.dim if encoder is None else encoder.dim
     with run.seeded("init", "aggregator"):
         aggregator = method.aggregator(dim)
-    return BagNetwork(aggregator, encoder, chunk=method.params.encode_chunk).to(run.device)
+    network = BagNetwork(aggregator, encoder, chunk=method.params.encode_chunk, recompute=method.params.recompute)
+    return network.to(run.device)
 
 
 def stage(method: MILMethod, train: BagSource, val: BagSource | None, run: Run) -> Stage:
