@@ -29,6 +29,7 @@ class Normaliser:
         return cls(instances.mean(0), instances.std(0))
 
     def __call__(self, bag: NDArray[np.float32]) -> NDArray[np.float32]:
+        """``bag`` (n, D), standardised."""
         return ((bag - self.mean) / (self.std + 1e-6)).astype(np.float32)
 
 

@@ -14,6 +14,8 @@ from harness.bags.sampling import draw_multi_scale
 from harness.bags.source import BagSource
 from harness.seeds import Seeds
 
+CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -44,7 +46,7 @@ class BagLoader:
     batch_size: int
     tiles: int = 0
     low_ratio: int = 0
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
     ahead: int = 2
 
     @property

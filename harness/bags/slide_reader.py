@@ -66,7 +66,9 @@ class SlideTiles:
             path = Path(self.indexes[slide].path)
             if not path.exists():
                 raise DataError(
-                    f"slide {slide} has gone since it was prepared", place=str(path), fix="restore it, or run bench prepare"
+                    f"slide {slide} has gone since it was prepared",
+                    place=str(path),
+                    fix="restore it, or run bench prepare",
                 )
             self._open[slide] = open_slide(path, mpp=self._mpp)
             if len(self._open) > _MAX_OPEN:

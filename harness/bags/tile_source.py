@@ -75,7 +75,7 @@ class PatchReader:
     def __init__(self, patches: NDArray[np.uint8], rows: Mapping[str, tuple[int, int]]) -> None:
         self._patches = patches
         self._rows = rows
-        self.scales = (Scale(0.0, int(patches.shape[1])),)
+        self.scales: tuple[Scale, ...] = (Scale(0.0, int(patches.shape[1])),)
 
     def count(self, slide: str, scale: int) -> int:
         """Number of patches of a bag."""
@@ -139,4 +139,3 @@ class CachingReader:
             return None
         self._free -= size
         return np.empty((count, side, side, 3), np.uint8), np.zeros(count, bool)
-

@@ -76,7 +76,7 @@ class _Trainer:
             with self.run.autocast():
                 loss = _scalar(stage.loss(batch))
             self._check(loss)
-            self.scaler.scale(loss / stage.accumulate).backward()
+            torch.autograd.backward(self.scaler.scale(loss / stage.accumulate))
             self.loss_sum += float(loss.detach())
             self.step += 1
             if self.step % stage.accumulate == 0 or self.step == stage.steps_per_epoch:

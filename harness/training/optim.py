@@ -35,7 +35,7 @@ def build_optimizer(
         ]
     if name == "sgd":
         return torch.optim.SGD(groups, lr=lr, weight_decay=weight_decay, momentum=0.9, nesterov=True)
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[name]
+    kind: type[torch.optim.Adam] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[name]
     return kind(groups, lr=lr, weight_decay=weight_decay)
 
 

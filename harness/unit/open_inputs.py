@@ -18,6 +18,7 @@ from harness.unit.inputs import FeatureInputs, Inputs, TileInputs
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
+
     from harness.protocol.dataset import Dataset
 
 
@@ -64,7 +65,6 @@ def open_inputs(dataset: Dataset, opening: Opening) -> Inputs:
 def _open_patches(dataset: Dataset, opening: Opening) -> TileInputs:
     patches = open_patches(dataset, opening.data_root, opening.cache)
     reader = PatchReader(patches.tiles, patches.rows)
-
 
     def picture(slide: str, weights: NDArray[np.float32]) -> NDArray[np.uint8]:
         return patch_montage(reader.read(slide, 0, np.arange(len(weights))), weights)

@@ -59,7 +59,9 @@ def _picture(source: SlidesSource, indexes: dict[str, SlideIndex]) -> PictureOf:
         downsample = max(1.0, max(index.width, index.height) / THUMBNAIL_PX)
         with open_slide(Path(index.path), mpp=source.mpp) as reader:
             thumbnail = reader.thumbnail(index.mpp * downsample)
-        return attention_thumbnail(thumbnail, index.coords[0], index.sides[0], weights, index.width / thumbnail.shape[1])
+        return attention_thumbnail(
+            thumbnail, index.coords[0], index.sides[0], weights, index.width / thumbnail.shape[1]
+        )
 
     return picture
 

@@ -28,7 +28,12 @@ def bench(toy_dataset: Path, tiny_plugin: Path, tmp_path: Path):
         command = [sys.executable, "-m", "harness.cli.main", "run", "--method", "tiny", "--dataset", str(toy_dataset)]
         command += ["--plugin", str(tiny_plugin), "--out", str(out), "--set", "epochs=40", "--device", "cpu"]
         return subprocess.Popen(
-            command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
 
     return start

@@ -24,7 +24,8 @@ def write_toy_dataset(folder: Path, *, name: str = "toy", n_bags: int = N_BAGS, 
     np.savez(folder / "features.npz", X=np.concatenate(bags), bag=np.repeat(np.arange(1, n_bags + 1), sizes), y=labels)
     slides = [f"{name}_{k + 1:03d}" for k in range(n_bags)]
     rows = "".join(
-        f"{slide},patient{k // 2 * 2 + k % 2},{label}\n" for k, (slide, label) in enumerate(zip(slides, labels))
+        f"{slide},patient{k // 2 * 2 + k % 2},{label}\n"
+        for k, (slide, label) in enumerate(zip(slides, labels, strict=True))
     )
     (folder / "labels.csv").write_text("slide,patient,label\n" + rows)
     (folder / "splits.csv").write_text("repeat,fold,slide,part\n" + "".join(_split_rows(slides)))
