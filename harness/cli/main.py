@@ -8,18 +8,28 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import harness
 from harness import console
-from harness.cli import datasets, doctor, methods, prepare, run
+from harness.cli import datasets, doctor, leaderboard, methods, prepare, run, ui
 from harness.cli.usage import Group, ParserError, in_three_lines, typed_command
 from harness.errors import BenchError
 
+_ORDER = ("run", "prepare", "datasets", "methods", "leaderboard", "ui", "doctor")
+
+
+class _Root(Group):
+    """The commands in the order in which they are needed; Typer would put groups behind plain commands."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(_ORDER)
+
+
 app = typer.Typer(
-    cls=Group,
+    cls=_Root,
     no_args_is_help=True,
     add_completion=False,
     help="Benchmark harness for learning on whole slide images.",
@@ -29,6 +39,8 @@ app.command("run")(run.run)
 app.command("prepare")(prepare.prepare)
 app.add_typer(datasets.app, name="datasets", cls=Group)
 app.add_typer(methods.app, name="methods", cls=Group)
+app.add_typer(leaderboard.app, name="leaderboard", cls=Group)
+app.command("ui")(ui.ui)
 app.command("doctor")(doctor.doctor)
 
 
@@ -78,7 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         return _report(error, debug=debug)
     if code == 130:
-        console.note("interrupted; the same command continues")
+        resumable = typed_command(command, words) in {"bench run", "bench prepare"}
+        console.note("interrupted; the same command continues" if resumable else "interrupted")
     return code
 
 

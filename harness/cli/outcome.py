@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from harness import console
 if TYPE_CHECKING:
     from harness.study.config import StudyConfig
     from harness.study.resolve import ResolvedStudy
-    from harness.study.summary import StudyResult
+    from harness.study.result import StudyResult
 
 _WHERE = ("device", "data_root", "out", "cache", "workers")
 
@@ -38,16 +38,22 @@ def show_plan(resolved: ResolvedStudy, config: StudyConfig) -> None:
     )
 
 
-def show_result(result: StudyResult, config: StudyConfig) -> None:
-    """Print the scores with their intervals, what it cost, and what to look at next."""
-    rows = [(metric, _number(value), _interval(low, high)) for metric, value, low, high in result.rows]
+def show_result(result: StudyResult, resolved: ResolvedStudy, config: StudyConfig) -> None:
+    """Print the scores with their intervals, what they cost, and what to look at next."""
+    from harness.report.study_table import cost_rows, limits_text, number_text
+    from harness.report.summary import Cost
+
+    rows = [(metric, number_text(value), limits_text(low, high)) for metric, value, low, high in result.rows]
     done = (
         f"{console.count(result.n_done, 'unit')} done, {result.n_reused} of them from before, {result.n_failed} failed"
     )
+    if len(resolved.folds) < len(resolved.splits.folds):
+        done += f"; {len(resolved.folds)} of {len(resolved.splits.folds)} folds: not the whole protocol"
     console.say()
     console.table(result.study_id, ["metric", ">score", ">95 % interval"], rows, caption=done)
-    for name, value in result.compute.items():
-        console.say(f"  {name.replace('_', ' ')}: {_cost(value)}")
+    known: dict[str, Any] = {field.name: result.compute.get(field.name) for field in fields(Cost)}
+    for name, text in cost_rows(Cost(**known)):
+        console.say(f"  {name:<14}{text}")
     show_next(result.paths, config.out)
 
 
@@ -60,18 +66,6 @@ def show_next(paths: Mapping[str, Path], out: Path) -> None:
         console.say(f"  {name.replace('_', ' '):<14}{path}")
     console.say(f"  {'leaderboard':<14}bench leaderboard show{where}")
     console.say(f"  {'all runs':<14}bench ui{where}")
-
-
-def _number(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.4f}"
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return "none" if low is None or high is None else f"{low:.4f} to {high:.4f}"
-
-
-def _cost(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _plain(value: Any) -> Any:

@@ -81,7 +81,7 @@ def _run(options: Mapping[str, Any], *, dry_run: bool) -> None:
     from harness.study.run import run_study
 
     result = run_study(resolved, study)
-    outcome.show_result(result, study)
+    outcome.show_result(result, resolved, study)
     if result.n_failed:
         raise UnitFailedError(
             f"{console.count(result.n_failed, 'unit')} failed; the others are done",

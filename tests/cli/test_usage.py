@@ -143,11 +143,31 @@ def test_a_full_disk_is_told_as_such(bench, monkeypatch):
     assert "--out" in fix
 
 
-def test_an_interruption_is_one_line_and_130(bench, monkeypatch):
-    failing(monkeypatch, KeyboardInterrupt())
-    answer = bench("methods list")
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("methods list", "interrupted"),
+        ("prepare musk1", "interrupted; the same command continues"),
+        ("run --method abmil --dataset musk1", "interrupted; the same command continues"),
+    ],
+)
+def test_an_interruption_is_one_line_and_130(bench, monkeypatch, line, said):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("harness.contract.registry.list_methods", interrupt)
+    monkeypatch.setattr("harness.study.resolve.resolve", interrupt)
+    monkeypatch.setattr("harness.resources.cache_root", interrupt)
+    answer = bench(line)
     assert answer.code == 130
-    assert answer.err.strip() == "interrupted; the same command continues"
+    assert answer.err.strip() == said
+
+
+def test_every_command_is_in_the_help(bench):
+    from harness.cli import main as module
+
+    command = module.typer.main.get_command(module.app)
+    assert set(module._ORDER) == set(command.commands)
 
 
 def test_a_closed_pipe_is_quiet(bench, monkeypatch):
