@@ -14,10 +14,31 @@ if TYPE_CHECKING:
 CURVE_POINTS = 100
 """Most points per curve: the UI slows down with more, and the whole curve is among the artefacts."""
 
+STUDIES_VIEW = "studies"
+"""Key of the shared view that lists the studies of an experiment with their scores and costs."""
+
 _LONGEST_KEY, _LONGEST_PARAM, _LONGEST_TAG = 250, 6000, 8000
 _COMMON = ("method", "dataset", "protocol", "precision")
 _UNIT = ("repeat", "fold", "seed")
 _COMPUTE = ("wall_s", "cpu_hours", "gpu_hours", "peak_memory_mb", "peak_rss_mb", "peak_gpu_allocated_mb")
+
+
+def experiment_tags() -> dict[str, str]:
+    """Tags of an experiment: its kind, and a table of studies as a view that the UI opens by its key.
+
+    MLflow keeps the views that users share in tags of this form; a version without them ignores it.
+    """
+    shown = ("auc", "accuracy", "gpu_hours", "cpu_hours", "peak_memory_mb", "units_done")  # what fits a screen
+    view = {
+        "searchFilter": "tags.level = 'study'",
+        "orderByKey": "metrics.`auc`",
+        "orderByAsc": False,
+        "selectedColumns": [*(f"metrics.`{name}`" for name in shown), "params.`method`", "tags.`gpu`"],
+    }
+    return {
+        "mlflow.experimentKind": "custom_model_development",
+        f"mlflow.sharedViewState.{STUDIES_VIEW}": json.dumps(view),
+    }
 
 
 def unit_name(spec: Mapping[str, Any]) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
     from harness.tracking.record import Record
     from harness.tracking.studies import Failure, Study
+
+Files = Callable[[], Mapping[str, Path]]
+"""Path among a run's artefacts → file."""
 
 KEY, SHOWS = "bench.key", "bench.shows"
 _FINISHED, _FAILED, _RUNNING = "FINISHED", "FAILED", "RUNNING"
@@ -58,24 +62,25 @@ class MlflowView:
             self._client = MlflowClient(tracking_uri=self.uri)
             self._client.search_experiments(max_results=1)  # makes the tables of a new database
 
-    def write_unit(self, record: Record, files: Mapping[str, Path], curve: list[dict[str, str]]) -> bool:
+    def write_unit(self, record: Record, files: Files, curve: list[dict[str, str]]) -> bool:
         """Show a finished unit; whether anything had to be written.
 
         Args:
             record: the unit's record.
-            files: path among the run's artefacts → file.
+            files: gives the run's artefacts; called only if something is written.
             curve: rows of the training curve.
         """
         shows = sha256_json(plain(record.as_dict()))
         with self._turn():
             if not self._outdated(record.spec["dataset"], record.unit_id, shows):
                 return False
+            start = _milliseconds(record.started)
             run_id = self._create(
                 record.spec["dataset"],
                 content.unit_name(record.spec),
                 record.unit_id,
-                {**content.unit_tags(record), "mlflow.parentRunId": self._parent(record.study_id, record.spec)},
-                start=_milliseconds(record.started),
+                {**content.unit_tags(record), "mlflow.parentRunId": self._parent(record.study_id, record.spec, start)},
+                start=start,
             )
             end = _milliseconds(record.finished)
             self._log(run_id, content.unit_metrics(record), content.unit_params(record.spec), at=end)
@@ -84,39 +89,39 @@ class MlflowView:
             self._finish(run_id, shows, _FINISHED, end)
         return True
 
-    def write_failure(self, failure: Failure, spec: Mapping[str, Any]) -> bool:
+    def write_failure(self, failure: Failure) -> bool:
         """Show a unit that failed, with its reason; whether anything had to be written."""
+        spec = failure.spec
         shows = sha256_text(f"{failure.reason}\n{failure.attempts}\n{failure.time}")
         with self._turn():
             if not self._outdated(spec["dataset"], failure.unit_id, shows):
                 return False
+            time = _milliseconds(failure.time)
             tags = {
                 **content.identity_tags(failure.unit_id, failure.study_id, spec),
                 "reason": failure.reason,
                 "attempts": str(failure.attempts),
-                "mlflow.parentRunId": self._parent(failure.study_id, spec),
+                "mlflow.parentRunId": self._parent(failure.study_id, spec, time),
             }
             name = f"{content.unit_name(spec)} (failed)"
-            time = _milliseconds(failure.time)
             run_id = self._create(spec["dataset"], name, failure.unit_id, tags, start=time)
             self._log(run_id, {}, content.unit_params(spec), at=time)
             self._finish(run_id, shows, _FAILED, time)
         return True
 
-    def write_study(
-        self, study: Study, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, Path]
-    ) -> bool:
+    def write_study(self, study: Study, metrics: Mapping[str, float], tags: Mapping[str, str], files: Files) -> bool:
         """Bring a study's parent run up to date; whether anything had to be written.
 
         Args:
             study: the study; nothing is written without a record.
             metrics: numbers to compare studies by; what is unknown is absent.
             tags: further tags; ``mlflow.note.content`` is shown as the description.
-            files: path among the run's artefacts → file.
+            files: gives the run's artefacts; called only if something is written.
         """
         shows = sha256_json([dict(metrics), dict(tags), [r.unit_id for r in study.records], bool(study.failures)])
         with self._turn():
-            run_id = self._parent(study.study_id, _spec_of(study), planned=study)
+            start = min((_milliseconds(record.started) for record in study.records), default=None)
+            run_id = self._parent(study.study_id, _spec_of(study), start)
             run = self._client.get_run(run_id)
             if run.data.tags.get(SHOWS) == shows:
                 return False
@@ -128,6 +133,14 @@ class MlflowView:
             status = _FINISHED if study.complete else _FAILED if study.failures else _RUNNING
             self._finish(run_id, shows, status, last)
         return True
+
+    def experiments(self) -> dict[str, str]:
+        """Experiments made by this project: dataset → where its table of studies is, relative to the UI's address."""
+        with self._turn():
+            found = self._client.search_experiments()
+        key = f"mlflow.sharedViewState.{content.STUDIES_VIEW}"
+        path = f"/#/experiments/{{}}/runs?viewStateShareKey={content.STUDIES_VIEW}"
+        return {one.name: path.format(one.experiment_id) for one in found if key in one.tags}
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -143,7 +156,9 @@ class MlflowView:
             if found is None:
                 local = self.uri.startswith("sqlite:")
                 place = (self.root.resolve() / "mlartifacts" / sha256_text(dataset)[:12]).as_uri() if local else None
-                self._experiments[dataset] = self._client.create_experiment(dataset, artifact_location=place)
+                self._experiments[dataset] = self._client.create_experiment(
+                    dataset, artifact_location=place, tags=content.experiment_tags()
+                )
             else:
                 if found.lifecycle_stage == "deleted":
                     self._client.restore_experiment(found.experiment_id)
@@ -164,14 +179,13 @@ class MlflowView:
                 self._client.delete_run(run.info.run_id)
         return not current
 
-    def _parent(self, study_id: str, spec: Mapping[str, Any], planned: Study | None = None) -> str:
+    def _parent(self, study_id: str, spec: Mapping[str, Any], start: int | None) -> str:
         """Run of a study, made if need be."""
         if found := self._find(spec["dataset"], study_id):
             return str(found[0].info.run_id)
-        start = min((_milliseconds(record.started) for record in planned.records), default=None) if planned else None
         tags = content.identity_tags(None, study_id, spec)
         run_id = self._create(spec["dataset"], content.study_name(spec, study_id), study_id, tags, start=start)
-        self._log(run_id, {}, content.study_params(spec), at=start or 0)
+        self._log(run_id, {}, content.study_params(spec), at=0)
         return run_id
 
     def _create(self, dataset: str, run_name: str, name: str, tags: Mapping[str, str], *, start: int | None) -> str:
@@ -203,8 +217,8 @@ class MlflowView:
 
         self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in content.clean_tags(tags).items()])
 
-    def _log_files(self, run_id: str, files: Mapping[str, Path]) -> None:
-        for name, path in files.items():
+    def _log_files(self, run_id: str, files: Files) -> None:
+        for name, path in files().items():
             folder = name.rpartition("/")[0]
             self._client.log_artifact(run_id, str(path), artifact_path=folder or None)
 
@@ -237,13 +251,18 @@ def _write_ahead(path: Path) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep MLflow's and Alembic's progress messages off the terminal; warnings come through."""
-    loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+    """Keep MLflow's progress messages and its libraries' talk of deprecation off the terminal; logged warnings stay."""
+    with warnings.catch_warnings():
+        for category in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
+            warnings.simplefilter("ignore", category)
+        import mlflow  # noqa: F401  (sets up its loggers, so it comes before they are turned down)
+
+        loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
+        levels = [logger.level for logger in loggers]
+        for logger in loggers:
+            logger.setLevel(logging.WARNING)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

@@ -130,7 +130,7 @@ class RunStore:
 
     def write_failure(
         self, unit_id: str, reason: str, *, study_id: str, spec: Mapping[str, Any], traceback: str = ""
-    ) -> None:
+    ) -> Failure:
         """Note that a unit failed; it is tried again by the next run and the note goes once it succeeds.
 
         Args:
@@ -142,7 +142,7 @@ class RunStore:
         try:
             attempts = int(json.loads(path.read_text(encoding="utf-8"))["attempts"]) + 1
         except (OSError, ValueError, KeyError, TypeError):
-            attempts = 1
+            attempts = 1  # none before, or a note that is damaged
         value = {
             "unit_id": unit_id,
             "study_id": study_id,
@@ -153,6 +153,7 @@ class RunStore:
             "traceback": traceback,
         }
         write_json(path, plain(value))
+        return Failure.from_json(path.read_text(encoding="utf-8"))
 
     def write_study(self, study: Mapping[str, Any]) -> None:
         """Write study.json.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from harness.tracking.record import Record
@@ -27,6 +27,7 @@ class Failure:
         reason: one sentence.
         attempts: how often it has failed.
         time: of the last attempt, ISO 8601.
+        spec: the unit's identity, as in the record.
     """
 
     unit_id: str
@@ -34,12 +35,13 @@ class Failure:
     reason: str
     attempts: int
     time: str
+    spec: Mapping[str, Any]
 
     @classmethod
     def from_json(cls, text: str) -> Failure:
         """From failed.json; raises ValueError, KeyError or TypeError where that is damaged."""
         value = json.loads(text)
-        return cls(**{name: value[name] for name in ("unit_id", "study_id", "reason", "attempts", "time")})
+        return cls(**{field.name: value[field.name] for field in fields(cls)})
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,103 @@
+"""``bench leaderboard``: rank the studies found in a runs folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness import console
+from harness.cli.options import Out
+from harness.errors import DataError
+from harness.suggest import unknown
+
+if TYPE_CHECKING:
+    from harness.report.leaderboard import Group, Row
+
+app = typer.Typer(no_args_is_help=True, help="Rank the studies found in a runs folder.")
+
+_LABELS = {"auc": "AUC", "accuracy": "ACC", "balanced_accuracy": "balanced ACC", "f1": "F1", "log_loss": "log-loss"}
+_SHORT = {"acc": "accuracy", "bacc": "balanced_accuracy", "bal_acc": "balanced_accuracy"}
+
+
+@app.command("show")
+def show(
+    out: Out = None,
+    dataset: Annotated[str | None, typer.Option(help="Show this dataset only.")] = None,
+    metric: Annotated[str, typer.Option(help="Score to rank by, such as auc, accuracy or f1.")] = "auc",
+) -> None:
+    """Rank complete studies by dataset and protocol; the others stand below, each with the reason."""
+    from harness.evaluation.metrics import METRICS
+    from harness.report.leaderboard import leaderboard
+    from harness.tracking.store import RunStore
+
+    metric = _SHORT.get(metric.lower(), metric.lower())
+    if metric not in METRICS:
+        raise unknown("metric", metric, METRICS, place="--metric", listing="the documentation")
+    root = out or Path("runs")
+    store = RunStore(root)
+    known = sorted({study.dataset for study in store.studies() if study.records})
+    if not known:
+        raise DataError(
+            "there is no finished unit in the runs folder",
+            place=str(root),
+            fix="run one (bench run --method abmil --dataset musk1), or point --out to your runs",
+        )
+    if dataset is not None and dataset not in known:
+        raise unknown("dataset", dataset, known, place="--dataset", listing="bench leaderboard show")
+    board = leaderboard(store, metric=metric, datasets=None if dataset is None else [dataset])
+    for group in board.groups:
+        _show_group(group, metric, twins=[other for other in board.groups if _name(other) == _name(group)])
+    for broken in board.broken:
+        console.warn(f"{broken.name}: {broken.reason}")
+
+
+def _show_group(group: Group, metric: str, *, twins: list[Group]) -> None:
+    title = f"{group.dataset}, protocol {group.protocol}"
+    if len(twins) > 1:  # same names, other content: these do not compare
+        title += f" (split {group.split[:8]}, data {group.data[:8]})"
+    others = [name for name in ("accuracy", "auc") if name != metric]
+    columns = [
+        ">rank",
+        "method",
+        "study",
+        f"{_label(metric)} [95 % interval]",
+        *(f">{_label(name)}" for name in others),
+    ]
+    columns += [">units", ">GPU-hours", ">CPU-hours", ">peak memory"]
+    unranked = any(row.reason for row in group.rows)
+    console.table(
+        title,
+        [*columns, "not ranked"] if unranked else columns,
+        [_cells(row, others, metric, reasons=unranked) for row in group.rows],
+        caption=f"ranked by {_label(metric)}; intervals over patients; memory of the GPU, or RSS without one",
+    )
+
+
+def _cells(row: Row, others: list[str], metric: str, *, reasons: bool) -> list[str]:
+    from harness.report import study_table as text
+    from harness.report.leaderboard import units_text
+
+    study, cost, numbers = row.summary.study, row.summary.cost, row.summary.metrics()
+    limits = [numbers.get(f"{metric}_{side}") for side in ("low", "high")]
+    cells = [
+        "-" if row.rank is None else str(row.rank),
+        study.method,
+        study.study_id.rpartition("-")[2][:6],
+        text.interval_text(row.value, *limits),
+        *(text.number_text(numbers.get(name)) for name in others),
+        units_text(study),
+        text.gpu_hours_text(cost),
+        text.hours_text(cost.cpu_hours),
+        text.memory_text(cost.peak_memory_mb),
+    ]
+    return [*cells, row.reason] if reasons else cells
+
+
+def _name(group: Group) -> tuple[str, str]:
+    return group.dataset, group.protocol
+
+
+def _label(metric: str) -> str:
+    return _LABELS.get(metric, metric)

@@ -1,0 +1,240 @@
+"""Figures of a unit or a study: ROC curve, confusion matrix, training curve. Each comes as the bytes of a PNG."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from harness.evaluation.metrics import confusion
+from harness.evaluation.roc import Roc, study_roc
+from harness.evaluation.study_scores import Predictions
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from harness.evaluation.study_scores import Score
+
+_DPI = 110
+_INK, _FAINT, _MAIN = "#22272e", "#8a939e", "#2b5c8a"
+_COLOURS = (_MAIN, "#d2703a", "#3f9270", "#8c62a6", "#c49a2c", "#5ba3c7", "#b5495b", "#6b7178")
+_AXES = {"stage", "epoch", "step", "seconds", "lr"}
+"""Columns of a training curve that are not drawn."""
+_STYLE: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": _FAINT,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e8ebef",
+    "grid.linewidth": 0.8,
+    "xtick.color": _FAINT,
+    "ytick.color": _FAINT,
+    "xtick.labelcolor": _INK,
+    "ytick.labelcolor": _INK,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+}
+
+
+def roc_figure(data: Predictions, classes: Sequence[str], *, title: str, auc: Score | None = None) -> bytes | None:
+    """ROC curve with its 95 % band over patients; with more than two classes one curve for each, without bands.
+
+    Args:
+        data: test predictions of a unit or a study.
+        classes: class names.
+        title: what the predictions are of.
+        auc: the AUC with its interval, for the legend.
+
+    Returns:
+        A PNG, or None where no fold has two classes.
+    """
+    binary = len(classes) == 2
+    chosen = [1] if binary else range(len(classes))
+    curves = {k: study_roc(data, k, resamples=200 if binary else 0) for k in chosen}
+    if not any(curves.values()):
+        return None
+    with _axes((4.6, 4.6), [(0.65, 0.6, 3.7, 3.6)]) as (figure, (axes,)):
+        axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=1, linestyle=(0, (4, 3)))
+        for colour, (k, curve) in zip(_palette(len(curves)), curves.items(), strict=True):
+            if curve is not None:
+                label = (
+                    _auc_label(auc) if binary else f"{_short(classes[k])} ({np.trapezoid(curve.tpr, curve.fpr):.3f})"
+                )
+                _draw_roc(axes, curve, colour, label)
+        axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), aspect="equal", title=title)
+        axes.set(xlabel="false positive rate", ylabel="true positive rate")
+        heading = None if binary else f"macro {_auc_label(auc)}" if auc else "AUC, one against the rest"
+        axes.legend(loc="lower right", title=heading, title_fontsize=9, alignment="left")
+        return _png(figure)
+
+
+def confusion_figure(data: Predictions, classes: Sequence[str], *, title: str) -> bytes:
+    """Confusion matrix: counts, and the share of each true class as colour.
+
+    Args:
+        data: test predictions of a unit or a study, all repeats and seeds together.
+        classes: class names.
+        title: what the predictions are of.
+    """
+    import seaborn as sns
+
+    counts = confusion(data.label, data.predicted, len(classes))[0]
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
+    text = [
+        [f"{count:.0f}\n{share:.0%}" for count, share in zip(*row, strict=True)]
+        for row in zip(counts, shares, strict=True)
+    ]
+    names = [_short(name) for name in classes]
+    room = 0.09 * max(map(len, names))
+    cells = 0.95 * len(classes) + 0.6
+    box = (0.6 + room, 0.45 + room, cells, cells)
+    with _axes((box[0] + cells + 0.35, box[1] + cells + 0.45), [box]) as (figure, (axes,)):
+        axes.grid(visible=False)
+        sns.heatmap(
+            shares,
+            annot=np.array(text),
+            fmt="",
+            vmin=0,
+            vmax=1,
+            cmap=sns.blend_palette(["#f4f6f9", "#9db8d2", _MAIN], as_cmap=True),
+            cbar=False,
+            linewidths=2,
+            linecolor="white",
+            xticklabels=names,
+            yticklabels=names,
+            annot_kws={"fontsize": 11 if len(classes) < 5 else 9},
+            ax=axes,
+        )
+        axes.set(xlabel="predicted", ylabel="true", title=title)
+        axes.tick_params(length=0)
+        axes.tick_params(axis="y", rotation=0)
+        axes.tick_params(axis="x", rotation=0 if room < 0.8 else 90)
+        return _png(figure)
+
+
+def curve_figure(curves: Sequence[Sequence[Mapping[str, str]]], *, title: str) -> bytes | None:
+    """Training curves: losses on the left, everything else on the right; a thin line per unit, a thick one their mean.
+
+    Args:
+        curves: per unit the rows of its curve.csv: ``stage``, ``epoch`` and numbers.
+        title: what was trained.
+
+    Returns:
+        A PNG, or None without numbers.
+    """
+    series = [_series(rows) for rows in curves]
+    names = list(dict.fromkeys(name for unit in series for name in unit))
+    groups = [[name for name in names if ("loss" in name) is loss] for loss in (True, False)]
+    groups = [group for group in groups if group]
+    if not groups:
+        return None
+    boxes = [(0.6 + 4.2 * k, 0.55, 3.45, 2.3) for k in range(len(groups))]
+    with _axes((4.2 * len(groups) + 0.1, 3.3), boxes) as (figure, axes):
+        for panel, group in zip(axes, groups, strict=True):
+            for colour, name in zip(_palette(len(group)), group, strict=True):
+                _draw_curves(panel, [unit[name] for unit in series if name in unit], colour, name)
+            panel.set(xlabel="epoch")
+            panel.legend()
+        axes[0].set(title=title)
+        return _png(figure)
+
+
+def _draw_curves(axes: Axes, units: list[dict[float, float]], colour: Any, label: str) -> None:
+    if len(units) > 1:
+        for points in units:
+            axes.plot(list(points), list(points.values()), color=colour, linewidth=0.6, alpha=0.25)
+    epochs = sorted({epoch for points in units for epoch in points})
+    mean = [np.mean([points[epoch] for points in units if epoch in points]) for epoch in epochs]
+    axes.plot(epochs, mean, color=colour, linewidth=1.8, label=label, marker="o" if len(epochs) == 1 else None)
+
+
+def _draw_roc(axes: Axes, curve: Roc, colour: Any, label: str) -> None:
+    if curve.low is not None and curve.high is not None:
+        axes.fill_between(curve.fpr, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0, label="95 % band")
+    axes.plot(curve.fpr, curve.tpr, color=colour, linewidth=2, label=label, solid_joinstyle="round")
+
+
+def _auc_label(auc: Score | None) -> str:
+    if auc is None or not np.isfinite(auc.value):
+        return "ROC"
+    limits = f" [{auc.low:.3f}, {auc.high:.3f}]" if np.isfinite(auc.low) else ""
+    return f"AUC {auc.value:.3f}{limits}"
+
+
+def _series(rows: Sequence[Mapping[str, str]]) -> dict[str, dict[float, float]]:
+    """Column → epoch → value; stages follow one another on the epoch axis."""
+    series: dict[str, dict[float, float]] = {}
+    offset, last, stage = 0.0, 0.0, None
+    for number, row in enumerate(rows):
+        if stage is not None and row.get("stage") != stage:
+            offset += last + 1
+        stage = row.get("stage")
+        last = _float(row.get("epoch"), number)
+        for column, text in row.items():
+            value = _float(text, np.nan)
+            if column not in _AXES and np.isfinite(value):
+                series.setdefault(column, {})[offset + last] = value
+    return series
+
+
+def _float(text: str | None, otherwise: float) -> float:
+    try:
+        return float(text) if text else otherwise
+    except ValueError:
+        return otherwise
+
+
+def _palette(count: int) -> list[Any]:
+    if count <= len(_COLOURS):
+        return list(_COLOURS[:count])
+    import seaborn as sns
+
+    return list(sns.husl_palette(count, s=0.7, l=0.55))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 18 else f"{name[:17]}…"
+
+
+@contextmanager
+def _axes(
+    size: tuple[float, float], boxes: Sequence[tuple[float, float, float, float]]
+) -> Iterator[tuple[Figure, list[Axes]]]:
+    """A figure in the house style, outside pyplot's registry, with axes at fixed places.
+
+    Automatic layouts draw everything twice; with a figure per unit that is most of the time.
+
+    Args:
+        size: width and height in inches.
+        boxes: left, bottom, width and height of each axes in inches.
+    """
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    width, height = size
+    with rc_context(cast("Any", _STYLE)):
+        figure = Figure(figsize=size, facecolor="white")
+        FigureCanvasAgg(figure)
+        axes = [figure.add_axes((x / width, y / height, w / width, h / height)) for x, y, w, h in boxes]
+        yield figure, axes
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI)
+    return buffer.getvalue()

@@ -1,0 +1,141 @@
+"""Filling the MLflow view from the evidence: figures, scores and files of every unit and study."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness import console
+from harness.evaluation.study_scores import study_scores
+from harness.report.figures import confusion_figure, curve_figure, roc_figure
+from harness.report.study_table import markdown
+from harness.report.summary import as_predictions, study_predictions, summarise
+from harness.tracking.mlflow_view import MlflowView
+from harness.tracking.store import ARTEFACTS, CURVE, LOG, PREDICTIONS, RECORD, STUDY, RunStore
+
+if TYPE_CHECKING:
+    from harness.evaluation.study_scores import Predictions, Score
+    from harness.tracking.record import Record
+    from harness.tracking.studies import Failure, Study
+
+FIGURES = "figures"
+
+
+class Publisher:
+    """Shows evidence in MLflow as it comes in.
+
+    The view can always be made again, so nothing here stops a run: the first failure is told once and ends the
+    publishing of this process.
+
+    Args:
+        store: the evidence.
+        uri: tracking URI; None for ``$MLFLOW_TRACKING_URI``, or else SQLite in the runs folder.
+    """
+
+    def __init__(self, store: RunStore, uri: str | None = None) -> None:
+        self.store = store
+        self.broken = False
+        self._uri = uri
+        self._view: MlflowView | None = None
+
+    def unit(self, record: Record) -> bool:
+        """Show a finished unit; whether anything had to be written."""
+        with tempfile.TemporaryDirectory() as scratch:
+            return self._guarded(
+                lambda view: view.write_unit(
+                    record, lambda: unit_files(self.store, record, Path(scratch)), self.store.curve(record.unit_id)
+                )
+            )
+
+    def failure(self, failure: Failure) -> bool:
+        """Show a unit that failed; whether anything had to be written."""
+        return self._guarded(lambda view: view.write_failure(failure))
+
+    def study(self, study_id: str) -> bool:
+        """Bring a study's parent run up to date with its units; whether anything had to be written."""
+        return self._guarded(lambda view: self._write_study(view, self.store.study(study_id)))
+
+    def sync(self) -> int:
+        """Write everything that the view does not show yet; how many runs had to be written. Twice adds nothing."""
+        studies = self.store.studies()
+        records = [record for study in studies for record in study.records]
+        with console.progress("MLflow", len(records) + len(studies)) as bar:
+            written = 0
+            for study in studies:
+                for record in study.records:
+                    written += self.unit(record)
+                    bar.advance()
+                written += sum(self.failure(failure) for failure in study.failures)
+                if study.records or study.failures:
+                    written += self.study(study.study_id)
+                bar.advance()
+        return written
+
+    def _write_study(self, view: MlflowView, study: Study) -> bool:
+        summary = summarise(self.store, study)
+        tags = {"gpu": summary.cost.gpu, "ranked": str(study.ranked), "mlflow.note.content": markdown(summary)}
+        auc = summary.scores.scores["auc"] if summary.scores else None
+        return view.write_study(study, summary.metrics(), tags, lambda: study_files(self.store, study, auc))
+
+    def _guarded(self, write: Callable[[MlflowView], bool]) -> bool:
+        """Do ``write`` unless publishing has failed before."""
+        if self.broken:
+            return False
+        try:
+            if self._view is None:
+                self._view = MlflowView(self.store.root, self._uri)
+            return write(self._view)
+        except Exception as error:  # a server that is down, a full disk, a locked database: the evidence is safe
+            self.broken = True
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            console.warn(f"MLflow is not kept up to date: {reason[0]} (the evidence in {self.store.root} is complete)")
+            return False
+
+
+def unit_files(store: RunStore, record: Record, scratch: Path) -> dict[str, Path]:
+    """Artefacts of a unit's run: the evidence itself, and a ROC curve and a confusion matrix drawn to ``scratch``."""
+    folder = store.unit_folder(record.unit_id)
+    files = {name: folder / name for name in (RECORD, PREDICTIONS, CURVE, LOG)}
+    files |= {f"{ARTEFACTS}/{path.name}": path for path in sorted((folder / ARTEFACTS).glob("*"))}
+    data = as_predictions(store.predictions([record.unit_id]), record.classes)
+    spec = record.spec
+    title = f"{spec['method']} on {spec['dataset']}, r{spec['repeat']} f{spec['fold']} s{spec['seed']}"
+    auc = study_scores(data).scores["auc"]
+    files |= _written(scratch, _score_figures(data, record.classes, title, auc))
+    return {name: path for name, path in files.items() if path.is_file()}
+
+
+def study_files(store: RunStore, study: Study, auc: Score | None) -> dict[str, Path]:
+    """Artefacts of a study's run; the figures stay in the study's folder."""
+    folder = store.study_folder(study.study_id)
+    files = {STUDY: folder / STUDY}
+    data = study_predictions(store, study)
+    if data is not None:
+        title = f"{study.method} on {study.dataset}, {study.protocol}"
+        figures = _score_figures(data, study.records[0].classes, title, auc)
+        curves = [store.curve(record.unit_id) for record in study.records]
+        figures["curve.png"] = curve_figure(curves, title=title)
+        files |= _written(folder, figures)
+    return {name: path for name, path in files.items() if path.is_file()}
+
+
+def _score_figures(
+    data: Predictions, classes: tuple[str, ...], title: str, auc: Score | None
+) -> dict[str, bytes | None]:
+    return {
+        "roc.png": roc_figure(data, classes, title=title, auc=auc),
+        "confusion.png": confusion_figure(data, classes, title=title),
+    }
+
+
+def _written(folder: Path, figures: Mapping[str, bytes | None]) -> dict[str, Path]:
+    """Write the figures to ``folder``; path among the artefacts → file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {}
+    for name, png in figures.items():
+        if png is not None:
+            (folder / name).write_bytes(png)
+            files[f"{FIGURES}/{name}"] = folder / name
+    return files

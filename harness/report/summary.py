@@ -1,0 +1,133 @@
+"""What a study came to: its scores and what it cost, from the evidence of its units."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.evaluation.study_scores import Predictions, StudyScores, study_scores
+from harness.tracking.store import RunStore
+from harness.tracking.studies import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.tracking.record import Record
+
+NO_GPU = "no GPU"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the finished units of a study used together; None where one of them does not know.
+
+    Attributes:
+        gpu: names of the devices, or "no GPU".
+        wall_s: seconds, one unit after the other.
+        cpu_hours, gpu_hours: sums.
+        peak_memory_mb: the largest of any unit, on the device it ran on, in 10^6 bytes.
+        peak_rss_mb: the largest resident set.
+        peak_gpu_allocated_mb: the largest allocation on a GPU.
+    """
+
+    gpu: str
+    wall_s: float | None
+    cpu_hours: float | None
+    gpu_hours: float | None
+    peak_memory_mb: float | None
+    peak_rss_mb: float | None
+    peak_gpu_allocated_mb: float | None
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> Cost:
+        """The cost of some units."""
+        compute = [record.compute for record in records]
+        devices = sorted({str(one.get("gpu") or "unknown") for one in compute})
+        return cls(
+            gpu=", ".join(devices) or "unknown",
+            wall_s=_total(compute, "wall_s"),
+            cpu_hours=_total(compute, "cpu_hours"),
+            gpu_hours=_total(compute, "gpu_hours"),
+            peak_memory_mb=_most(compute, "peak_memory_mb"),
+            peak_rss_mb=_most(compute, "peak_rss_mb"),
+            peak_gpu_allocated_mb=_most(compute, "peak_gpu_allocated_mb"),
+        )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A study in numbers.
+
+    Attributes:
+        study: the study.
+        scores: its scores; None without a finished unit.
+        cost: what its finished units used.
+        extra: means over units of further results (``localisation.patch_auc`` ...).
+    """
+
+    study: Study
+    scores: StudyScores | None
+    cost: Cost
+    extra: Mapping[str, float]
+
+    def metrics(self) -> dict[str, float]:
+        """All numbers by name, for comparing studies; what is undefined or unknown is absent."""
+        found: dict[str, float | None] = {}
+        for name, score in (self.scores.scores if self.scores else {}).items():
+            found |= {name: score.value, f"{name}_low": score.low, f"{name}_high": score.high}
+            found[f"std_over_folds/{name}"] = score.std_folds
+        found |= {name: value for name, value in vars(self.cost).items() if name != "gpu"}
+        found |= {"units_done": len(self.study.records), "units_planned": len(self.study.planned or ()) or None}
+        found |= self.extra
+        return {name: float(value) for name, value in found.items() if value is not None and math.isfinite(value)}
+
+
+def summarise(store: RunStore, study: Study, *, resamples: int = 2000) -> Summary:
+    """Scores with intervals, and cost, of the finished units of a study.
+
+    Raises:
+        DataError: predictions of a finished unit are missing or unreadable.
+    """
+    data = study_predictions(store, study)
+    scores = study_scores(data, resamples=resamples) if data is not None else None
+    return Summary(study, scores, Cost.of(study.records), _extra(study.records))
+
+
+def study_predictions(store: RunStore, study: Study) -> Predictions | None:
+    """Test predictions of the finished units of a study; None without any."""
+    frame = store.predictions([record.unit_id for record in study.records])
+    return as_predictions(frame, study.records[0].classes) if len(frame) else None
+
+
+def as_predictions(frame: pd.DataFrame, classes: Sequence[str]) -> Predictions:
+    """The store's table in the form that is scored."""
+    columns = {name: frame[name].to_numpy() for name in ("repeat", "fold", "seed", "patient", "label", "predicted")}
+    return Predictions(
+        **columns,
+        probabilities=frame[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64),
+        slide=frame["slide"].to_numpy(),
+    )
+
+
+def _extra(records: Sequence[Record]) -> dict[str, float]:
+    found: dict[str, list[float]] = {}
+    for record in records:
+        for group, values in record.extra.items():
+            for key, value in values.items() if isinstance(values, Mapping) else ():
+                if isinstance(value, int | float) and math.isfinite(value):
+                    found.setdefault(f"{group}.{key}", []).append(float(value))
+    return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def _total(compute: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    values = [value for one in compute if (value := one.get(name)) is not None]
+    return float(sum(values)) if values and len(values) == len(compute) else None
+
+
+def _most(compute: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    values = [value for one in compute if (value := one.get(name)) is not None]
+    return float(max(values)) if values else None
