@@ -20,11 +20,9 @@ _WHERE = ("device", "data_root", "out", "cache", "workers")
 
 def show_plan(resolved: ResolvedStudy, config: StudyConfig) -> None:
     """Print the resolved configuration as YAML, and the units with the sizes of their parts. Reads no data."""
-    import yaml
-
     where = {name: _plain(value) for name, value in asdict(config).items() if name in _WHERE}
     plan = {**resolved.as_dict(), **where}
-    console.say(yaml.safe_dump(plan, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120).rstrip())
+    console.say(_as_yaml(plan))
     rows = [
         (str(fold.repeat), str(fold.fold), str(seed), str(len(fold.train)), str(len(fold.val)), str(len(fold.test)))
         for seed in resolved.seeds
@@ -66,6 +64,21 @@ def show_next(paths: Mapping[str, Path], out: Path) -> None:
         console.say(f"  {name.replace('_', ' '):<14}{path}")
     console.say(f"  {'leaderboard':<14}bench leaderboard show{where}")
     console.say(f"  {'all runs':<14}bench ui{where}")
+
+
+def _as_yaml(value: Mapping[str, Any]) -> str:
+    """A line per value, lists in one line."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        pass
+
+    Dumper.add_representer(list, lambda dumper, items: dumper.represent_sequence(_YAML_LIST, items, flow_style=True))
+    Dumper.add_representer(tuple, lambda dumper, items: dumper.represent_sequence(_YAML_LIST, items, flow_style=True))
+    return yaml.dump(dict(value), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1000).rstrip()
+
+
+_YAML_LIST = "tag:yaml.org,2002:seq"
 
 
 def _plain(value: Any) -> Any:

@@ -6,18 +6,28 @@ import csv
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageFilter
+
+from harness.study.config import StudyConfig
+from harness.study.resolve import resolve
+from harness.study.run import open_study_inputs
+
+
+def draw(path, seed: int) -> None:
+    """A flat image of 900 x 700 pixels with a pink rectangle of tissue on white glass."""
+    rng = np.random.default_rng(seed)
+    pixels = np.full((700, 900, 3), 244, np.uint8)
+    pixels[100:600, 100:800] = rng.integers((150, 60, 130), (220, 140, 200), (500, 700, 3))
+    Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(1)).save(path)
 
 
 @pytest.fixture
 def slides(tmp_path):
-    """Two flat images with tissue, one of them broken."""
-    rng = np.random.default_rng(0)
+    """A flat image with tissue, and a broken file."""
     folder = tmp_path / "my slides"
     folder.mkdir()
-    pixels = np.full((700, 900, 3), 244, np.uint8)
-    pixels[100:600, 100:800] = rng.integers((150, 60, 130), (220, 140, 200), (500, 700, 3))
-    Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(1)).save(folder / "good.png")
+    draw(folder / "good.png", seed=0)
     (folder / "broken.svs").write_bytes(b"not a slide")
     return folder
 
@@ -81,3 +91,24 @@ def test_a_dataset_without_its_slides_says_where_to_get_them(bench):
     problem, place, fix = answer.check_three_lines()
     assert "camelyon16" in problem
     assert "--data-root" in place + fix
+
+
+def test_a_dataset_is_prepared_where_a_run_looks_for_it(bench, tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(6):
+        draw(folder / f"s{number}.png", seed=number)
+    rows = [f"s{number},{'ab'[number % 2]},p{number}" for number in range(6)]
+    (tmp_path / "labels.csv").write_text("\n".join(["slide,label,patient", *rows]) + "\n")
+    made = bench("datasets new mine --slides pictures --labels labels.csv --mpp 0.5 --folds 3")
+    assert made.code == 0, made.err
+    prepared = bench("prepare", "./mine", "--tile-mpp", "0.5", "--tile-px", "64", "--workers", "1")
+    assert prepared.code == 0, prepared.err
+    assert "6 ready, 0 of them from before" in prepared.out
+    tables = list((tmp_path / "cache").rglob("slides.csv"))
+    assert len(tables) == 1
+    settings = {"input.kind": "features", "input.encoder": "conv64", "input.tile_px": 64, "input.mpp": 0.5}
+    config = StudyConfig(method="mean_pool", dataset="./mine", set=settings, workers=1)
+    inputs = open_study_inputs(resolve(config), config, torch.device("cpu"))
+    assert len(inputs.content) == 6
+    assert list((tmp_path / "cache").rglob("slides.csv")) == tables, "the run has prepared them once more"
