@@ -85,14 +85,14 @@ def _check_port(host: str, port: int) -> None:
 
 
 def _fill(root: Path) -> str:
-    """The tracking database, with everything in it that the records tell."""
+    """The tracking database, brought up to date with the records: runs that it missed are added."""
     from harness.report.publish import Publisher
     from harness.tracking.mlflow_view import default_uri
     from harness.tracking.store import RunStore
 
     if not (root / "mlflow.db").is_file():
         console.note("making the MLflow database from the records")
-        Publisher(RunStore(root)).sync()
+    Publisher(RunStore(root)).sync()
     return default_uri(root)
 
 

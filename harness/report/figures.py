@@ -28,6 +28,7 @@ _STYLE: dict[str, Any] = {
     "font.family": "sans-serif",
     "font.size": 10,
     "text.color": _INK,
+    "text.parse_math": False,  # names are text, whatever signs are in them
     "axes.labelcolor": _INK,
     "axes.edgecolor": _FAINT,
     "axes.titlesize": 10,
@@ -207,6 +208,7 @@ def _palette(count: int) -> list[Any]:
 
 
 def _short(name: str) -> str:
+    name = name.lstrip("_")  # matplotlib leaves labels with a leading underscore out of the legend
     return name if len(name) <= 18 else f"{name[:17]}…"
 
 

@@ -54,24 +54,26 @@ class Publisher:
         return self._guarded(lambda view: view.write_failure(failure))
 
     def study(self, study_id: str) -> bool:
-        """Bring a study's parent run up to date with its units; whether anything had to be written."""
-        return self._guarded(lambda view: self._write_study(view, self.store.study(study_id)))
+        """Bring a study and its units up to date; whether anything had to be written.
+
+        Units are shown as they finish; those that a kill or an earlier failure of MLflow kept from it are added.
+        """
+        return self._sync_study(self.store.study(study_id)) > 0
 
     def sync(self) -> int:
         """Write everything that the view does not show yet; how many runs had to be written. Twice adds nothing."""
-        studies = self.store.studies()
-        records = [record for study in studies for record in study.records]
-        with console.progress("MLflow", len(records) + len(studies)) as bar:
-            written = 0
+        studies = [study for study in self.store.studies() if study.records or study.failures]
+        written = 0
+        with console.progress("MLflow", len(studies)) as bar:
             for study in studies:
-                for record in study.records:
-                    written += self.unit(record)
-                    bar.advance()
-                written += sum(self.failure(failure) for failure in study.failures)
-                if study.records or study.failures:
-                    written += self.study(study.study_id)
+                written += self._sync_study(study)
                 bar.advance()
         return written
+
+    def _sync_study(self, study: Study) -> int:
+        written = sum(self.unit(record) for record in study.records)
+        written += sum(self.failure(failure) for failure in study.failures)
+        return written + self._guarded(lambda view: self._write_study(view, study))
 
     def _write_study(self, view: MlflowView, study: Study) -> bool:
         summary = summarise(self.store, study)

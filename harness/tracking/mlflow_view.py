@@ -48,8 +48,10 @@ class MlflowView:
     """
 
     def __init__(self, root: Path, uri: str | None = None) -> None:
-        # Before MLflow is imported: no usage reports over the network from a benchmark.
+        # Before MLflow is imported: no usage reports over the network from a benchmark, and a server that is down
+        # is given up after seconds instead of minutes.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         self.root = Path(root)
         self.uri = uri or default_uri(self.root)
         self._experiments: dict[str, str] = {}

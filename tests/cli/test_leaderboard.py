@@ -1,0 +1,63 @@
+"""``bench leaderboard show``: a table that can be read, errors that help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.evidence import fill
+
+from harness.tracking.store import RunStore
+
+
+@pytest.fixture
+def store(bench, tmp_path: Path) -> RunStore:
+    return RunStore(tmp_path / "runs")
+
+
+def test_it_ranks_the_runs_folder(bench, store: RunStore) -> None:
+    fill(store, study="abmil-toy-cv3-111111", signal=0.05)
+    fill(store, study="max_pool-toy-cv3-222222", method="max_pool", signal=0.9, gpu=True)
+    fill(store, study="mean_pool-toy-cv3-333333", method="mean_pool", done=1)
+    answer = bench("leaderboard show")
+    assert answer.code == 0, answer.err
+    lines = [line for line in answer.out.splitlines() if line.startswith("│")]
+    assert ["max_pool" in lines[0], "abmil" in lines[1], "mean_pool" in lines[2]] == [True] * 3
+    assert "toy, protocol cv3" in answer.out
+    assert "3/3" in lines[0] and "0.03" in lines[0] and "902 MB" in lines[0]
+    assert "no GPU" in lines[1]
+    assert "1/3" in lines[2] and "incomplete" in lines[2] and lines[2].startswith("│    - ")
+
+
+def test_metric_dataset_and_folder_can_be_chosen(bench, tmp_path: Path) -> None:
+    other = RunStore(tmp_path / "other")
+    fill(other, study="a-1")
+    fill(other, study="b-2", dataset="second")
+    answer = bench("leaderboard", "show", "--out", str(other.root), "--dataset", "second", "--metric", "acc")
+    assert answer.code == 0, answer.err
+    assert "second, protocol cv3" in answer.out and "toy" not in answer.out
+    assert "ACC [95 % interval]" in answer.out
+
+
+def test_damaged_evidence_is_a_warning(bench, store: RunStore) -> None:
+    made = fill(store)
+    (store.unit_folder(made[0].unit_id) / "record.json").write_text("{")
+    answer = bench("leaderboard show")
+    assert answer.code == 0
+    assert made[0].unit_id in answer.err and "cut short" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "problem", "fix"),
+    [
+        ("leaderboard show --metric acuracy", "unknown metric 'acuracy'", "'accuracy'"),
+        ("leaderboard show --dataset tooy", "unknown dataset 'tooy'", "'toy'"),
+        ("leaderboard show --out nowhere", "no finished unit", "bench run"),
+    ],
+)
+def test_errors_name_the_nearest_or_the_next_step(bench, store: RunStore, words: str, problem: str, fix: str) -> None:
+    fill(store)
+    answer = bench(words)
+    assert answer.code == 2
+    lines = answer.check_three_lines()
+    assert problem in lines[0] and fix in lines[2]
