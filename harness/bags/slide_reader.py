@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from harness.bags.source import Extent
 from harness.errors import DataError
 from harness.slides.index import SlideIndex
 from harness.slides.reader import open_slide
@@ -46,6 +47,19 @@ class SlideTiles:
     def coords(self, slide: str, scale: int) -> NDArray[np.int64]:
         """Top-left corners in level-0 pixels, (n, 2)."""
         return self.indexes[slide].coords[scale]
+
+    def extent(self, slide: str) -> Extent:
+        """Size of the slide and of its tiles."""
+        index = self.indexes[slide]
+        return Extent(index.width, index.height, index.sides)
+
+    def overview(self, slide: str, side: int) -> NDArray[np.uint8]:
+        """The whole slide squeezed into a square, (side, side, 3), RGB.
+
+        Raises:
+            DataError: the slide cannot be opened or read any more.
+        """
+        return self._reader(slide).overview(side, side)
 
     def read(self, slide: str, scale: int, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Tiles (n, H, W, 3), RGB.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.slides.scale import Scale
@@ -14,7 +15,21 @@ if TYPE_CHECKING:
 
     from harness.contract.card import InputKind
 
-__all__ = ["BagSource", "Scale"]
+__all__ = ["BagSource", "Extent", "Scale"]
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How large a slide and its tiles are, in level-0 pixels.
+
+    Attributes:
+        width, height: of the slide.
+        sides: side of a tile at each scale, the finest first.
+    """
+
+    width: int
+    height: int
+    sides: tuple[int, ...]
 
 
 class BagSource(ABC):
@@ -54,3 +69,19 @@ class BagSource(ABC):
     @abstractmethod
     def coords(self, bag: int, scale: int = 0) -> NDArray[np.int64] | None:
         """Top-left corner of every tile in level-0 pixels, shape (n, 2) as (x, y); None where unknown."""
+
+    def extent(self, bag: int) -> Extent | None:
+        """Size of the slide and of its tiles; None where there is no slide (features, patches that came cut out)."""
+        return None
+
+    def thumbnail(self, bag: int, side: int) -> Tensor | None:
+        """The whole slide, squeezed into a square: (3, side, side) uint8, RGB; None where there is no slide."""
+        return None
+
+    def mask(self, bag: int, side: int) -> NDArray[np.bool_] | None:
+        """The annotated lesions over the same square as :meth:`thumbnail`: (side, side), True inside a lesion.
+
+        None where nobody has outlined them, where the method's card does not say that it needs ``masks``, and always
+        for bags whose labels are sealed.
+        """
+        return None

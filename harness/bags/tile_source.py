@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from harness.bags.source import BagSource, Scale
+from harness.bags.source import BagSource, Extent, Scale
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
+
+MaskOf = Callable[[str, int], "NDArray[np.bool_] | None"]
+"""Slide id, side → lesion mask of the whole slide in a square, (side, side); None where unknown."""
 
 
 class TileReader(Protocol):
@@ -28,6 +31,12 @@ class TileReader(Protocol):
     def coords(self, slide: str, scale: int) -> NDArray[np.int64] | None:
         """Top-left corners in level-0 pixels, (n, 2); None where unknown."""
 
+    def extent(self, slide: str) -> Extent | None:
+        """Size of the slide and of its tiles; None where there is no slide."""
+
+    def overview(self, slide: str, side: int) -> NDArray[np.uint8] | None:
+        """The whole slide squeezed into a square, (side, side, 3), RGB; None where there is no slide."""
+
 
 class TileBags(BagSource):
     """Bags of tiles of some slides.
@@ -36,16 +45,25 @@ class TileBags(BagSource):
         ids: slide ids.
         labels: (n_bags,) int64, or None when sealed.
         reader: reads the tiles.
+        mask_of: the lesion masks of these slides; None where they are not to be seen.
     """
 
     kind = "tiles"
     dim = 0
 
-    def __init__(self, ids: Sequence[str], labels: NDArray[np.int64] | None, reader: TileReader) -> None:
+    def __init__(
+        self,
+        ids: Sequence[str],
+        labels: NDArray[np.int64] | None,
+        reader: TileReader,
+        *,
+        mask_of: MaskOf | None = None,
+    ) -> None:
         self.ids = tuple(ids)
         self.labels = labels
         self.scales = reader.scales
         self._reader = reader
+        self._mask_of = mask_of
 
     def count(self, bag: int, scale: int = 0) -> int:
         """Number of tiles of a bag at a scale."""
@@ -62,6 +80,21 @@ class TileBags(BagSource):
     def coords(self, bag: int, scale: int = 0) -> NDArray[np.int64] | None:
         """Top-left corners in level-0 pixels."""
         return self._reader.coords(self.ids[bag], scale)
+
+    def extent(self, bag: int) -> Extent | None:
+        """Size of the slide and of its tiles."""
+        return self._reader.extent(self.ids[bag])
+
+    def thumbnail(self, bag: int, side: int) -> Tensor | None:
+        """The whole slide in a square: (3, side, side) uint8."""
+        import torch
+
+        picture = self._reader.overview(self.ids[bag], side)
+        return None if picture is None else torch.from_numpy(picture).permute(2, 0, 1)
+
+    def mask(self, bag: int, side: int) -> NDArray[np.bool_] | None:
+        """The lesions of a slide in the same square: (side, side); None where unknown, not asked for, or sealed."""
+        return None if self._mask_of is None else self._mask_of(self.ids[bag], side)
 
 
 class PatchReader:
@@ -91,6 +124,14 @@ class PatchReader:
         """Patches do not know where they were cut."""
         return
 
+    def extent(self, slide: str) -> None:
+        """Patches do not know what they were cut from."""
+        return
+
+    def overview(self, slide: str, side: int) -> None:
+        """There is no slide."""
+        return
+
 
 class CachingReader:
     """Keeps decoded tiles in memory while they fit, so that small datasets are decoded once.
@@ -116,6 +157,14 @@ class CachingReader:
     def coords(self, slide: str, scale: int) -> NDArray[np.int64] | None:
         """Top-left corners in level-0 pixels."""
         return self._reader.coords(slide, scale)
+
+    def extent(self, slide: str) -> Extent | None:
+        """Size of the slide and of its tiles."""
+        return self._reader.extent(slide)
+
+    def overview(self, slide: str, side: int) -> NDArray[np.uint8] | None:
+        """The whole slide in a square."""
+        return self._reader.overview(slide, side)
 
     def read(self, slide: str, scale: int, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Tiles (n, H, W, 3), decoded now or earlier."""

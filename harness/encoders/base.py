@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from harness.errors import UsageError
+
 Triple = tuple[float, float, float]
 
 
@@ -82,6 +84,22 @@ class TileEncoder(nn.Module):
     def encode(self, tiles: Tensor) -> Tensor:
         """Features (n, dim) of tiles with values 0..255, uint8 or float."""
         return self(self.preprocess(tiles))  # type: ignore[no-any-return]
+
+    def feature_map(self, tiles: Tensor) -> Tensor:
+        """What a convolutional network sees before it is pooled, (n, channels, h, w), of tiles with values 0..255.
+
+        Raises:
+            UsageError: the network has no such map (it is a transformer, or ends in fully connected layers).
+        """
+        features = getattr(self.body, "forward_features", None)
+        found = None if features is None else features(self.preprocess(tiles))
+        if not isinstance(found, Tensor) or found.dim() != 4 or getattr(self.body, "output_fmt", "NCHW") != "NCHW":
+            raise UsageError(
+                f"{self.name} gives no convolutional feature map",
+                place="input.encoder",
+                fix="take a convolutional network: conv64, or a timm name such as resnet18 or efficientnet_b3",
+            )
+        return found
 
     def _resize(self, x: Tensor) -> Tensor:
         side = self.input_px

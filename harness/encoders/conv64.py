@@ -32,5 +32,9 @@ class Conv64(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, 3, H, W) normalised → (n, 96)."""
-        features: Tensor = self.layers(x).mean((2, 3))
+        return self.forward_features(x).mean((2, 3))
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """(n, 3, H, W) normalised → (n, 96, H / 8, W / 8), before the pool."""
+        features: Tensor = self.layers(x)
         return features

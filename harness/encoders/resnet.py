@@ -33,10 +33,14 @@ class TruncatedResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalised tiles → pooled features of the last stage that is kept."""
+        return self.forward_features(x).mean((2, 3))
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Normalised tiles → the map of the last stage that is kept, (n, channels, h, w)."""
         x = self.maxpool(self.act1(self.bn1(self.conv1(x))))
         for name in self.stages:
             x = self.get_submodule(name)(x)
-        return x.mean((2, 3))
+        return x
 
 
 def truncate(whole: nn.Module, name: EncoderName) -> tuple[TruncatedResNet, int]:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from harness.bags.feature_source import FeatureBags, Normaliser
-from harness.bags.tile_source import TileBags, TileReader
+from harness.bags.tile_source import MaskOf, TileBags, TileReader
+from harness.errors import LeakError
 from harness.protocol.fingerprint import dataset_fingerprint
 
 if TYPE_CHECKING:
@@ -52,9 +53,20 @@ class Inputs(ABC):
 
     @abstractmethod
     def bags(
-        self, slides: Sequence[str], labels: NDArray[np.int64] | None, normaliser: Normaliser | None = None
+        self,
+        slides: Sequence[str],
+        labels: NDArray[np.int64] | None,
+        normaliser: Normaliser | None = None,
+        *,
+        masks: bool = False,
     ) -> BagSource:
-        """Bags of ``slides``, in this order; ``labels`` None seals them."""
+        """Bags of ``slides``, in this order; ``labels`` None seals them.
+
+        With ``masks`` they show the lesions that are annotated, where there are any (slides only).
+
+        Raises:
+            LeakError: masks of sealed slides are asked for.
+        """
 
     def normaliser(self, slides: Sequence[str]) -> Normaliser | None:
         """Standardisation fitted on the features of ``slides``; None for tiles."""
@@ -88,7 +100,12 @@ class FeatureInputs(Inputs):
         self._coords_of = coords_of
 
     def bags(
-        self, slides: Sequence[str], labels: NDArray[np.int64] | None, normaliser: Normaliser | None = None
+        self,
+        slides: Sequence[str],
+        labels: NDArray[np.int64] | None,
+        normaliser: Normaliser | None = None,
+        *,
+        masks: bool = False,
     ) -> BagSource:
         """Feature bags."""
         return FeatureBags(slides, labels, self._bag_of, self._dim, coords_of=self._coords_of, normaliser=normaliser)
@@ -104,6 +121,7 @@ class TileInputs(Inputs):
     Args:
         dataset, content, truth_of, picture_of: see :class:`Inputs`.
         reader: reads the tiles of any slide.
+        mask_of: lesion mask of any slide, for methods that need them; None for a dataset without annotations.
     """
 
     def __init__(
@@ -114,12 +132,42 @@ class TileInputs(Inputs):
         *,
         truth_of: TruthOf | None = None,
         picture_of: PictureOf | None = None,
+        mask_of: MaskOf | None = None,
     ) -> None:
         super().__init__(dataset, content, truth_of, picture_of)
         self.reader = reader
+        self._mask_of = mask_of
 
     def bags(
-        self, slides: Sequence[str], labels: NDArray[np.int64] | None, normaliser: Normaliser | None = None
+        self,
+        slides: Sequence[str],
+        labels: NDArray[np.int64] | None,
+        normaliser: Normaliser | None = None,
+        *,
+        masks: bool = False,
     ) -> BagSource:
         """Tile bags."""
-        return TileBags(slides, labels, self.reader)
+        if masks and labels is None:
+            raise LeakError(
+                "lesion masks of sealed slides were asked for",
+                place=f"dataset {self.dataset.name}",
+                fix="ask for those of training and validation slides only",
+            )
+        mask_of = _only(self._mask_of, slides) if masks and self._mask_of is not None else None
+        return TileBags(slides, labels, self.reader, mask_of=mask_of)
+
+
+def _only(mask_of: MaskOf, slides: Sequence[str]) -> MaskOf:
+    """``mask_of`` for ``slides`` and no others."""
+    allowed = frozenset(slides)
+
+    def mask(slide: str, side: int) -> NDArray[np.bool_] | None:
+        if slide not in allowed:
+            raise LeakError(
+                f"the lesion mask of slide {slide} was asked for, which is not among these bags",
+                place="BagSource.mask",
+                fix="ask for the masks of the bags that were given",
+            )
+        return mask_of(slide, side)
+
+    return mask

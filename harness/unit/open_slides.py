@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,10 @@ import numpy as np
 
 from harness import console
 from harness.bags.slide_reader import SlideTiles
-from harness.bags.tile_source import CachingReader, TileReader
+from harness.bags.tile_source import CachingReader, MaskOf, TileReader
 from harness.errors import DataError
 from harness.explain.attention import attention_thumbnail
-from harness.protocol.annotations import read_asap, tile_labels
+from harness.protocol.annotations import Annotations, mask, read_asap, tile_labels
 from harness.protocol.locate import locate, locate_annotations, resolve_root
 from harness.slides.index import index_path, load
 from harness.slides.prepare import PrepareSettings, prepare_slides
@@ -41,13 +42,15 @@ def open_slides(dataset: Dataset, source: SlidesSource, opening: Opening) -> Til
     """
     files, root = prepared_slides(dataset, source, opening)
     indexes = {slide: load(path) for slide, path in files.items()}
+    annotations = locate_annotations(dataset, root)
     reader: TileReader = SlideTiles(indexes, mpp=source.mpp, workers=opening.workers)
     return TileInputs(
         dataset,
         {slide: index.fingerprint for slide, index in indexes.items()},
         CachingReader(reader, TILE_CACHE_BYTES),
-        truth_of=_lesions(dataset, root, indexes),
+        truth_of=_lesions(dataset, annotations, indexes),
         picture_of=_picture(source, indexes),
+        mask_of=_masks(dataset, annotations, indexes),
     )
 
 
@@ -66,12 +69,11 @@ def _picture(source: SlidesSource, indexes: dict[str, SlideIndex]) -> PictureOf:
     return picture
 
 
-def _lesions(dataset: Dataset, root: Path | None, indexes: dict[str, SlideIndex]) -> TruthOf | None:
+def _lesions(dataset: Dataset, files: Mapping[str, Path], indexes: Mapping[str, SlideIndex]) -> TruthOf | None:
     """Whether each tile lies in an annotated lesion by at least half; None for a dataset without annotations.
 
     A slide of the first class (normal) has none; a positive slide whose annotation is missing is unknown.
     """
-    files = locate_annotations(dataset, root)
     if not files:
         return None
 
@@ -84,6 +86,27 @@ def _lesions(dataset: Dataset, root: Path | None, indexes: dict[str, SlideIndex]
         return (tile_labels(index.coords[0], index.sides[0], read_asap(files[slide])) >= 0.5).astype(np.int64)
 
     return truth
+
+
+def _masks(dataset: Dataset, files: Mapping[str, Path], indexes: Mapping[str, SlideIndex]) -> MaskOf | None:
+    """Lesion masks over whole slides, by the same rules as :func:`_lesions`."""
+    if not files:
+        return None
+
+    def lesions(slide: str, side: int) -> NDArray[np.bool_] | None:
+        if dataset.by_slide[slide].label == 0:
+            return np.zeros((side, side), np.bool_)
+        if slide not in files:
+            return None
+        # The outlines are squeezed as the thumbnail is, which does not keep the slide's proportions.
+        squeeze = np.array([side / indexes[slide].width, side / indexes[slide].height])
+        found = read_asap(files[slide])
+        squeezed = Annotations(
+            *(tuple(outline * squeeze for outline in part) for part in (found.positive, found.negative))
+        )
+        return mask(squeezed, 0, 0, side, side)
+
+    return lesions
 
 
 def slide_files(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +94,7 @@ def run_unit(job: UnitJob, inputs: Inputs, scorer: Scorer) -> UnitResult:
     normaliser = _normaliser(job, inputs, fitted)
     train = _labelled(job, inputs, fitted, normaliser)
     val = _labelled(job, inputs, job.fold.val, normaliser) if job.fold.val and not fit_all else None
+    run.fold = replace(job.fold, train=fitted, val=() if fit_all else job.fold.val)
     test = inputs.bags(job.fold.test, None, normaliser)
     try:
         method.fit(train, val, run)
@@ -120,7 +121,9 @@ def run_unit(job: UnitJob, inputs: Inputs, scorer: Scorer) -> UnitResult:
 
 
 def _labelled(job: UnitJob, inputs: Inputs, slides: Sequence[str], normaliser: Normaliser | None) -> BagSource:
-    return inputs.bags(slides, labels_for(inputs.dataset, slides, sealed=job.fold.test), normaliser)
+    labels = labels_for(inputs.dataset, slides, sealed=job.fold.test)
+    # Annotations go to methods that say on their card that they use them, and never those of test slides.
+    return inputs.bags(slides, labels, normaliser, masks="masks" in job.method.card.needs)
 
 
 def _normaliser(job: UnitJob, inputs: Inputs, fitted: Sequence[str]) -> Normaliser | None:
