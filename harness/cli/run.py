@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ import typer
 from harness import console
 from harness.cli.options import Cache, DataRoot, Out, Plugins, Workers, config_file
 from harness.cli.study_options import NAMES, merged, plugins, study_config
-from harness.errors import UnitFailedError
+from harness.errors import MethodError, UnitFailedError
 
 
 def run(
@@ -72,7 +72,7 @@ def _run(options: Mapping[str, Any], *, dry_run: bool) -> None:
     from harness.study.resolve import resolve
 
     for spec in plugins(options):
-        use_plugin(spec)
+        _warn_if_broken(use_plugin(spec), wanted=study.method)
     resolved = resolve(study)
     if dry_run:
         outcome.show_plan(resolved, study)
@@ -88,3 +88,15 @@ def _run(options: Mapping[str, Any], *, dry_run: bool) -> None:
             place=str(result.paths.get("study", study.out)),
             fix="read the reason above and the unit's log.txt; the same command runs only what is missing",
         )
+
+
+def _warn_if_broken(names: Sequence[str], *, wanted: str) -> None:
+    """A broken plugin harms no other method, but whoever names it will want to know."""
+    from harness.contract.registry import find_method
+
+    for name in names:
+        if name != wanted:
+            try:
+                find_method(name)
+            except MethodError as error:
+                console.warn(f"{error.problem} ({error.place})")

@@ -108,3 +108,14 @@ def test_a_method_by_dotted_path_is_the_registered_one(bench):
     by_name = bench("run --method abmil --dataset musk1 --dry-run")
     assert by_path.code == 0
     assert by_path.out == by_name.out
+
+
+def test_a_broken_plugin_harms_no_other_method_but_is_told(bench, tmp_path):
+    (tmp_path / "bad.py").write_text("import no_such_library\n")
+    answer = bench("run --method abmil --dataset musk1 --dry-run --plugin bad.py")
+    assert answer.code == 0
+    assert answer.err.startswith("warning: import failed: ModuleNotFoundError")
+    assert f"{tmp_path / 'bad.py'}, line 1" in answer.err
+    wanted = bench("run --method bad --dataset musk1 --dry-run --plugin bad.py")
+    assert wanted.code == 1
+    assert "no_such_library" in wanted.check_three_lines()[0]
