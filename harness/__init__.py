@@ -16,6 +16,7 @@ from harness.contract.prediction import Prediction
 from harness.errors import BenchError, DataError, LeakError, MethodError, UsageError
 
 if TYPE_CHECKING:
+    from harness.bags.augment import Augment
     from harness.bags.packed import PackedBags, pack
     from harness.bags.segments import (
         segment_ids,
@@ -29,11 +30,14 @@ if TYPE_CHECKING:
     from harness.contract.aggregator import Aggregator
     from harness.contract.output import BagOutput
     from harness.contract.stage import Stage
+    from harness.encoders import TileEncoder, build_encoder
+    from harness.training.embed import embed_bags
     from harness.training.mil import MILMethod, MILParams
     from harness.training.run import Run
 
 _LAZY = {
     "Aggregator": "harness.contract.aggregator",
+    "Augment": "harness.bags.augment",
     "BagOutput": "harness.contract.output",
     "BagSource": "harness.bags.source",
     "MILMethod": "harness.training.mil",
@@ -42,6 +46,9 @@ _LAZY = {
     "Run": "harness.training.run",
     "Scale": "harness.bags.source",
     "Stage": "harness.contract.stage",
+    "TileEncoder": "harness.encoders",
+    "build_encoder": "harness.encoders",
+    "embed_bags": "harness.training.embed",
     "pack": "harness.bags.packed",
     "segment_ids": "harness.bags.segments",
     "segment_max": "harness.bags.segments",
@@ -53,6 +60,7 @@ _LAZY = {
 
 __all__ = [
     "Aggregator",
+    "Augment",
     "BagOutput",
     "BagSource",
     "BenchError",
@@ -71,7 +79,10 @@ __all__ = [
     "Scale",
     "Stage",
     "Task",
+    "TileEncoder",
     "UsageError",
+    "build_encoder",
+    "embed_bags",
     "fixed",
     "pack",
     "segment_ids",

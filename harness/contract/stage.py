@@ -40,7 +40,8 @@ class Stage:
         maximise: whether a larger metric is better.
         patience: stop after this many epochs without a better metric; None never stops.
         min_epochs: never stop before this many.
-        clip_grad_norm: largest gradient norm; None leaves gradients alone.
+        clip_grad_norm: largest gradient norm of each optimiser's parameters, or a sequence with one value per
+            optimiser; None leaves gradients alone.
         accumulate: batches per optimiser step.
         ema_decay: decay of an exponential moving average of the weights and buffers; None keeps none.
         weights: which weights are kept when there is an average: ``raw`` or ``ema``. Both are evaluated.
@@ -59,7 +60,7 @@ class Stage:
     maximise: bool = True
     patience: int | None = None
     min_epochs: int = 0
-    clip_grad_norm: float | None = None
+    clip_grad_norm: float | Sequence[float | None] | None = None
     accumulate: int = 1
     ema_decay: float | None = None
     weights: Weights = "raw"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -86,11 +86,13 @@ class _Trainer:
 
     def _update(self) -> None:
         stage = self.stage
-        for optimizer in stage.optimizers:
-            if stage.clip_grad_norm is not None:
+        clip = stage.clip_grad_norm
+        limits = clip if isinstance(clip, Sequence) else [clip] * len(stage.optimizers)
+        for optimizer, limit in zip(stage.optimizers, limits, strict=True):
+            if limit is not None:
                 self.scaler.unscale_(optimizer)
                 held = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-                torch.nn.utils.clip_grad_norm_(held, stage.clip_grad_norm)
+                torch.nn.utils.clip_grad_norm_(held, limit)
             self.scaler.step(optimizer)
         self.scaler.update()
         for optimizer in stage.optimizers:

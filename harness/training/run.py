@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from harness.atomic import write_json
+from harness.protocol.audit import audit_stage
 from harness.seeds import Seeds
 
 if TYPE_CHECKING:
     from harness.accounting.meter import Meter
     from harness.contract.stage import Stage
+    from harness.protocol.splits import Fold
 
 METER_FILE = "meter.json"
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -36,6 +38,7 @@ class Run:
         select: the protocol's rule: ``best`` epoch on validation, or ``last``.
         metric: metric that the best epoch is chosen by.
         label: what progress bars are headed with.
+        fold: the slides of this unit by part, as far as the leak audit needs them; None outside a protocol.
         checkpoint_seconds: least seconds between two checkpoints; ``$BENCH_CHECKPOINT_SECONDS``, or else 10.
         curve: rows of training curves: stage, epoch and numbers.
         facts: what stages leave for the record (best epoch, stopped early, resumed ...).
@@ -49,6 +52,7 @@ class Run:
     select: Literal["best", "last"] = "best"
     metric: str = "auc"
     label: str = ""
+    fold: Fold | None = None
     checkpoint_seconds: float = field(default_factory=lambda: float(os.environ.get("BENCH_CHECKPOINT_SECONDS", "10")))
     curve: list[dict[str, float | str]] = field(default_factory=list)
     facts: dict[str, dict[str, float | int | str | bool | None]] = field(default_factory=dict)
@@ -58,6 +62,19 @@ class Run:
         from harness.training.loop import train_stage
 
         train_stage(stage, self)
+
+    def audit(self, trained_on: Iterable[str], *, stage: str) -> None:
+        """Refuse what was trained on slides that this unit does not train on.
+
+        Args:
+            trained_on: slides that shaped it (an embedder, features made by one); none for published weights.
+            stage: what it is called, for the error.
+
+        Raises:
+            LeakError: one of them is no training slide of the run's fold.
+        """
+        if self.fold is not None:
+            audit_stage(self.fold, trained_on, stage=stage)
 
     def save_meter(self) -> None:
         """Keep what has been used so far, so that an interruption does not lose the count."""

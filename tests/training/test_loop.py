@@ -130,3 +130,15 @@ def test_accumulated_small_batches_equal_one_large_batch(make_run, make_stage):
     y = torch.cat([batch.bags.labels for batch in batches]).repeat_interleave(6)
     torch.nn.functional.cross_entropy(net(x), y).backward()
     torch.testing.assert_close(net.layers[0].weight.grad, accumulated)
+
+
+def test_each_optimiser_can_have_its_own_largest_gradient(make_run, make_stage):
+    run = make_run()
+    stage = make_stage(run, epochs=1, clip_grad_norm=[1e-3, None])
+    first, last = stage.module.layers[0], stage.module.layers[4]
+    stage.optimizers = [torch.optim.SGD(layer.parameters(), lr=1.0) for layer in (first, last)]
+    before = [layer.weight.detach().clone() for layer in (first, last)]
+    train_stage(stage, run)
+    moved = [float((layer.weight.detach() - old).norm()) for layer, old in zip((first, last), before, strict=True)]
+    assert 0 < moved[0] <= stage.steps_per_epoch * 1e-3 + 1e-6
+    assert moved[1] > 0.05
