@@ -124,10 +124,11 @@ def slide_files(
     """
     root = data_root
     if root is None and source.draw is not None:
-        from harness.synthetic import draw
+        from harness.synthetic import draw, folder_name
 
-        root = cache / "drawn" / dataset.name
-        draw(str(source.draw["name"]), source.draw, root, workers=workers)
+        name = str(source.draw["name"])
+        root = cache / "drawn" / folder_name(name, source.draw)
+        draw(name, source.draw, root, workers=workers)
     return locate(dataset, root, slides), resolve_root(dataset, root)
 
 
