@@ -31,8 +31,14 @@ if TYPE_CHECKING:
     from harness.contract.output import BagOutput
     from harness.contract.stage import Stage
     from harness.encoders import TileEncoder, build_encoder
+    from harness.evaluation.metrics import score
+    from harness.seeds import Seeds
+    from harness.training.chunked_encode import encode_in_chunks
     from harness.training.embed import embed_bags
+    from harness.training.chunked_encode import encode_in_chunks
     from harness.training.mil import MILMethod, MILParams
+    from harness.training.mil_fit import validation_scores
+    from harness.training.optim import build_schedule
     from harness.training.run import Run
 
 _LAZY = {
@@ -45,17 +51,23 @@ _LAZY = {
     "PackedBags": "harness.bags.packed",
     "Run": "harness.training.run",
     "Scale": "harness.bags.source",
+    "Seeds": "harness.seeds",
     "Stage": "harness.contract.stage",
     "TileEncoder": "harness.encoders",
     "build_encoder": "harness.encoders",
+    "build_schedule": "harness.training.optim",
+    "encode_in_chunks": "harness.training.chunked_encode",
     "embed_bags": "harness.training.embed",
+    "encode_in_chunks": "harness.training.chunked_encode",
     "pack": "harness.bags.packed",
+    "score": "harness.evaluation.metrics",
     "segment_ids": "harness.bags.segments",
     "segment_max": "harness.bags.segments",
     "segment_mean": "harness.bags.segments",
     "segment_softmax": "harness.bags.segments",
     "segment_sum": "harness.bags.segments",
     "segment_weighted_sum": "harness.bags.segments",
+    "validation_scores": "harness.training.mil_fit",
 }
 
 __all__ = [
@@ -77,14 +89,19 @@ __all__ = [
     "Preset",
     "Run",
     "Scale",
+    "Seeds",
     "Stage",
     "Task",
     "TileEncoder",
     "UsageError",
     "build_encoder",
+    "build_schedule",
     "embed_bags",
+    "encode_in_chunks",
+    "encode_in_chunks",
     "fixed",
     "pack",
+    "score",
     "segment_ids",
     "segment_max",
     "segment_mean",
@@ -92,6 +109,7 @@ __all__ = [
     "segment_sum",
     "segment_weighted_sum",
     "tunable",
+    "validation_scores",
 ]
 
 __version__ = "0.1.0"

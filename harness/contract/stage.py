@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
 Weights = Literal["raw", "ema"]
+
+
+class Companion(Protocol):
+    """State beside the module that a continued stage needs too, and that is too large for every checkpoint.
+
+    A checkpoint holds what ``state_dict`` returns: numbers that tell where the companion stood. ``load_state_dict``
+    brings it back there, whatever was done to it since.
+    """
+
+    def state_dict(self) -> dict[str, Any]:
+        """Numbers, text, tensors, and lists and dictionaries of them."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Return to the state that these stand for."""
 
 
 def constant(progress: float) -> float:
@@ -31,7 +45,8 @@ class Stage:
         batches: ``batches(epoch, start)`` gives the batches of an epoch from step ``start`` on.
         steps_per_epoch: how many batches an epoch has.
         loss: ``loss(batch)`` gives a scalar (mean over the batch's bags), or a mapping with the key ``loss`` and
-            further scalars to log.
+            further scalars to log: the curve has their mean over the epoch's steps. They are read after the backward
+            pass.
         optimizers: one or more; all step together. Each parameter belongs to one.
         epochs: how many to train at most.
         schedule: factor on every learning rate as a function of progress in epochs (a float).
@@ -45,6 +60,7 @@ class Stage:
         accumulate: batches per optimiser step.
         ema_decay: decay of an exponential moving average of the weights and buffers; None keeps none.
         weights: which weights are kept when there is an average: ``raw`` or ``ema``. Both are evaluated.
+        companion: large state beside the module (a memory bank); see :class:`Companion`.
     """
 
     name: str
@@ -64,3 +80,4 @@ class Stage:
     accumulate: int = 1
     ema_decay: float | None = None
     weights: Weights = "raw"
+    companion: Companion | None = None

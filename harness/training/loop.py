@@ -44,6 +44,7 @@ class _Trainer:
         self.epoch = 0
         self.step = 0
         self.loss_sum = 0.0
+        self.logged: dict[str, float] = {}
         self.curve: list[dict[str, float | str]] = []
         self.average = Average(stage.module, stage.ema_decay) if stage.ema_decay is not None else None
         kinds = ("raw", "ema") if self.average else ("raw",)
@@ -74,10 +75,13 @@ class _Trainer:
             torch.manual_seed(self.run.seeds.seed("dropout", stage.name, self.epoch, self.step))
             self._set_learning_rate()
             with self.run.autocast():
-                loss = _scalar(stage.loss(batch))
+                result = stage.loss(batch)
+                loss = _scalar(result)
             self._check(loss)
             torch.autograd.backward(self.scaler.scale(loss / stage.accumulate))
             self.loss_sum += float(loss.detach())
+            for name, value in _further(result).items():
+                self.logged[name] = self.logged.get(name, 0.0) + float(value.detach())
             self.step += 1
             if self.step % stage.accumulate == 0 or self.step == stage.steps_per_epoch:
                 self._update()
@@ -122,13 +126,14 @@ class _Trainer:
             "loss": self.loss_sum / max(self.step, 1),
             "lr": stage.optimizers[0].param_groups[0]["lr"],
         }
+        row |= {name: total / max(self.step, 1) for name, total in self.logged.items()}
         last = self.epoch + 1 == stage.epochs
         row |= self._validate("raw", last)
         if self.average is not None:
             with self.average.applied_to(stage.module):
                 row |= self._validate("ema", last)
         self.curve.append(row)
-        self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0
+        self.epoch, self.step, self.loss_sum, self.logged = self.epoch + 1, 0, 0.0, {}
         self._checkpoint()
 
     def _checkpoint(self) -> None:
@@ -185,17 +190,20 @@ class _Trainer:
             "epoch": self.epoch,
             "step": self.step,
             "loss_sum": self.loss_sum,
+            "logged": dict(self.logged),
             "curve": self.curve,
             "module": self.stage.module.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.stage.optimizers],
             "scaler": self.scaler.state_dict(),
             "average": self.average.values if self.average else {},
             "selections": {kind: selection.state() for kind, selection in self.selections.items()},
+            "companion": self.stage.companion.state_dict() if self.stage.companion else {},
         }
 
     def _load(self, state: Mapping[str, Any]) -> None:
         self.epoch, self.step = state["epoch"], state["step"]
         self.loss_sum, self.curve = state["loss_sum"], list(state["curve"])
+        self.logged = dict(state["logged"])
         self.stage.module.load_state_dict(state["module"])
         for optimizer, saved in zip(self.stage.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
@@ -204,8 +212,15 @@ class _Trainer:
             self.average.load(state["average"])
         for kind, saved in state["selections"].items():
             self.selections[kind].load(saved)
+        if self.stage.companion is not None:
+            self.stage.companion.load_state_dict(state["companion"])
         self.resumed_at = self.epoch + self.step / self.stage.steps_per_epoch
 
 
 def _scalar(loss: Tensor | Mapping[str, Tensor]) -> Tensor:
     return loss["loss"] if isinstance(loss, Mapping) else loss
+
+
+def _further(loss: Tensor | Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The scalars that are logged beside the loss."""
+    return {name: value for name, value in loss.items() if name != "loss"} if isinstance(loss, Mapping) else {}
