@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.markup import escape
@@ -75,24 +76,44 @@ _PIPED_WIDTH = 160
 """Columns where there is no terminal: what is piped or logged is not folded to the 80 that Rich would assume."""
 
 
+LINE_SECONDS = 20.0
+"""Where there is no terminal, progress is a line at most this often."""
+
+
 @dataclass
 class Bar:
-    """A progress bar in use."""
+    """A progress bar in use; without a terminal (a log file, CI), a line now and then."""
 
     progress: Progress
     task: TaskID
+    label: str = ""
+    total: float | None = None
+    done: float = 0.0
+    status: str = ""
+    told: float = field(default_factory=time.monotonic)
 
     def advance(self, steps: float = 1, *, status: str | None = None) -> None:
         """Move by ``steps``; ``status`` replaces the text behind the bar."""
-        if status is None:
+        self.done += steps
+        self.status = self.status if status is None else status
+        if self.progress.disable:
+            self._tell()
+        elif status is None:
             self.progress.advance(self.task, steps)
         else:
             self.progress.update(self.task, advance=steps, status=escape(status))
 
+    def _tell(self) -> None:
+        now = time.monotonic()
+        if now - self.told >= LINE_SECONDS:
+            self.told = now
+            of = "" if self.total is None else f" of {self.total:g}"
+            note(f"{self.label}: {self.done:g}{of} {self.status}".rstrip())
+
 
 @contextmanager
 def progress(label: str, total: float | None, *, status: str = "") -> Iterator[Bar]:
-    """A progress bar on standard error; only its end is printed where there is no terminal.
+    """A progress bar on standard error; a line every 20 seconds where there is no terminal.
 
     Bars nest: an inner call adds a line to the live display that is already up.
     """
@@ -113,7 +134,7 @@ def progress(label: str, total: float | None, *, status: str = "") -> Iterator[B
     live = _live
     task = live.add_task(escape(label), total=total, status=escape(status))
     try:
-        yield Bar(live, task)
+        yield Bar(live, task, label, total)
     finally:
         if outermost:
             live.stop()
