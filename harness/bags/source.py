@@ -41,6 +41,9 @@ class BagSource(ABC):
         labels: class index per bag, shape (n_bags,) int64; None for bags whose labels are sealed (test).
         scales: magnifications, the finest first; a single one for features.
         dim: feature width D; 0 for tiles.
+        reports: per bag the text of its pathology report; None for sealed bags, for methods whose card does not ask
+            for ``reports``, and for datasets without any.
+        patients: per bag the id of its patient; None where ``reports`` is.
     """
 
     kind: InputKind
@@ -48,6 +51,8 @@ class BagSource(ABC):
     labels: NDArray[np.int64] | None
     scales: tuple[Scale, ...]
     dim: int
+    reports: tuple[str, ...] | None = None
+    patients: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -77,6 +77,20 @@ class InputSettings(_Strict):
     tile_px: int = 0
 
 
+class ReportsSource(_Strict):
+    """Where the pathology reports are: in a column of a table, or one text file each. Give ``column`` or ``files``.
+
+    Attributes:
+        column: the column that holds the text.
+        table: CSV file relative to the card with ``slide`` and that column; None for the label table.
+        files: pattern of the text files with ``{slide}`` or ``{patient}``, relative to the card or absolute.
+    """
+
+    column: str | None = None
+    table: str | None = None
+    files: str | None = None
+
+
 class ProtocolCard(_Strict):
     """A named way to split, train, select and score.
 
@@ -140,6 +154,7 @@ class DatasetCard(_Strict):
             dataset) and the number of slides of each class by its name; ``verify`` compares them. Others are shown.
         source: where slides, patches or features are.
         labels: the label table: CSV with the columns ``slide, patient, label`` and any others.
+        reports: where the pathology reports are, for methods that learn from them; None without any.
         protocols, default_protocol: how to split, train, select and score.
         inputs: what methods can read of it.
         tissue: how tissue is told from background.
@@ -156,6 +171,7 @@ class DatasetCard(_Strict):
     counts: dict[str, int]
     source: Annotated[SlidesSource | PatchesSource | FeaturesSource, Field(discriminator="kind")]
     labels: str = "labels.csv"
+    reports: ReportsSource | None = None
     protocols: dict[str, ProtocolCard]
     default_protocol: str
     inputs: tuple[InputSettings, ...]

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from harness.errors import DataError
 from harness.protocol import card as cards
-from harness.protocol.card import DatasetCard, FeaturesSource, PatchesSource, SlidesSource
+from harness.protocol.card import DatasetCard, FeaturesSource, PatchesSource, ReportsSource, SlidesSource
 from harness.suggest import nearest
 
 CARD_FILE = "card.yaml"
@@ -115,6 +115,9 @@ def _check(card: DatasetCard, path: Path) -> None:
     inside = {"labels": card.labels} | {f"protocols.{name}.splits": p.splits for name, p in card.protocols.items()}
     if isinstance(card.source, FeaturesSource):
         inside["source.file"] = card.source.file
+    if card.reports is not None:
+        _check_reports(card.reports, path)
+        inside |= {"reports.table": card.reports.table} if card.reports.table else {}
     for field, file in inside.items():
         if PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts:
             raise _wrong(path, field, f"{file!r} leads out of the dataset folder", "give a path relative to the card")
@@ -131,6 +134,23 @@ def _check_patterns(source: SlidesSource, path: Path) -> None:
         for pattern in group:
             if pattern.count("{slide}") != 1 or "{" in pattern.replace("{slide}", ""):
                 raise _wrong(path, field, f"pattern {pattern!r} has not exactly one {{slide}}", "write {slide} once")
+
+
+def _check_reports(reports: ReportsSource, path: Path) -> None:
+    if (reports.column is None) == (reports.files is None) or (reports.table and reports.files):
+        raise _wrong(path, "reports", "it names not exactly one place", "give column (and table), or files")
+    names = ("{slide}", "{patient}")
+    if (
+        reports.files is not None
+        and sum(reports.files.count(name) for name in names) != 1
+        or (reports.files and "{" in reports.files.replace("{slide}", "").replace("{patient}", ""))
+    ):
+        raise _wrong(
+            path,
+            "reports.files",
+            f"pattern {reports.files!r} has not exactly one {{slide}} or {{patient}}",
+            "write one of them, once",
+        )
 
 
 def _wrong(path: Path, field: str, problem: str, fix: str) -> DataError:

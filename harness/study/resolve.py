@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,6 +17,7 @@ from harness.errors import UsageError
 from harness.protocol.card import InputSettings, ProtocolCard
 from harness.protocol.catalog import find_dataset
 from harness.protocol.dataset import Dataset
+from harness.protocol.reports import reports_fingerprint
 from harness.protocol.splits import Fold, Splits
 from harness.study.config import StudyConfig
 from harness.suggest import unknown
@@ -104,9 +106,14 @@ class ResolvedStudy:
             repeat=fold.repeat,
             fold=fold.fold,
             seed=seed,
-            input=self.input.model_dump(mode="json"),
+            input=self.input.model_dump(mode="json") | self._reports,
             precision=self.precision,
         )
+
+    @cached_property
+    def _reports(self) -> dict[str, str]:
+        """Identity of the reports, for a method that learns from them."""
+        return {"reports": reports_fingerprint(self.dataset)} if "reports" in self.method_card.needs else {}
 
 
 def resolve(config: StudyConfig) -> ResolvedStudy:
@@ -121,6 +128,7 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
     params_set, input_set = _split_settings(config.set)
     input_settings = _input(method.card, dataset, {**preset.input, **input_set})
     params = method.Params.build({**preset.params, **params_set}, place=f"hyper-parameters of {method.card.name}")
+    _check_needs(method.card, dataset)
     protocol_name, protocol = dataset.protocol(config.protocol)
     splits = dataset.splits(protocol_name)
     return ResolvedStudy(
@@ -146,6 +154,16 @@ def _preset(card: MethodCard, dataset: Dataset, config: StudyConfig) -> tuple[st
         place = "--preset" if config.preset else f"presets in the card of {dataset.card.name}"
         raise unknown("preset", str(name), card.presets, place=place, listing=f"bench methods show {card.name}")
     return name, card.presets[str(name)]
+
+
+def _check_needs(card: MethodCard, dataset: Dataset) -> None:
+    """Refuse a dataset without what the method cannot do without, before anything is prepared."""
+    if "reports" in card.needs and dataset.card.reports is None:
+        raise UsageError(
+            f"method {card.name} learns from pathology reports, and dataset {dataset.name} has none",
+            place="--dataset",
+            fix="choose camelyon16-mini, or name a column or text files as `reports` in the dataset's card",
+        )
 
 
 def _split_settings(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -15,6 +15,7 @@ from harness.contract.params import Params
 from harness.errors import BenchError, MethodError
 from harness.evaluation.threshold import choose_threshold
 from harness.protocol.card import ProtocolCard
+from harness.protocol.reports import reports_for
 from harness.protocol.seal import Scorer, labels_for
 from harness.seeds import Seeds
 from harness.training.run import Precision, Run
@@ -123,7 +124,12 @@ def run_unit(job: UnitJob, inputs: Inputs, scorer: Scorer) -> UnitResult:
 def _labelled(job: UnitJob, inputs: Inputs, slides: Sequence[str], normaliser: Normaliser | None) -> BagSource:
     labels = labels_for(inputs.dataset, slides, sealed=job.fold.test)
     # Annotations go to methods that say on their card that they use them, and never those of test slides.
-    return inputs.bags(slides, labels, normaliser, masks="masks" in job.method.card.needs)
+    needs = job.method.card.needs
+    bags = inputs.bags(slides, labels, normaliser, masks="masks" in needs)
+    if "reports" in needs:
+        bags.reports = reports_for(inputs.dataset, slides, sealed=job.fold.test)
+        bags.patients = tuple(inputs.dataset.patients[slide] for slide in slides)
+    return bags
 
 
 def _normaliser(job: UnitJob, inputs: Inputs, fitted: Sequence[str]) -> Normaliser | None:
