@@ -100,9 +100,10 @@ def confusion_figure(data: Predictions, classes: Sequence[str], *, title: str) -
         for row in zip(counts, shares, strict=True)
     ]
     names = [_short(name) for name in classes]
-    room = 0.09 * max(map(len, names))
+    room = 0.08 * max(map(len, names))
+    upright = room >= 0.8  # long names do not fit side by side
     cells = 0.95 * len(classes) + 0.6
-    box = (0.6 + room, 0.45 + room, cells, cells)
+    box = (0.5 + room, 0.5 + (room if upright else 0.1), cells, cells)
     with _axes((box[0] + cells + 0.35, box[1] + cells + 0.45), [box]) as (figure, (axes,)):
         axes.grid(visible=False)
         sns.heatmap(
@@ -123,7 +124,7 @@ def confusion_figure(data: Predictions, classes: Sequence[str], *, title: str) -
         axes.set(xlabel="predicted", ylabel="true", title=title)
         axes.tick_params(length=0)
         axes.tick_params(axis="y", rotation=0)
-        axes.tick_params(axis="x", rotation=0 if room < 0.8 else 90)
+        axes.tick_params(axis="x", rotation=90 if upright else 0)
         return _png(figure)
 
 

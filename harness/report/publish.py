@@ -115,7 +115,8 @@ def study_files(store: RunStore, study: Study, auc: Score | None) -> dict[str, P
     files = {STUDY: folder / STUDY}
     data = study_predictions(store, study)
     if data is not None:
-        title = f"{study.method} on {study.dataset}, {study.protocol}"
+        part = "" if study.complete else f" ({len(study.records)}/{len(study.planned or ()) or '?'} units)"
+        title = f"{study.method} on {study.dataset}, {study.protocol}{part}"
         figures = _score_figures(data, study.records[0].classes, title, auc)
         curves = [store.curve(record.unit_id) for record in study.records]
         figures["curve.png"] = curve_figure(curves, title=title)
