@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness import console
-from harness.cli.options import DataRoot, data_root_of
+from harness.cli.options import DataRoot, Workers, data_root_of
 
 if TYPE_CHECKING:
     from harness.protocol.dataset import Dataset
@@ -154,6 +154,26 @@ def new(
     where = _shortest(dataset)
     console.say(f"next  bench datasets verify {where} --open")
     console.say(f"      bench run --method abmil --dataset {where}")
+
+
+@app.command("draw")
+def draw(
+    name: Annotated[str, typer.Argument(help="camelyon16-mini or camelyon16-release.")],
+    folder: Annotated[Path, typer.Argument(help="Where to draw; becomes the data root.")],
+    layout: Annotated[str | None, typer.Option(help="Folder layout of the release: gigadb or aws.")] = None,
+    side_px: Annotated[int | None, typer.Option(help="Width and height of a slide in pixels.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed draws other slides.")] = None,
+    workers: Workers = None,
+) -> None:
+    """Draw slides from a seed: the embedded dataset, or CAMELYON16's file names with tiny slides behind them."""
+    import os
+
+    from harness.synthetic import draw as draw_slides
+
+    given = {"layout": layout, "side_px": side_px, "seed": seed}
+    settings = {key: value for key, value in given.items() if value is not None}
+    draw_slides(name, settings, folder, workers=workers or os.cpu_count() or 1)
+    console.say(f"drawn in {folder}; use it with --data-root {folder}")
 
 
 def _ready(dataset: Dataset, data_root: Path | None) -> str:

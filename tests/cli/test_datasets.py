@@ -114,3 +114,10 @@ def test_nothing_heavy_is_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_misspelt_drawing_is_answered_with_the_right_one(bench, tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="unknown drawing 'camelyon16-relase'") as error:
+        bench("draw", "camelyon16-relase", str(tmp_path / "x"))
+    assert "camelyon16-release" in error.value.fix
+    assert not (tmp_path / "x").exists()
