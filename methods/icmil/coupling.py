@@ -1,0 +1,196 @@
+"""The coupling loop: bag model, distillation, new features, bag model, and so on."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from harness import Augment, MethodError, MILParams, Stage, Task, TileEncoder, build_encoder, embed_bags
+from methods.icmil.bag_models import BagModel, Teacher
+from methods.icmil.distil import Distillation, Student, distil_stage
+from methods.icmil.tiles import TilePool
+
+if TYPE_CHECKING:
+    from harness import BagSource, Prediction, Run
+    from methods.icmil.params import ICMILParams
+
+Scalar = float | int | str | bool | None
+
+
+@dataclass(frozen=True)
+class Round:
+    """One embedder and the bag model that was trained on its features.
+
+    Attributes:
+        number: t; 0 is the two-stage model before any coupling.
+        embedder: B_t, frozen.
+        trained_on: slides that shaped it.
+        bag_model: trained on its features.
+        scores: validation metrics of the bag model's kept epoch; empty without validation slides.
+    """
+
+    number: int
+    embedder: TileEncoder
+    trained_on: tuple[str, ...]
+    bag_model: BagModel
+    scores: dict[str, float]
+
+
+class Coupling:
+    """Everything that one fit makes.
+
+    Args:
+        params, task: of the method.
+        train: tile bags to learn from.
+        val: tile bags to choose by, or None.
+        run: the run.
+
+    Raises:
+        MethodError: the bags are features already.
+    """
+
+    def __init__(self, params: ICMILParams, task: Task, train: BagSource, val: BagSource | None, run: Run) -> None:
+        if train.kind != "tiles":
+            raise MethodError(
+                "the embedder cannot be trained on features", place="method icmil", fix="choose input.kind=tiles"
+            )
+        self.params, self.task = params, task
+        self.train, self.val, self.run = train, val, run
+        self.rounds: list[Round] = []
+
+    def stages(self) -> Iterator[Stage]:
+        """``[warm-up], bag0, distil0, bag1, ... bagT``; features are made between them."""
+        embedder, trained_on = yield from self._first_embedder()
+        for number in range(self.params.iterations + 1):
+            yield from self._bag_stage(number, embedder, trained_on)
+            self._note()
+            if number == self.params.iterations or not self._goes_on():
+                return
+            embedder = yield from self._distil(number)
+            trained_on = self.train.ids
+
+    @property
+    def kept(self) -> Round:
+        """The round that predicts: the last, or of equally good ones on validation the first."""
+        if self.params.select_iteration == "last" or not self.rounds[0].scores:
+            return self.rounds[-1]
+        return max(self.rounds, key=lambda one: (one.scores[self.run.metric], -one.number))
+
+    def predict(self, bags: BagSource) -> Prediction:
+        """Features by the kept embedder, probabilities and attention by its bag model."""
+        kept = self.kept
+        return kept.bag_model.predict(self.embed(bags, kept.embedder, kept.number, kept.trained_on), self.run)
+
+    def embed(self, bags: BagSource, embedder: TileEncoder, number: int, trained_on: tuple[str, ...]) -> BagSource:
+        """The bags as features of round ``number``; kept in ``features<number>`` of the scratch folder."""
+        with self.run.meter.stage(f"embed{number}"):
+            return embed_bags(
+                bags,
+                embedder,
+                self.run.workdir / f"features{number}",
+                self.run,
+                trained_on=trained_on,
+                batch=self.params.embed_batch,
+                dtype="float16" if self.params.feature_dtype == "float16" else "float32",
+            )
+
+    def _first_embedder(self) -> Generator[Stage, None, tuple[TileEncoder, tuple[str, ...]]]:
+        """B_0: published or drawn weights, or (ours) trained end to end with an attention bag model for a while."""
+        params, run = self.params, self.run
+        if params.warm_epochs:
+            warm = {
+                "lr": params.warm_lr,
+                "weight_decay": params.warm_weight_decay,
+                "epochs": params.warm_epochs,
+                "batch_size": params.warm_batch,
+                "tiles_per_bag": params.warm_tiles,
+                "augment": "rotate",
+            }
+            model = self._bag_model("abmil", warm)
+            for stage in model.stages(self.train, self.val, run):
+                yield replace(stage, name="warm")
+            trained = model.network.encoder
+            assert trained is not None
+            return trained.requires_grad_(False).eval(), self.train.ids
+        seed = run.seeds.seed("init", "encoder") % 2**32
+        drawn = build_encoder(self.task.encoder, tile_px=self.train.scales[0].tile_px, seed=seed).to(run.device)
+        if params.normalise == "none":
+            drawn = without_normalisation(drawn)
+        return drawn.requires_grad_(False).eval(), ()
+
+    def _bag_model(self, kind: str, settings: dict[str, Any]) -> BagModel:
+        model = BagModel(MILParams.build(settings, place="icmil"), self.task)
+        model.kind, model.width, model.hidden = kind, self.params.width, self.params.hidden
+        model.pseudo_bags = self.params.pseudo_bags
+        return model
+
+    def _bag_stage(self, number: int, embedder: TileEncoder, trained_on: tuple[str, ...]) -> Iterator[Stage]:
+        """Train the bag model of one round. First weights and order of slides are the same in every round."""
+        params, run = self.params, self.run
+        name = f"bag{number}"
+        bags = [
+            None if source is None else self.embed(source, embedder, number, trained_on)
+            for source in (self.train, self.val)
+        ]
+        assert bags[0] is not None
+        settings = {
+            "lr": params.bag_lr,
+            "weight_decay": params.weight_decay,
+            "epochs": params.epochs,
+            "patience": params.patience,
+            "clip_grad_norm": params.clip_grad_norm,
+        }
+        model = self._bag_model(params.bag_model, settings)
+        for stage in model.stages(bags[0], bags[1], run):
+            if params.warm_start and self.rounds:
+                stage.module.load_state_dict(self.rounds[-1].bag_model.network.state_dict())
+            yield replace(stage, name=name)
+        self.rounds.append(Round(number, embedder, trained_on, model, self._scores(name)))
+
+    def _distil(self, number: int) -> Generator[Stage, None, TileEncoder]:
+        """Train the next embedder with the last bag model as teacher; nothing else of the student is kept."""
+        params, last = self.params, self.rounds[-1]
+        teacher = Teacher.of(last.bag_model.network.aggregator, mix=params.confidence)
+        student = Student(last.embedder, teacher)
+        augment = Augment("strong", self.train.scales[0].tile_px, params.crop_min)
+        pools = [
+            None if source is None else TilePool(source, self.embed(source, last.embedder, number, last.trained_on))
+            for source in (self.train, self.val)
+        ]
+        assert pools[0] is not None
+        work = Distillation(params, teacher, student, augment)
+        yield distil_stage(f"distil{number}", work, pools[0], pools[1], self.run)
+        return student.embedder.requires_grad_(False).eval()
+
+    def _scores(self, name: str) -> dict[str, float]:
+        """Validation metrics of the epoch whose weights stage ``name`` kept."""
+        best = self.run.facts[name]["best_epoch"]
+        row = next(row for row in self.run.curve if row["stage"] == name and row["epoch"] == best)
+        return {key.removeprefix("val_"): float(value) for key, value in row.items() if key.startswith("val_")}
+
+    def _goes_on(self) -> bool:
+        """Whether another round is due: always, or as long as validation gets better."""
+        if self.params.select_iteration == "last" or len(self.rounds) < 2:
+            return True
+        return self.kept is self.rounds[-1]
+
+    def _note(self) -> None:
+        """Leave for the record what coupling did to the bag model on validation slides."""
+        facts: dict[str, Scalar] = {"rounds": len(self.rounds) - 1, "kept_round": self.kept.number}
+        for one in self.rounds:
+            facts |= {f"val_{name}_round{one.number}": value for name, value in one.scores.items()}
+        self.run.facts["coupling"] = facts
+
+
+def without_normalisation(encoder: TileEncoder) -> TileEncoder:
+    """The same network on tile values 0..1 as they are, which is what the published code feeds it."""
+    return TileEncoder(
+        encoder.body,
+        name=encoder.name,
+        dim=encoder.dim,
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        input_px=encoder.input_px,
+        interpolation=encoder.interpolation,
+    ).to(next(encoder.parameters()).device)

@@ -1,0 +1,75 @@
+"""ICMIL as a method: its card, and the coupling loop behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from harness import Method, MethodCard
+from methods.icmil.params import ICMILParams
+from methods.icmil.presets import PRESETS
+
+if TYPE_CHECKING:
+    from harness import BagSource, Prediction, Run, Stage
+    from methods.icmil.coupling import Coupling
+
+OPEN_POINTS = (
+    "number of rounds T: README numbers are after one; default 1. With select_iteration=best rounds go on (up to "
+    "iterations) while the validation metric improves, and the best round is kept",
+    "length of the distillation: nominally up to 200 epochs of all tiles; here a budget of steps (10,000 by default)",
+    "which student is kept: the code's criterion, agreement with the teacher on held-out tiles, rewards not moving; it "
+    "is the default, distil_select=last takes the end of the budget. What a round was worth is judged by the score of "
+    "the next bag model on validation slides, which every record has (facts: coupling). Choosing a snapshot by a bag "
+    "model that is retrained for each is not implemented",
+    "KL reduction: the code's mean over elements by default; kl_reduction=sample for a proper KL per tile",
+    "start of later bag models: the code trains attention MIL from scratch and starts DTFD and max pooling from the "
+    "model before; here all start from scratch with the same first weights and order of slides, so that before and "
+    "after compare; warm_start=true for the other way",
+    "more than two classes: formulas as they are",
+    "which slides are removed (the code: test_114 and test_124 of CAMELYON16): left to the data set's card",
+    "input normalisation: the code uses none (preset published, normalise=none); by default the encoder's own",
+    "held-out tiles of the distillation: of the validation slides; the code shuffles tiles, so that both parts contain "
+    "every slide. The comparison takes a fixed sample of them",
+    "teachers other than max pooling, attention MIL and DTFD (AFS): not offered; the bag vector has to be a convex or "
+    "linear pooling of the reducer's outputs, or an element-wise maximum",
+    "prediction: the code shuffles DTFD's test bags unseeded; here the shuffle is fixed by the number of tiles",
+    "threshold: the code prints scores at the threshold of the test ROC; here the protocol's rule, never test labels",
+    "confidence weighting (journal version): where all scores of a batch are equal, every tile counts fully; DTFD's "
+    "teacher logits are then 0.7 tier 2 + 0.3 tier 1, and its student's classifier starts from that same mixture",
+    "the journal code's pseudo-bag mix-up of the bag model and its learning-rate step at epoch 100 are not implemented",
+    "the teacher's features of unaltered tiles are read from the round's feature set instead of being computed at "
+    "every step; with feature_dtype=float16 they are rounded",
+    "clipping of DTFD's tier 2 is over the whole tier, of all else part by part",
+    "the first embedder on data without pretrained weights: warm_epochs trains it end to end with attention MIL "
+    "(a deviation of ours, used by the presets colon and mini; 0 by default)",
+    "an incomplete last batch of a pass over all tiles is left out",
+)
+
+
+class ICMIL(Method):
+    """``[bag model, distil, embed anew, bag model] x T``; see :class:`methods.icmil.coupling.Coupling`."""
+
+    card = MethodCard(
+        name="icmil",
+        title="ICMIL: iteratively coupled bag classifier and embedder",
+        paper="Wang et al. 2023 (MICCAI), arXiv 2303.15749; journal version arXiv 2312.01099",
+        inputs=("tiles",),
+        attention=True,
+        permutation_invariant=False,
+        open_points=OPEN_POINTS,
+        presets=PRESETS,
+    )
+    Params = ICMILParams
+    params: ICMILParams
+    coupling: Coupling
+
+    def stages(self, train: BagSource, val: BagSource | None, run: Run) -> Iterator[Stage]:
+        """Bag models and distillations in turns."""
+        from methods.icmil.coupling import Coupling
+
+        self.coupling = Coupling(self.params, self.task, train, val, run)
+        return self.coupling.stages()
+
+    def predict(self, bags: BagSource, run: Run) -> Prediction:
+        """Probabilities from all tiles by the kept round; attention where the bag model has it."""
+        return self.coupling.predict(bags)

@@ -1,0 +1,50 @@
+"""Presets of ICMIL: as published, and two for CPUs."""
+
+from __future__ import annotations
+
+from harness import Preset
+
+PRESETS = {
+    "published": Preset(
+        help=(
+            "published code (branch main): attention MIL on ResNet-50 cut behind layer3 with ImageNet weights V2, "
+            "tiles of 256 pixels at 20x without normalisation, one round. The number of distillation steps is ours"
+        ),
+        params={"bag_model": "abmil", "iterations": 1, "normalise": "none", "distil_steps": 30_000},
+        input={"kind": "tiles", "encoder": "resnet50.tv2_in1k@layer3", "mpp": (0.5,), "tile_px": 256},
+    ),
+    "colon": Preset(
+        help=(
+            "colon-nuclei on a CPU (ours): there are no pretrained weights for its 27-pixel patches, so the first "
+            "embedder is trained end to end for a few epochs; then one round with a short distillation"
+        ),
+        params={
+            "warm_epochs": 6,
+            "epochs": 20,
+            "distil_steps": 600,
+            "distil_checks": 3,
+            "distil_lr": 1e-4,
+            "distil_select": "last",
+        },
+        input={"kind": "tiles", "encoder": "conv27", "tile_px": 27},
+    ),
+    "mini": Preset(
+        help=(
+            "camelyon16-mini on two CPU cores (ours): a small encoder on 64-pixel tiles, trained end to end for a few "
+            "epochs in place of pretrained weights; then one round with a short distillation"
+        ),
+        params={
+            "warm_epochs": 6,
+            "warm_lr": 5e-4,
+            "warm_weight_decay": 1e-4,
+            "warm_batch": 4,
+            "warm_tiles": 96,
+            "epochs": 20,
+            "distil_steps": 600,
+            "distil_checks": 3,
+            "distil_lr": 1e-4,
+            "distil_select": "last",
+        },
+        input={"kind": "tiles", "encoder": "conv64", "mpp": (0.5,), "tile_px": 64},
+    ),
+}
