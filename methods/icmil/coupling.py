@@ -36,6 +36,11 @@ class Round:
     bag_model: BagModel
     scores: dict[str, float]
 
+    def predict(self, bags: BagSource, run: Run) -> Prediction:
+        """Embedder and bag model in one, on tile bags."""
+        run.audit(self.trained_on, stage=f"the embedder of round {self.number}")
+        return self.bag_model.predict(bags, run)
+
 
 class Coupling:
     """Everything that one fit makes.
@@ -78,9 +83,12 @@ class Coupling:
         return max(self.rounds, key=lambda one: (one.scores[self.run.metric], -one.number))
 
     def predict(self, bags: BagSource) -> Prediction:
-        """Features by the kept embedder, probabilities and attention by its bag model."""
-        kept = self.kept
-        return kept.bag_model.predict(self.embed(bags, kept.embedder, kept.number, kept.trained_on), self.run)
+        """Features of all tiles by the kept embedder, probabilities and attention by its bag model. Nothing is stored.
+
+        Raises:
+            LeakError: the run is of a fold that does not train on what shaped the embedder.
+        """
+        return self.kept.predict(bags, self.run)
 
     def embed(self, bags: BagSource, embedder: TileEncoder, number: int, trained_on: tuple[str, ...]) -> BagSource:
         """The bags as features of round ``number``; kept in ``features<number>`` of the scratch folder."""
@@ -144,8 +152,10 @@ class Coupling:
         model = self._bag_model(params.bag_model, settings)
         for stage in model.stages(bags[0], bags[1], run):
             if params.warm_start and self.rounds:
-                stage.module.load_state_dict(self.rounds[-1].bag_model.network.state_dict())
+                model.network.aggregator.load_state_dict(self.rounds[-1].bag_model.network.aggregator.state_dict())
             yield replace(stage, name=name)
+        # From here on one network from tiles to probabilities.
+        model.network.encoder = embedder
         self.rounds.append(Round(number, embedder, trained_on, model, self._scores(name)))
 
     def _distil(self, number: int) -> Generator[Stage, None, TileEncoder]:

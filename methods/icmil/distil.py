@@ -107,7 +107,7 @@ def distil_stage(name: str, work: Distillation, train: TilePool, val: TilePool |
         module=student,
         batches=TileLoader(train, name, run, params.distil_batch, steps),
         steps_per_epoch=steps,
-        loss=lambda batch: work.losses(batch).total,
+        loss=lambda batch: work.losses(batch)._asdict(),
         optimizers=[
             torch.optim.Adam(part.parameters(), lr=params.distil_lr, weight_decay=params.distil_weight_decay)
             for part in parts

@@ -10,9 +10,9 @@ from torch.nn import functional
 
 
 class Losses(NamedTuple):
-    """``total = L_c + α · L_w``, each a scalar."""
+    """``loss = w L_c + α L_w`` and its parts, each a scalar."""
 
-    total: Tensor
+    loss: Tensor
     consistency: Tensor
     similarity: Tensor
 

@@ -10,6 +10,8 @@ from methods.icmil.params import ICMILParams
 from methods.icmil.presets import PRESETS
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from harness import BagSource, Prediction, Run, Stage
     from methods.icmil.coupling import Coupling
 
@@ -62,13 +64,15 @@ class ICMIL(Method):
     Params = ICMILParams
     params: ICMILParams
     coupling: Coupling
+    network: nn.Module
 
     def stages(self, train: BagSource, val: BagSource | None, run: Run) -> Iterator[Stage]:
         """Bag models and distillations in turns."""
         from methods.icmil.coupling import Coupling
 
         self.coupling = Coupling(self.params, self.task, train, val, run)
-        return self.coupling.stages()
+        yield from self.coupling.stages()
+        self.network = self.coupling.kept.bag_model.network
 
     def predict(self, bags: BagSource, run: Run) -> Prediction:
         """Probabilities from all tiles by the kept round; attention where the bag model has it."""

@@ -96,9 +96,9 @@ def test_the_loss_has_the_published_scaling():
     }
     consistency, tied, hidden = kl_rows(t, s).mean(), kl_rows(t, w).mean(), kl_rows(z_t, z_w).mean()
     element = coupling_losses(**made, reduction="element")
-    assert float(element.total) == pytest.approx(consistency / 3 + 0.5 * (tied / 3 + hidden / 512), rel=1e-5)
+    assert float(element.loss) == pytest.approx(consistency / 3 + 0.5 * (tied / 3 + hidden / 512), rel=1e-5)
     sample = coupling_losses(**made, reduction="sample")
-    assert float(sample.total) == pytest.approx(consistency + 0.5 * (tied + hidden), rel=1e-5)
+    assert float(sample.loss) == pytest.approx(consistency + 0.5 * (tied + hidden), rel=1e-5)
     # The mean over all elements is what torch's own "mean" does.
     reference = functional.kl_div(s.log_softmax(-1), t.softmax(-1), reduction="none").mean()
     assert float(element.consistency) == pytest.approx(float(reference), rel=1e-5)
@@ -354,7 +354,7 @@ def test_what_one_fold_made_is_refused_in_another(tmp_path):
     train, val, test = tile_bags(6, 0), tile_bags(4, 1), tile_bags(4, 2)
     coupling, run = fitted(tmp_path / "run", train, val)
     run.fold = Fold(0, 1, val.ids, test.ids, train.ids)
-    with pytest.raises(LeakError, match="features1 was trained on 6 slides that it must not have seen"):
+    with pytest.raises(LeakError, match="round 1 was trained on 6 slides that it must not have seen"):
         coupling.predict(test)
 
 
