@@ -22,7 +22,8 @@ from harness.study.result import StudyResult, result_of
 from harness.tracking.store import RunStore
 from harness.unit.device import choose_device, choose_precision, make_repeatable
 from harness.unit.explain_unit import explain_unit
-from harness.unit.open_inputs import Opening, open_inputs
+from harness.unit.open_inputs import open_inputs
+from harness.unit.opening import Opening
 from harness.unit.run_unit import UnitJob, run_unit
 
 if TYPE_CHECKING:

@@ -2,45 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.bags.tile_source import PatchReader, TileBags
 from harness.explain.attention import patch_montage
-from harness.protocol.card import FeaturesSource, InputSettings, PatchesSource
+from harness.protocol.card import FeaturesSource, PatchesSource
 from harness.protocol.given import read_given
 from harness.protocol.patches import instance_labels_of, open_patches
 from harness.unit.inputs import FeatureInputs, Inputs, TileInputs
+from harness.unit.open_slides import open_slides
 
 if TYPE_CHECKING:
-    import torch
     from numpy.typing import NDArray
 
     from harness.protocol.dataset import Dataset
-
-
-@dataclass(frozen=True, kw_only=True)
-class Opening:
-    """Where and how to open a dataset.
-
-    Attributes:
-        settings: what is read of it.
-        slides: the slides that the protocol uses.
-        data_root: where its files are; None for the card's own place.
-        cache: where prepared data goes.
-        workers: processes and threads.
-        device: where frozen encoders run.
-    """
-
-    settings: InputSettings
-    slides: tuple[str, ...]
-    data_root: Path | None
-    cache: Path
-    workers: int
-    device: torch.device
+    from harness.unit.opening import Opening
 
 
 def open_inputs(dataset: Dataset, opening: Opening) -> Inputs:
@@ -56,8 +34,6 @@ def open_inputs(dataset: Dataset, opening: Opening) -> Inputs:
     if isinstance(source, PatchesSource):
         tiles = _open_patches(dataset, opening)
     else:
-        from harness.unit.open_slides import open_slides
-
         tiles = open_slides(dataset, source, opening)
     return tiles if opening.settings.kind == "tiles" else _encode(dataset, tiles, opening)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from harness.protocol.card import SlidesSource
     from harness.protocol.dataset import Dataset
     from harness.slides.index import SlideIndex
-    from harness.unit.open_inputs import Opening
+    from harness.unit.opening import Opening
 
 THUMBNAIL_PX = 1024
 """Longest side of an attention picture."""

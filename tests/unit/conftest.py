@@ -11,7 +11,8 @@ from harness.contract.plugins import load_plugin
 from harness.protocol.dataset import load_dataset
 from harness.protocol.seal import Scorer
 from harness.unit.inputs import Inputs
-from harness.unit.open_inputs import Opening, open_inputs
+from harness.unit.open_inputs import open_inputs
+from harness.unit.opening import Opening
 from harness.unit.run_unit import UnitJob
 from harness.unit.spec import UnitSpec
 
