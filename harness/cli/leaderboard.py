@@ -53,6 +53,29 @@ def show(
         console.warn(f"{broken.name}: {broken.reason}")
 
 
+@app.command("published")
+def published(dataset: Annotated[str, typer.Argument(help="Dataset name.")]) -> None:
+    """Scores from elsewhere, each with its source and protocol. Other protocols: not comparable as they stand."""
+    from harness.report.reference import datasets_with_references, read_references
+
+    references = read_references(dataset)
+    if not references:
+        raise unknown("dataset", dataset, datasets_with_references(), place="DATASET", listing="bench datasets list")
+    console.table(
+        f"{dataset}: scores from elsewhere",
+        ["method", "metric", ">value", ">±", "kind", "source", "protocol"],
+        [
+            (r.method, _label(r.metric), f"{r.value:.3f}", _spread(r.spread), r.kind, r.source, r.protocol)
+            for r in references
+        ],
+        caption="numbers of different protocols do not compare",
+    )
+
+
+def _spread(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
 def _show_group(group: Group, metric: str, *, twins: list[Group]) -> None:
     title = f"{group.dataset}, protocol {group.protocol}"
     if len(twins) > 1:  # same names, other content: these do not compare
