@@ -34,7 +34,7 @@ def bench(capsys, monkeypatch, tmp_path) -> Callable[..., Answer]:
     monkeypatch.delenv("BENCH_DEBUG", raising=False)
     monkeypatch.delenv("BENCH_DATA", raising=False)
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("COLUMNS", "300")
     registry.registry.cache_clear()
 
     def run(*words: str) -> Answer:
