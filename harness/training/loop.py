@@ -13,12 +13,12 @@ from harness import console
 from harness.contract.stage import Stage
 from harness.errors import MethodError
 from harness.training.checkpoint import Checkpoints
+from harness.training.context import Context
 from harness.training.ema import Average
-from harness.training.run import Run
 from harness.training.selection import Selection
 
 
-def train_stage(stage: Stage, run: Run) -> None:
+def train_stage(stage: Stage, run: Context) -> None:
     """Train ``stage``, continuing from its last checkpoint; its module ends with the chosen weights."""
     checkpoints = Checkpoints(run.workdir, stage.name, interval=run.checkpoint_seconds)
     outcome = checkpoints.outcome()
@@ -37,7 +37,7 @@ def train_stage(stage: Stage, run: Run) -> None:
 class _Trainer:
     """The state of one stage while it is trained. All of it is in the checkpoint."""
 
-    def __init__(self, stage: Stage, run: Run, checkpoints: Checkpoints) -> None:
+    def __init__(self, stage: Stage, run: Context, checkpoints: Checkpoints) -> None:
         self.stage = stage
         self.run = run
         self.checkpoints = checkpoints

@@ -2,101 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from harness.contract.stage import Stage
+from harness.training.context import Context, Precision
+from harness.training.loop import train_stage
 
-import torch
-
-from harness.atomic import write_json
-from harness.protocol.audit import audit_stage
-from harness.seeds import Seeds
-
-if TYPE_CHECKING:
-    from harness.accounting.meter import Meter
-    from harness.contract.stage import Stage
-    from harness.protocol.splits import Fold
-
-METER_FILE = "meter.json"
-Precision = Literal["fp32", "bf16", "fp16"]
+__all__ = ["Precision", "Run"]
 
 
-@dataclass
-class Run:
-    """Device, seeds, precision and scratch space of one unit.
-
-    Attributes:
-        seeds: the unit's seeds; everything random is drawn from them.
-        device: where modules and batches go.
-        precision: arithmetic of forward and backward passes; weights stay float32.
-        workdir: scratch space that survives an interruption (checkpoints, re-embedded features).
-        meter: accounts time and memory by stage.
-        select: the protocol's rule: ``best`` epoch on validation, or ``last``.
-        metric: metric that the best epoch is chosen by.
-        label: what progress bars are headed with.
-        fold: the slides of this unit by part, as far as the leak audit needs them; None outside a protocol.
-        checkpoint_seconds: least seconds between two checkpoints; ``$BENCH_CHECKPOINT_SECONDS``, or else 10.
-        curve: rows of training curves: stage, epoch and numbers.
-        facts: what stages leave for the record (best epoch, stopped early, resumed ...).
-    """
-
-    seeds: Seeds
-    device: torch.device
-    workdir: Path
-    meter: Meter
-    precision: Precision = "fp32"
-    select: Literal["best", "last"] = "best"
-    metric: str = "auc"
-    label: str = ""
-    fold: Fold | None = None
-    checkpoint_seconds: float = field(default_factory=lambda: float(os.environ.get("BENCH_CHECKPOINT_SECONDS", "10")))
-    curve: list[dict[str, float | str]] = field(default_factory=list)
-    facts: dict[str, dict[str, float | int | str | bool | None]] = field(default_factory=dict)
+class Run(Context):
+    """The context of a unit, and the training loop."""
 
     def train(self, stage: Stage) -> None:
         """Train one stage, from its last checkpoint if there is one; its module ends with the chosen weights."""
-        from harness.training.loop import train_stage
-
         train_stage(stage, self)
-
-    def audit(self, trained_on: Iterable[str], *, stage: str) -> None:
-        """Refuse what was trained on slides that this unit does not train on.
-
-        Args:
-            trained_on: slides that shaped it (an embedder, features made by one); none for published weights.
-            stage: what it is called, for the error.
-
-        Raises:
-            LeakError: one of them is no training slide of the run's fold.
-        """
-        if self.fold is not None:
-            audit_stage(self.fold, trained_on, stage=stage)
-
-    def save_meter(self) -> None:
-        """Keep what has been used so far, so that an interruption does not lose the count."""
-        write_json(self.workdir / METER_FILE, self.meter.state_dict())
-
-    def load_meter(self) -> None:
-        """Add what an interrupted attempt had used."""
-        path = self.workdir / METER_FILE
-        if path.exists():
-            self.meter.load_state(json.loads(path.read_text()))
-
-    def autocast(self) -> AbstractContextManager[object]:
-        """The context of the run's precision."""
-        if self.precision == "fp32":
-            return nullcontext()
-        dtype = torch.bfloat16 if self.precision == "bf16" else torch.float16
-        return torch.autocast(self.device.type, dtype)
-
-    @contextmanager
-    def seeded(self, axis: str, *position: str | int) -> Iterator[None]:
-        """Draws from torch's global generator inside the block are a function of (axis, position) alone."""
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(self.seeds.seed(axis, *position))
-            yield
