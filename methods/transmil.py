@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness import MethodCard, MILMethod, MILParams, UsageError, fixed, tunable
+from harness import MethodCard, MILMethod, MILParams, Preset, UsageError, fixed, tunable
 
 if TYPE_CHECKING:
     from harness import Aggregator
@@ -25,6 +25,7 @@ class TransMIL(MILMethod):
             "the order of the tiles is not stated: here as they lie in the slide's index, row by row",
             "attention: how to read a weight per tile is not published; here the class token's row in the second layer",
         ),
+        smoke=Preset(help="narrow", params={"width": 64, "heads": 2, "landmarks": 4}),
     )
 
     class Params(MILParams):

@@ -41,6 +41,11 @@ class MethodCard:
         permutation_invariant: whether the order of a bag's tiles leaves the prediction unchanged.
         open_points: what the paper leaves open, each with the choice made here.
         presets: named settings.
+        parity: what the code was compared with and how closely; empty where nobody compared it with anything.
+        described_by: dotted paths (``package.module:Class``) of the classes whose docstrings give formulas and shapes,
+            for the method's page; empty takes the class that ``aggregator()`` builds.
+        smoke: small settings with which the contract suite (``bench test``) trains in seconds; what it leaves open
+            the suite chooses.
     """
 
     name: str
@@ -53,3 +58,6 @@ class MethodCard:
     permutation_invariant: bool = True
     open_points: tuple[str, ...] = ()
     presets: Mapping[str, Preset] = field(default_factory=dict)
+    parity: str = ""
+    described_by: tuple[str, ...] = ()
+    smoke: Preset | None = None

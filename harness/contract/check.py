@@ -83,7 +83,8 @@ def _check_params(cls: type[Method], place: str) -> None:
 
 
 def _check_presets(cls: type[Method], place: str) -> None:
-    for name, preset in cls.card.presets.items():
+    smoke = {} if cls.card.smoke is None else {"smoke": cls.card.smoke}
+    for name, preset in {**cls.card.presets, **smoke}.items():
         where = f"{place}, preset {name!r}"
         try:
             cls.Params.build(preset.params, place=where)

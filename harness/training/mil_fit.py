@@ -19,6 +19,7 @@ from harness.contract.output import BagOutput
 from harness.contract.prediction import Prediction
 from harness.contract.stage import Stage
 from harness.encoders import build_encoder
+from harness.errors import DataError
 from harness.evaluation import metrics
 from harness.training.chunked_encode import encode_in_chunks
 from harness.training.optim import build_optimizer, build_schedule
@@ -186,7 +187,13 @@ def _predict_bag(network: BagNetwork, bags: BagSource, bag: int, run: Run) -> tu
 
 
 def encode_bag(encode: Callable[[Tensor], Tensor], bags: BagSource, bag: int, run: Run) -> Tensor:
-    """Features (n, D) of all tiles of one bag on the run's device, read and encoded block by block."""
+    """Features (n, D) of all tiles of one bag on the run's device, read and encoded block by block.
+
+    Raises:
+        DataError: the bag has no tiles.
+    """
+    if not bags.count(bag):
+        raise DataError(f"slide {bags.ids[bag]} has no tiles", place="prediction", fix="leave the slide out")
     if bags.kind == "features":
         return bags.read(bag).to(run.device)
     rows = np.arange(bags.count(bag))

@@ -1,0 +1,130 @@
+"""Checks of outputs: shapes, probabilities and attention."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from harness.bags.packed import PackedBags, pack
+from harness.conformance.outcome import Broken, Check, NotJudged
+from harness.conformance.specimens import Specimens
+from harness.conformance.subject import TEST, TRAIN, Subject
+from harness.conformance.told import told
+from harness.contract.output import BagOutput
+from harness.contract.prediction import Prediction
+from harness.training.mil import MILMethod
+from harness.training.mil_fit import BagNetwork, build_network
+
+
+def shapes(subject: Subject) -> None:
+    """Logits and probabilities have a row per bag and a column per class, with two classes and with three."""
+    _untrained_shapes(subject)
+    attempt = subject.first
+    if attempt.error is not None:
+        raise NotJudged("training or prediction fails, see cpu_run and finite_loss")
+    assert attempt.prediction is not None
+    _check_shapes(attempt.prediction, subject.test_bags, 2)
+    three = subject.attempt(classes=3)
+    if three.error is not None:
+        raise Broken(f"with three classes: {told(three.error)}") from three.error
+    assert three.prediction is not None
+    _check_shapes(three.prediction, subject.bags(4, TEST, classes=3, sealed=True), 3)
+
+
+def _untrained_shapes(subject: Subject) -> None:
+    """Of the network of a bag method, before anything is trained."""
+    method = subject.method(subject.params, subject.task(subject.kind))
+    if not isinstance(method, MILMethod):
+        return
+    bags = subject.bags(3, TRAIN)
+    try:
+        network = build_network(method, bags, subject.run_in(subject.new_folder())).eval()
+        packed = packed_bags(bags)
+        with torch.no_grad():
+            output = network(packed)
+    except Exception:  # not a question of shapes: training will fail on it, and say so
+        return
+    if not isinstance(output, BagOutput):
+        raise Broken(f"forward() returns {type(output).__name__}, not BagOutput")
+    if output.logits.shape != (3, 2):
+        raise Broken(f"logits of 3 bags and 2 classes have shape {tuple(output.logits.shape)}")
+    tiles = len(packed.x)
+    if output.attention is not None and (output.attention.dim() > 2 or len(output.attention) != tiles):
+        raise Broken(f"attention of {tiles} tiles has shape {tuple(output.attention.shape)}")
+
+
+def packed_bags(bags: Specimens) -> PackedBags:
+    """All tiles of the finest scale of all bags, packed."""
+    return pack([bags.read(number) for number in range(len(bags))], ids=bags.ids)
+
+
+def bag_network(method: object) -> BagNetwork | None:
+    """The network of a bag method; None for other methods."""
+    network = getattr(method, "network", None)
+    return network if isinstance(network, BagNetwork) else None
+
+
+def _check_shapes(prediction: Prediction, bags: Specimens, classes: int) -> None:
+    if not isinstance(prediction, Prediction):
+        raise Broken(f"predict() returns {type(prediction).__name__}, not Prediction")
+    if prediction.slides != bags.ids:
+        raise Broken("predictions are not for the slides that were asked, in their order")
+    if prediction.probabilities.shape != (len(bags), classes):
+        raise Broken(f"probabilities of {len(bags)} bags and {classes} classes have {prediction.probabilities.shape}")
+    if prediction.attention is None:
+        return
+    if len(prediction.attention) != len(bags):
+        raise Broken(f"attention is given for {len(prediction.attention)} of {len(bags)} bags")
+    for number, weights in enumerate(prediction.attention):
+        if weights.shape != (bags.count(number),):
+            raise Broken(f"attention of {bags.count(number)} tiles has shape {weights.shape}")
+
+
+def probabilities(subject: Subject) -> None:
+    """Class probabilities are finite, between 0 and 1, and sum to one."""
+    assert subject.first.prediction is not None
+    values = subject.first.prediction.probabilities
+    if not np.isfinite(values).all():
+        raise Broken("probabilities are not finite")
+    if values.min() < 0 or values.max() > 1:
+        raise Broken(f"probabilities reach from {values.min():.3g} to {values.max():.3g}")
+    if (gap := float(np.abs(values.sum(1) - 1).max())) > 1e-5:
+        raise Broken(f"probabilities miss a sum of one by up to {gap:.2g}")
+
+
+def attention(subject: Subject) -> None:
+    """Attention is given if and only if the card says so; it is finite, not negative, and sums to one over a bag."""
+    assert subject.first.prediction is not None
+    given, declared = subject.first.prediction.attention, subject.method.card.attention
+    if (given is not None) != declared:
+        raise Broken(f"the card says attention={declared}, predictions have {'some' if given is not None else 'none'}")
+    if given is None:
+        raise NotJudged("the card declares no attention")
+    for slide, weights in zip(subject.first.prediction.slides, given, strict=True):
+        if not np.isfinite(weights).all():
+            raise Broken(f"attention of {slide} is not finite")
+        if weights.min() < 0:
+            raise Broken(f"attention of {slide} falls to {weights.min():.3g}")
+        if abs(float(weights.sum(dtype=np.float64)) - 1) > 1e-3:
+            raise Broken(f"attention of {slide} sums to {weights.sum():.4g}")
+
+
+def further_inputs(subject: Subject) -> None:
+    """What else the card says the method reads can be trained on and predicted from too."""
+    others = subject.method.card.inputs[1:]
+    if not others:
+        raise NotJudged(f"the card names {subject.kind} only")
+    for kind in others:
+        attempt = subject.attempt(kind=kind)
+        if attempt.error is not None:
+            raise Broken(f"on {kind}: {told(attempt.error)}") from attempt.error
+        assert attempt.prediction is not None
+        _check_shapes(attempt.prediction, subject.bags(4, TEST, kind=kind, sealed=True), 2)
+
+
+FIRST = (Check("shapes", "A row per bag, a column per class, a weight per tile.", shapes, ("params",)),)
+REST = (
+    Check("probabilities", "Class probabilities sum to one.", probabilities, ("cpu_run",)),
+    Check("attention", "Attention is given as declared and sums to one over each bag.", attention, ("cpu_run",)),
+    Check("further_inputs", "Every input that the card names can be trained on.", further_inputs, ("cpu_run",)),
+)
