@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from harness import Method, MethodCard
 from methods.icmil.params import ICMILParams
-from methods.icmil.presets import PRESETS
+from methods.icmil.presets import PRESETS, SMOKE
 
 if TYPE_CHECKING:
     from torch import nn
 
     from harness import BagSource, Prediction, Run, Stage
-    from methods.icmil.coupling import Coupling
+    from methods.icmil.coupling import Coupling, Round
 
 OPEN_POINTS = (
     "number of rounds T: README numbers are after one; default 1. With select_iteration=best rounds go on (up to "
@@ -60,10 +60,18 @@ class ICMIL(Method):
         permutation_invariant=False,
         open_points=OPEN_POINTS,
         presets=PRESETS,
+        described_by=(
+            "methods.icmil.coupling:Coupling",
+            "methods.icmil.bag_models:PooledMIL",
+            "methods.icmil.distil:Distillation",
+            "methods.icmil.losses:coupling_losses",
+        ),
+        smoke=SMOKE,
     )
     Params = ICMILParams
     params: ICMILParams
     coupling: Coupling
+    rounds: list[Round]
     network: nn.Module
 
     def stages(self, train: BagSource, val: BagSource | None, run: Run) -> Iterator[Stage]:
@@ -71,6 +79,7 @@ class ICMIL(Method):
         from methods.icmil.coupling import Coupling
 
         self.coupling = Coupling(self.params, self.task, train, val, run)
+        self.rounds = self.coupling.rounds
         yield from self.coupling.stages()
         self.network = self.coupling.kept.bag_model.network
 

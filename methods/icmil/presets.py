@@ -13,6 +13,20 @@ PRESETS = {
         params={"bag_model": "abmil", "iterations": 1, "normalise": "none", "distil_steps": 30_000},
         input={"kind": "tiles", "encoder": "resnet50.tv2_in1k@layer3", "mpp": (0.5,), "tile_px": 256},
     ),
+    "journal": Preset(
+        help=(
+            "published code (branch confidence_based): as published, with confidence weighting; without its pseudo-bag "
+            "mix-up of the bag model and without its learning-rate step. The number of distillation steps is ours"
+        ),
+        params={
+            "bag_model": "abmil",
+            "iterations": 1,
+            "normalise": "none",
+            "distil_steps": 30_000,
+            "confidence": True,
+        },
+        input={"kind": "tiles", "encoder": "resnet50.tv2_in1k@layer3", "mpp": (0.5,), "tile_px": 256},
+    ),
     "colon": Preset(
         help=(
             "colon-nuclei on a CPU (ours): there are no pretrained weights for its 27-pixel patches, so the first "
@@ -48,3 +62,18 @@ PRESETS = {
         input={"kind": "tiles", "encoder": "conv64", "mpp": (0.5,), "tile_px": 64},
     ),
 }
+
+SMOKE = Preset(
+    help="seconds on a CPU",
+    params={
+        "lr": 1e-3,
+        "epochs": 2,
+        "width": 16,
+        "hidden": 8,
+        "distil_steps": 4,
+        "distil_checks": 2,
+        "distil_batch": 16,
+        "distil_lr": 1e-4,
+    },
+    input={"kind": "tiles", "encoder": "conv27", "tile_px": 27},
+)
