@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from harness.seeds import Seeds
     from harness.training.chunked_encode import encode_in_chunks
     from harness.training.embed import embed_bags
-    from harness.training.chunked_encode import encode_in_chunks
     from harness.training.mil import MILMethod, MILParams
     from harness.training.mil_fit import validation_scores
     from harness.training.optim import build_schedule
@@ -58,7 +57,6 @@ _LAZY = {
     "build_schedule": "harness.training.optim",
     "encode_in_chunks": "harness.training.chunked_encode",
     "embed_bags": "harness.training.embed",
-    "encode_in_chunks": "harness.training.chunked_encode",
     "pack": "harness.bags.packed",
     "score": "harness.evaluation.metrics",
     "segment_ids": "harness.bags.segments",
@@ -97,7 +95,6 @@ __all__ = [
     "build_encoder",
     "build_schedule",
     "embed_bags",
-    "encode_in_chunks",
     "encode_in_chunks",
     "fixed",
     "pack",

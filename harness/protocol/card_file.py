@@ -140,10 +140,8 @@ def _check_reports(reports: ReportsSource, path: Path) -> None:
     if (reports.column is None) == (reports.files is None) or (reports.table and reports.files):
         raise _wrong(path, "reports", "it names not exactly one place", "give column (and table), or files")
     names = ("{slide}", "{patient}")
-    if (
-        reports.files is not None
-        and sum(reports.files.count(name) for name in names) != 1
-        or (reports.files and "{" in reports.files.replace("{slide}", "").replace("{patient}", ""))
+    if (reports.files is not None and sum(reports.files.count(name) for name in names) != 1) or (
+        reports.files and "{" in reports.files.replace("{slide}", "").replace("{patient}", "")
     ):
         raise _wrong(
             path,

@@ -1,0 +1,66 @@
+"""Small bags of tiles with reports, and runs in folders of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from harness import Task
+from harness.accounting.meter import Meter
+from harness.bags.tile_source import PatchReader, TileBags
+from harness.seeds import Seeds
+from harness.training.run import Run
+from methods.dre_slcl import DreParams, DreSlcl
+
+SMOKE = dict(DreSlcl.card.smoke.params)
+WORDS = ("quiet tissue, nothing found", "bright carcinoma found in tissue")
+
+
+@pytest.fixture
+def make_bags():
+    """A function that makes bags of 32-pixel tiles; positive ones hold bright tiles, and their reports say so."""
+
+    def make(bags: int = 12, tiles: int = 9, *, first: int = 0, sealed: bool = False) -> TileBags:
+        rng = np.random.default_rng(first)
+        counts = [tiles + k % 3 for k in range(bags)]
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        patches = rng.integers(60, 120, (int(starts[-1]), 32, 32, 3), dtype=np.uint8)
+        labels = np.arange(bags) % 2
+        for bag in np.flatnonzero(labels):
+            patches[starts[bag] : starts[bag] + max(1, tiles // 3), :, ::2] += 100
+        ids = [f"s{first + k}" for k in range(bags)]
+        rows = {name: (int(starts[k]), int(starts[k + 1])) for k, name in enumerate(ids)}
+        source = TileBags(ids, None if sealed else labels.astype(np.int64), PatchReader(patches, rows))
+        if not sealed:
+            source.reports = tuple(f"slide number {first + k}: {WORDS[k % 2]}" for k in range(bags))
+            source.patients = tuple(ids)
+        return source
+
+    return make
+
+
+@pytest.fixture
+def make_run(tmp_path: Path):
+    """A function that makes a run in its own folder, or continues one there."""
+
+    def make(name: str = "run", **changes: object) -> Run:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        settings = {"checkpoint_seconds": 0.0} | changes
+        return Run(seeds=Seeds(7), device=torch.device("cpu"), workdir=folder, meter=Meter(), **settings)
+
+    return make
+
+
+@pytest.fixture
+def make_method():
+    """A function that makes the method with its smoke settings and changes to them."""
+
+    def make(**params: object) -> DreSlcl:
+        values = DreParams.build(SMOKE | params, place="test")
+        return DreSlcl(values, Task(("negative", "positive"), encoder="conv64"))
+
+    return make
