@@ -151,8 +151,13 @@ def _loss(method: MILMethod, train: BagSource) -> Callable[[Batch], Tensor]:
 
 def validate(network: BagNetwork, val: BagSource, run: Run) -> Mapping[str, float]:
     """Loss, AUC and balanced accuracy on validation bags, from whole bags as in prediction."""
-    probabilities = predict(network, val, run).probabilities
+    return validation_scores(val, predict(network, val, run))
+
+
+def validation_scores(val: BagSource, prediction: Prediction) -> Mapping[str, float]:
+    """Loss, AUC and balanced accuracy of a prediction for labelled bags: what ``Stage.validate`` gives."""
     assert val.labels is not None
+    probabilities = prediction.probabilities
     scores = metrics.score(val.labels, probabilities, probabilities.argmax(1))
     return {"loss": scores["log_loss"], "auc": scores["auc"], "balanced_accuracy": scores["balanced_accuracy"]}
 

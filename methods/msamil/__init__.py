@@ -1,0 +1,98 @@
+"""MsaMIL-Net: lesions found on thumbnails, tiles of three real field sizes, extractor and fusion trained together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from harness import Method, MethodCard, Params
+from methods.msamil.params import MsaMILParams
+from methods.msamil.presets import PRESETS
+
+if TYPE_CHECKING:
+    from harness import BagSource, Prediction, Run, Stage
+    from methods.msamil.network import MsaMILNet
+    from methods.msamil.tile_filter import TileFilter
+
+OPEN_POINTS = (
+    "the method is known from its abstracts and from a Chinese text of the complete method section that matches them; "
+    "no official code, and no training recipe or result table of the paper was at hand: learning rates, epochs, decay, "
+    "schedule, warm-up, clipping and augmentation are ours",
+    "loss of the segmenter: binary cross-entropy plus Dice over the batch; optimiser AdamW with a cosine, after a "
+    "third-party re-implementation that lowers the rate on plateaus; masks of validation slides choose its epoch",
+    "lesion mask: sigmoid above 0.5; the segmenter's encoder is EfficientNet-B3 (re-implementation)",
+    "scales: d_k = 512, 1024, 2048 pixels at 20x resized to 512 are tiles of one size at 0.5, 1 and 2 microns per "
+    "pixel; 20x is taken as 0.5 microns per pixel whatever the scanner",
+    "windows: the tiles of the slide's tissue grid, step = side; those that reach over the edge are dropped, and with "
+    "them a scale whose field is larger than the slide",
+    "no window above 0.7 at any scale: the 12 windows of each scale with the largest lesion share of at least 0.1; if "
+    "there is none either, all tissue tiles of all scales",
+    "data without lesion masks: the filter is off and all tissue tiles of all scales are used",
+    "1536 to 512: a linear layer first, then 2 pre-LN transformer layers of 8 heads with learned positions and a class "
+    "token, and a closing layer norm",
+    "coordinates: top-left corners as x/W and y/H, scale as 0, 1, 2 from the finest; the sequence is sorted by x, y, "
+    "scale",
+    "low-rank attention is called multi-head but printed with one map: 8 heads of rank 32, full-width V split over the "
+    "heads (--set mhe_heads=1 for the print); 2 layers",
+    "the printed equations of the hierarchical encoder have no residual connections and forget place and scale: "
+    "residual by default, --set residual=false for the literal ones",
+    "gates of the ten queries are sigmoids and not normalised, as printed; queries start from N(0, 1)",
+    "200 tiles are drawn uniformly over all kept tiles, not per scale; the record has the kept tiles per scale",
+    "batch norms of the extractor use fixed statistics, which makes the two-pass gradient exact; where the trunk "
+    "starts from random weights they are set once from training tiles (bn_calibration)",
+    "the filter on training slides uses the segmenter that was trained on their masks, in the paper's order of steps",
+    "class weights n / (C n_c) in the loss; no colour jitter",
+)
+
+
+class MsaMIL(Method):
+    """Three stages: a lesion segmenter (masks of training slides), the filter, the bag network (slide labels).
+
+    1. UNet++ on thumbnails, N x N pixels; frozen afterwards.
+    2. At each scale, tiles whose lesion share on the predicted mask exceeds 0.7, with fallbacks.
+    3. Extractor and fusion, 200 of the kept tiles per slide and step, cross-entropy; prediction over all kept tiles.
+    """
+
+    card = MethodCard(
+        name="msamil",
+        title="MsaMIL-Net: lesion filter, three field sizes, end to end",
+        paper="Wen, Wen, Fang 2025, arXiv 2503.08581",
+        inputs=("tiles",),
+        scales=3,
+        needs=("masks",),
+        attention=True,
+        open_points=OPEN_POINTS,
+        presets=PRESETS,
+    )
+
+    Params: ClassVar[type[Params]] = MsaMILParams
+    params: MsaMILParams
+    network: MsaMILNet
+    tile_filter: TileFilter
+
+    def stages(self, train: BagSource, val: BagSource | None, run: Run) -> Iterator[Stage]:
+        """Stage A where there are masks, then the filter, then stage B."""
+        from methods.msamil import bag_stage, segmenter, tile_filter
+        from methods.msamil.network import build_network
+
+        params, found = self.params, None
+        outlined = segmenter.Outlined.of(train, params.thumbnail_px) if params.segment else None
+        if outlined is not None:
+            with run.seeded("init", "segmenter"):
+                found = segmenter.Segmenter(params).to(run.device)
+            checked = segmenter.Outlined.of(val, params.thumbnail_px)
+            yield segmenter.segment_stage(found, params, outlined, checked, run)
+        self.tile_filter = tile_filter.TileFilter(found, params, run.device)
+        with run.meter.stage("filter"):
+            parts = {"train": train} if val is None else {"train": train, "val": val}
+            kept = {name: [self.tile_filter(bags, bag) for bag in range(len(bags))] for name, bags in parts.items()}
+        run.facts["filter"] = tile_filter.kept_facts(kept)
+        self.network = build_network(params, self.task, train, run)
+        bag_stage.calibrate(self.network, params, train, self.tile_filter, run)
+        yield bag_stage.bag_stage(self.network, params, train, val, self.tile_filter, run)
+
+    def predict(self, bags: BagSource, run: Run) -> Prediction:
+        """Probabilities from all kept tiles; weights of coarse tiles are spread over the fine ones below them."""
+        from methods.msamil import bag_stage
+
+        return bag_stage.predict(self.network, self.params, bags, self.tile_filter, run)
