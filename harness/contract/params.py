@@ -23,7 +23,7 @@ class Field:
     Attributes:
         low, high: search range (inclusive), None when it is not tuned.
         log: whether the range is searched on a logarithmic scale.
-        choices: the allowed values; with ``tuned`` they are the search space too.
+        choices: the allowed values; with ``tuned`` the search space (of numbers, others may still be set).
         tuned: whether a tuner may change it.
         source: where the default comes from: the paper, the published code, or our own choice.
         help: one line on what it does, with its unit.
@@ -173,6 +173,8 @@ def _type_name(kind: Any) -> str:
 
 
 def _chosen(value: Any, field: Field, place: str) -> Any:
-    if field.choices is not None and value not in field.choices:
+    # Numbers to search among do not bound what a user may set; words name the ways there are.
+    searched = field.tuned and isinstance(value, int | float) and not isinstance(value, bool)
+    if field.choices is not None and not searched and value not in field.choices:
         raise unknown("value", str(value), map(str, field.choices), place=place, listing="bench methods show METHOD")
     return value

@@ -86,10 +86,22 @@ class Context:
         dtype = torch.bfloat16 if self.precision == "bf16" else torch.float16
         return torch.autocast(self.device.type, dtype)
 
+    def seed(self, axis: str, *position: str | int) -> None:
+        """Set torch's global generators, of the CPU and of the run's device, to (axis, position).
+
+        Not by ``torch.manual_seed``: where CUDA is installed but not in use, that notes down the call with its stack
+        for a later start of CUDA, each time it is called, and so grows with every step.
+        """
+        value = self.seeds.seed(axis, *position)
+        torch.default_generator.manual_seed(value)
+        if self.device.type == "cuda":
+            with torch.cuda.device(self.device):
+                torch.cuda.manual_seed(value)
+
     @contextmanager
     def seeded(self, axis: str, *position: str | int) -> Iterator[None]:
         """Draws from torch's global generator inside the block are a function of (axis, position) alone."""
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(self.seeds.seed(axis, *position))
+            self.seed(axis, *position)
             yield

@@ -72,7 +72,7 @@ class _Trainer:
         stage = self.stage
         stage.module.train()
         for batch in stage.batches(self.epoch, self.step):
-            torch.manual_seed(self.run.seeds.seed("dropout", stage.name, self.epoch, self.step))
+            self.run.seed("dropout", stage.name, self.epoch, self.step)
             self._set_learning_rate()
             with self.run.autocast():
                 result = stage.loss(batch)
