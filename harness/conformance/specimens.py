@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from harness.contract.card import InputKind
+    from harness.contract.card import InputKind, Need
 
 FEATURE_DIM = 16
 FINEST_MPP = 0.5
 GRID = 4
 """A drawn slide has GRID × GRID tiles at its finest scale."""
+
+_FINDINGS = ("No malignancy is seen.", "Carcinoma in part of the slide.", "Extensive poorly differentiated carcinoma.")
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class Specimens(BagSource):
         bags: the bags.
         scales: magnifications of each.
         sealed: leave the labels out, as those of test slides are.
-        masks: whether lesion masks are given.
+        needs: what the method's card asks for: ``masks``, ``reports`` (which say the class in words). Sealed bags have
+            neither.
     """
 
     def __init__(
@@ -71,15 +74,18 @@ class Specimens(BagSource):
         scales: tuple[Scale, ...],
         *,
         sealed: bool = False,
-        masks: bool = False,
+        needs: Collection[Need] = (),
     ) -> None:
         self.kind = kind
-        self.masks = masks
+        self.needs = needs
         self.bags = tuple(bags)
         self.scales = scales
         self.ids = tuple(bag.name for bag in bags)
         self.labels = None if sealed else np.array([bag.label for bag in bags], dtype=np.int64)
         self.dim = FEATURE_DIM if kind == "features" else 0
+        if "reports" in needs and not sealed:
+            self.reports = tuple(f"{_FINDINGS[bag.label % len(_FINDINGS)]} Block {bag.name}." for bag in bags)
+            self.patients = tuple(f"patient_{bag.name}" for bag in bags)
 
     def count(self, bag: int, scale: int = 0) -> int:
         """Number of tiles."""
@@ -116,11 +122,11 @@ class Specimens(BagSource):
     def mask(self, bag: int, side: int) -> NDArray[np.bool_] | None:
         """The lesion as (side, side); None for sealed bags, as in a run."""
         lesion = self.bags[bag].lesion
-        return None if lesion is None or self.labels is None or not self.masks else _squeezed(lesion, side)
+        return None if lesion is None or self.labels is None or "masks" not in self.needs else _squeezed(lesion, side)
 
     def with_bags(self, bags: Sequence[Specimen], *, sealed: bool = True) -> Specimens:
         """Other bags of the same kind."""
-        return type(self)(self.kind, bags, self.scales, sealed=sealed, masks=self.masks)
+        return type(self)(self.kind, bags, self.scales, sealed=sealed, needs=self.needs)
 
 
 def draw(
@@ -132,7 +138,7 @@ def draw(
     n_scales: int = 1,
     tile_px: int = 27,
     sealed: bool = False,
-    masks: bool = False,
+    needs: Collection[Need] = (),
 ) -> Specimens:
     """``count`` bags of 5 to 9 tiles whose labels go round the classes.
 
@@ -144,7 +150,7 @@ def draw(
         n_scales: magnifications; each has half the resolution of the one before.
         tile_px: side of the tiles in pixels.
         sealed: leave the labels out.
-        masks: give lesion masks.
+        needs: what the method's card asks for beside labels.
     """
     rng = np.random.default_rng(seed)
     scales = tuple(Scale(FINEST_MPP * 2**k, tile_px) for k in range(n_scales if kind == "tiles" else 1))
@@ -154,7 +160,7 @@ def draw(
         whole = _feature_bag(name, label, rng) if kind == "features" else _tile_bag(name, label, rng, scales)
         size = int(rng.integers(5, 10))
         bags.append(whole.taken([rng.permutation(len(values))[:size] for values in whole.tiles]))
-    return Specimens(kind, bags, scales, sealed=sealed, masks=masks)
+    return Specimens(kind, bags, scales, sealed=sealed, needs=needs)
 
 
 def _corners(per_side: int, side: int) -> NDArray[np.int64]:

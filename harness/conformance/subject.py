@@ -112,7 +112,7 @@ class Subject:
             n_scales=card.scales,
             tile_px=self.tile_px,
             sealed=sealed,
-            masks="masks" in card.needs,
+            needs=card.needs,
         )
 
     @cached_property
