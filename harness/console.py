@@ -67,9 +67,12 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, 
         view.add_column(escape(column.removeprefix(">")), justify="right" if right else "left", overflow="fold")
     for row in rows:
         view.add_row(*(escape(cell) for cell in row))
-    if not out.is_terminal and out.width < _PIPED_WIDTH:
-        out.width = _PIPED_WIDTH
-    out.print(view)
+    if out.is_terminal:
+        out.print(view)
+        return
+    pipe = Console(file=out.file, highlight=False)
+    pipe.width = max(pipe.width, _PIPED_WIDTH)
+    pipe.print(view)
 
 
 _PIPED_WIDTH = 160
