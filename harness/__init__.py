@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from harness.seeds import Seeds
     from harness.training.chunked_encode import encode_in_chunks
     from harness.training.embed import embed_bags
-    from harness.training.mil import MILMethod, MILParams
+    from harness.training.mil import MILMethod
     from harness.training.mil_fit import validation_scores
+    from harness.training.mil_params import MILParams
     from harness.training.optim import build_schedule
     from harness.training.run import Run
 
@@ -46,7 +47,7 @@ _LAZY = {
     "BagOutput": "harness.contract.output",
     "BagSource": "harness.bags.source",
     "MILMethod": "harness.training.mil",
-    "MILParams": "harness.training.mil",
+    "MILParams": "harness.training.mil_params",
     "PackedBags": "harness.bags.packed",
     "Run": "harness.training.run",
     "Scale": "harness.bags.source",

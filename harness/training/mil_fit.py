@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from harness.bags.loader import BagLoader, Batch
 from harness.bags.packed import PackedBags, pack
 from harness.bags.source import BagSource
 from harness.contract.aggregator import Aggregator
+from harness.contract.method import Task
 from harness.contract.output import BagOutput
 from harness.contract.prediction import Prediction
 from harness.contract.stage import Stage
@@ -22,15 +23,35 @@ from harness.encoders import build_encoder
 from harness.errors import DataError
 from harness.evaluation import metrics
 from harness.training.chunked_encode import encode_in_chunks
+from harness.training.mil_params import MILParams
 from harness.training.optim import build_optimizer, build_schedule
 from harness.training.run import Run
 
 if TYPE_CHECKING:
     from harness.encoders import TileEncoder
-    from harness.training.mil import MILMethod
 
 PREDICT_BLOCK = 256
 """Tiles that are read and encoded at once in prediction."""
+
+
+class BagMethod(Protocol):
+    """What training needs of a method: its parameters, task, aggregator and how its parameters are grouped."""
+
+    network: BagNetwork
+
+    @property
+    def params(self) -> MILParams:
+        """Hyper-parameters."""
+
+    @property
+    def task(self) -> Task:
+        """What is predicted, and the encoder's name."""
+
+    def aggregator(self, dim: int) -> Aggregator:
+        """The module for features of width ``dim``."""
+
+    def optimizer_groups(self, network: nn.Module) -> list[list[nn.Parameter]]:
+        """Parameters by optimiser."""
 
 
 class BagNetwork(nn.Module):
@@ -70,7 +91,7 @@ class BagNetwork(nn.Module):
         return output
 
 
-def build_network(method: MILMethod, train: BagSource, run: Run) -> BagNetwork:
+def build_network(method: BagMethod, train: BagSource, run: Run) -> BagNetwork:
     """The method's network on the run's device; its initial weights depend on the ``init`` seed alone."""
     encoder = None
     if train.kind == "tiles":
@@ -84,7 +105,7 @@ def build_network(method: MILMethod, train: BagSource, run: Run) -> BagNetwork:
     return network.to(run.device)
 
 
-def stage(method: MILMethod, train: BagSource, val: BagSource | None, run: Run) -> Stage:
+def stage(method: BagMethod, train: BagSource, val: BagSource | None, run: Run) -> Stage:
     """The one stage of a bag method."""
     params, network = method.params, method.network
     loader = BagLoader(
@@ -134,7 +155,7 @@ def stage(method: MILMethod, train: BagSource, val: BagSource | None, run: Run) 
     )
 
 
-def _loss(method: MILMethod, train: BagSource) -> Callable[[Batch], Tensor]:
+def _loss(method: BagMethod, train: BagSource) -> Callable[[Batch], Tensor]:
     params, network = method.params, method.network
     augment = Augment(params.augment, train.scales[0].tile_px, params.crop_min) if train.kind == "tiles" else None
 

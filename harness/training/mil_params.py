@@ -1,0 +1,52 @@
+"""Hyper-parameters that every bag method shares. Imports no torch."""
+
+from __future__ import annotations
+
+from harness.contract.params import Params, fixed, tunable
+from harness.errors import UsageError
+
+AUGMENTATIONS = ("none", "flips", "rotate", "strong", "weak", "weak_strong")
+
+
+class MILParams(Params):
+    """Hyper-parameters that every bag method shares. A method redeclares a field to change its default."""
+
+    lr: float = tunable(2e-4, low=1e-5, high=1e-3, log=True, help="learning rate")
+    weight_decay: float = tunable(1e-5, low=1e-6, high=1e-2, log=True, help="weight decay of the optimiser")
+    l2_on: str = fixed("all", choices=("all", "weights"), help="decay all parameters, or matrices and kernels only")
+    optimizer: str = fixed("adam", choices=("adam", "adamw", "sgd"), help="sgd has Nesterov momentum 0.9")
+    epochs: int = fixed(50, help="epochs at most")
+    batch_size: int = fixed(1, help="bags per step")
+    accumulate: int = fixed(1, help="steps per update of the weights")
+    clip_grad_norm: float | None = fixed(None, help="largest gradient norm; none leaves gradients alone")
+    schedule: str = fixed(
+        "constant", choices=("constant", "cosine", "inverse"), help="inverse: lr / (1 + 1e-4 * step), as Keras decays"
+    )
+    warmup_epochs: int = fixed(0, help="linear warm-up from 1e-6; the cosine clock is not shifted by it")
+    min_lr: float = fixed(1e-7, help="where the cosine ends")
+    patience: int | None = fixed(None, help="stop after this many epochs without a better validation score")
+    min_epochs: int = fixed(0, help="never stop before this many epochs")
+    tiles_per_bag: int = fixed(0, help="tiles drawn per slide and visit; 0 takes all")
+    low_ratio: int = fixed(0, help="r: floor(tiles_per_bag / r) of them from the coarse scale; 0 takes none")
+    augment: str = fixed("none", choices=AUGMENTATIONS, help="geometric augmentation per tile (tiles only)")
+    crop_min: float = fixed(0.08, help="smallest area of a random crop")
+    encode_chunk: int = fixed(0, help="tiles per pass through the encoder, also per batch-norm batch; 0 takes all")
+    recompute: bool = fixed(False, help="encode every chunk twice instead of keeping its activations in memory")
+    ema_decay: float | None = fixed(None, help="decay of averaged weights; none keeps no average")
+    report_weights: str = fixed("raw", choices=("raw", "ema"), help="which weights are scored where both exist")
+
+    def check(self, place: str) -> None:
+        """Values that make no sense, on their own or together."""
+        rules = {
+            "lr must be above 0": self.lr <= 0,
+            "epochs must be at least 1": self.epochs < 1,
+            "batch_size must be at least 1": self.batch_size < 1,
+            "accumulate must be at least 1": self.accumulate < 1,
+            "tiles_per_bag and low_ratio must not be negative": min(self.tiles_per_bag, self.low_ratio) < 0,
+            "crop_min must be in (0, 1]": not 0 < self.crop_min <= 1,
+            "ema_decay must be in (0, 1)": self.ema_decay is not None and not 0 < self.ema_decay < 1,
+            "report_weights=ema needs ema_decay": self.report_weights == "ema" and self.ema_decay is None,
+        }
+        for rule, broken in rules.items():
+            if broken:
+                raise UsageError(rule, place=place, fix="change the value with --set name=value")
