@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Rank the studies found in a runs folder.")
 
 _LABELS = {"auc": "AUC", "accuracy": "ACC", "balanced_accuracy": "balanced ACC", "f1": "F1", "log_loss": "log-loss"}
+_LABELS_AT = 2
+"""Column of the labels that a method learnt from, right of its name; only shown where one used more than slides'."""
 _SHORT = {"acc": "accuracy", "bacc": "balanced_accuracy", "bal_acc": "balanced_accuracy"}
 
 
@@ -77,6 +79,8 @@ def _spread(value: float | None) -> str:
 
 
 def _show_group(group: Group, metric: str, *, twins: list[Group]) -> None:
+    from harness.report.study_table import SLIDE_LABELS, labels_text
+
     title = f"{group.dataset}, protocol {group.protocol}"
     if len(twins) > 1:  # same names, other content: these do not compare
         title += f" (split {group.split[:8]}, data {group.data[:8]})"
@@ -90,10 +94,17 @@ def _show_group(group: Group, metric: str, *, twins: list[Group]) -> None:
     ]
     columns += [">units", ">GPU-hours", ">CPU-hours", ">peak memory"]
     unranked = any(row.reason for row in group.rows)
+    cells = [_cells(row, others, metric, reasons=unranked) for row in group.rows]
+    labels = [labels_text(row.summary.study) for row in group.rows]
+    if any(text != SLIDE_LABELS for text in labels):
+        # What was learnt from pixel masks or reports must not pass for weak supervision.
+        columns.insert(_LABELS_AT, "labels used")
+        for row, text in zip(cells, labels, strict=True):
+            row.insert(_LABELS_AT, text)
     console.table(
         title,
         [*columns, "not ranked"] if unranked else columns,
-        [_cells(row, others, metric, reasons=unranked) for row in group.rows],
+        cells,
         caption=f"ranked by {_label(metric)}; intervals over patients; memory of the GPU, or RSS without one",
     )
 

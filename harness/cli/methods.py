@@ -21,11 +21,17 @@ def list_(plugin: Plugins = None) -> None:
         use_plugin(spec)
     entries = list_methods()
     rows = [
-        (entry.name, entry.card.title, " or ".join(entry.card.inputs), entry.origin)
+        (
+            entry.name,
+            entry.card.title,
+            " or ".join(entry.card.inputs),
+            " + ".join(("slides", *entry.card.needs)),
+            entry.origin,
+        )
         for entry in entries
         if entry.card is not None
     ]
-    console.table("Methods", ["name", "title", "reads", "from"], rows)
+    console.table("Methods", ["name", "title", "reads", "labels used", "from"], rows)
     broken = [(entry.name, entry.origin, entry.broken) for entry in entries if entry.broken]
     if broken:
         console.table("Broken", ["name", "from", "reason"], broken)

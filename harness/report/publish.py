@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from harness import console
 from harness.evaluation.study_scores import study_scores
 from harness.report.figures import confusion_figure, curve_figure, roc_figure
-from harness.report.study_table import markdown
+from harness.report.study_table import labels_text, markdown
 from harness.report.summary import as_predictions, study_predictions, summarise
 from harness.tracking.mlflow_view import MlflowView
 from harness.tracking.store import ARTEFACTS, CURVE, LOG, PREDICTIONS, RECORD, STUDY, RunStore
@@ -77,7 +77,12 @@ class Publisher:
 
     def _write_study(self, view: MlflowView, study: Study) -> bool:
         summary = summarise(self.store, study)
-        tags = {"gpu": summary.cost.gpu, "ranked": str(study.ranked), "mlflow.note.content": markdown(summary)}
+        tags = {
+            "gpu": summary.cost.gpu,
+            "ranked": str(study.ranked),
+            "labels": labels_text(study),
+            "mlflow.note.content": markdown(summary),
+        }
         auc = summary.scores.scores["auc"] if summary.scores else None
         return view.write_study(study, summary.metrics(), tags, lambda: study_files(self.store, study, auc))
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from harness.report.summary import NO_GPU, Cost, Summary
+
+if TYPE_CHECKING:
+    from harness.tracking.studies import Study
 
 ScoreRow = tuple[str, float | None, float | None, float | None]
 """Metric, value, and the limits of its 95 % interval over patients; None where undefined."""
 
 UNKNOWN = "unknown"
+SLIDE_LABELS = "slides"
+"""What weakly supervised methods learn from."""
 
 
 def score_rows(summary: Summary) -> list[ScoreRow]:
@@ -42,6 +48,7 @@ def markdown(summary: Summary) -> str:
         f"**{study.method}** on **{study.dataset}**, protocol `{study.protocol}`"
         f"{'' if study.ranked else ' (not ranked)'}: {len(study.records)} of {planned} units done"
         f"{f', {len(study.failures)} failed' if study.failures else ''}.",
+        f"Labels used in training: {labels_text(study)}.",
         "",
         "| metric | value | 95 % interval |",
         "|---|---|---|",
@@ -55,6 +62,17 @@ def markdown(summary: Summary) -> str:
         *(f"| {name} | {text} |" for name, text in cost_rows(summary.cost)),
     ]
     return "\n".join(lines)
+
+
+def labels_text(study: Study) -> str:
+    """What the method learnt from: labels of slides, and whatever its card needs besides (pixel masks, reports).
+
+    Results of methods that use more than slide labels do not compare with those that do not, so every table that
+    shows them side by side has to say it.
+    """
+    # Where study.json is lost, the records of its units still know.
+    labels = (study.config or (study.records[0].config if study.records else {})).get("labels")
+    return " + ".join(map(str, labels)) if isinstance(labels, list) and labels else SLIDE_LABELS
 
 
 def number_text(value: float | None) -> str:

@@ -80,6 +80,7 @@ class ResolvedStudy:
         """The resolved configuration, JSON-able."""
         return {
             "method": self.method_card.name,
+            "labels": ["slides", *self.method_card.needs],
             "dataset": self.dataset.card.name,
             "protocol": self.protocol_name,
             "preset": self.preset,

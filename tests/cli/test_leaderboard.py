@@ -61,3 +61,15 @@ def test_errors_name_the_nearest_or_the_next_step(bench, store: RunStore, words:
     assert answer.code == 2
     lines = answer.check_three_lines()
     assert problem in lines[0] and fix in lines[2]
+
+
+def test_a_method_that_used_more_than_slide_labels_is_marked_beside_those_that_did_not(bench, store: RunStore) -> None:
+    fill(store, study="abmil-toy-cv3-111111", labels=["slides"])
+    plain = bench("leaderboard show")
+    assert "labels used" not in plain.out
+    fill(store, study="outlined-toy-cv3-222222", method="outlined", labels=["slides", "masks"])
+    answer = bench("leaderboard show")
+    assert "labels used" in answer.out
+    rows = {line.split()[3]: line for line in answer.out.splitlines() if line.startswith("│")}
+    assert "slides + masks" in rows["outlined"]
+    assert "slides" in rows["abmil"] and "masks" not in rows["abmil"]

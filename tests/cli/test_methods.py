@@ -35,6 +35,9 @@ def test_the_list_names_every_method_and_where_it_comes_from(bench, tmp_path):
     for name in ("abmil", "abmilx", "gated_abmil", "max_pool", "mean_pool", "example"):
         assert f"│ {name} " in answer.out
     assert str(tmp_path / "mine.py") in answer.out
+    assert "labels used" in answer.out
+    (line,) = (line for line in answer.out.splitlines() if "│ example " in line)
+    assert "slides + masks" in line
     broken = answer.out.split("Broken")[1]
     assert "│ bad " in broken
     assert "no_such_library" in broken

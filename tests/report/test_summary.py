@@ -65,6 +65,7 @@ def test_a_study_without_a_finished_unit_has_no_scores(store: RunStore) -> None:
     summary = summarise(store, store.study(STUDY))
     assert summary.scores is None and text.score_rows(summary) == []
     assert "0 of 3 units done" in text.markdown(summary)
+    assert "Labels used in training: slides." in text.markdown(summary)
 
 
 def test_further_results_are_averaged_over_units(store: RunStore) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from harness.contract.registry import registry, use_plugin
@@ -26,6 +28,14 @@ def test_defaults_come_from_method_and_dataset(toy_dataset, tiny):
     assert study.params.lr == 0.02
     assert study.fingerprint == UNKNOWN
     assert [(unit.repeat, unit.fold, unit.seed) for unit in study.units] == [(0, 0, 0), (0, 1, 0)]
+
+
+def test_the_configuration_says_which_labels_are_used(toy_dataset, tiny, monkeypatch):
+    study = resolve(StudyConfig(method=tiny, dataset=str(toy_dataset)))
+    assert study.as_dict()["labels"] == ["slides"]
+    card = dataclasses.replace(study.method.card, needs=("masks",))
+    monkeypatch.setattr(study.method, "card", card)
+    assert study.as_dict()["labels"] == ["slides", "masks"]
 
 
 def test_the_identity_of_a_unit_follows_what_its_result_depends_on(toy_dataset, tiny):

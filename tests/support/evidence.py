@@ -110,6 +110,7 @@ def fill(
     gpu: bool = False,
     dataset: str = "toy",
     protocol: str = "cv3",
+    labels: list[str] | None = None,
 ) -> list[Record]:
     """Store a study of ``folds`` units per repeat, of which ``done`` are finished."""
     records = []
@@ -128,7 +129,8 @@ def fill(
             "ranked": ranked,
             "n_units": len(records),
             "units": [made.unit_id for made, _ in records],
-            "config": {"method": method, "dataset": dataset, "protocol": protocol, "params": {"lr": 0.0005}},
+            "config": {"method": method, "dataset": dataset, "protocol": protocol, "params": {"lr": 0.0005}}
+            | ({} if labels is None else {"labels": labels}),
         }
     )
     return [store.write_unit(made, rows, curve=CURVE) for made, rows in records[:done]]
