@@ -34,6 +34,10 @@ class ABMIL(MILMethod):
         attention=True,
         open_points=ABMIL_OPEN_POINTS,
         presets=ABMIL_PRESETS,
+        parity=(
+            "frozen outputs of the published code to 1e-5: attention, slide vector, probability, with one logit; the "
+            "published convolutional embedder in front is not part of it"
+        ),
     )
 
     class Params(PoolingParams):

@@ -73,6 +73,10 @@ class ABMILX(MILMethod):
             "the code repeats the slides of the smaller BRCA class twice in training; not done here",
         ),
         presets=PRESETS,
+        parity=(
+            "frozen outputs of the published aggregator to 1e-5: logits, attention, loss and its gradient; sampling, "
+            "augmentation and schedule are tested on their own"
+        ),
     )
 
     class Params(HeadParams):

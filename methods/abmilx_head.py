@@ -24,6 +24,7 @@ class ABMILXHead(MILMethod):
             "number of heads: the code's README sweeps 2, 4, 8, 16 on features; here 8 unless set or tuned",
             "learning rate: 2e-4 for ResNet-50 features, 1e-4 for foundation models (paper); here 2e-4",
         ),
+        parity="frozen outputs of the published aggregator to 1e-5: logits, attention, loss and its gradient",
     )
 
     class Params(HeadParams):

@@ -26,6 +26,10 @@ class CLAMSB(MILMethod):
             "(--set instance_loss=svm)",
             "early stopping watches the validation loss in the published code; here the protocol's metric",
         ),
+        parity=(
+            "frozen outputs of the published code to 1e-5: logits, attention scores and instance loss (cross-entropy); "
+            "the smooth SVM loss is tested against its formula"
+        ),
     )
 
     class Params(MILParams):

@@ -28,6 +28,7 @@ class DSMIL(MILMethod):
             "Adam's betas are (0.5, 0.9) in the published code; here torch's (0.9, 0.999)",
             "the published code starts from stored weights (init.pth); here from torch's initialisation",
         ),
+        parity="frozen outputs of the published code to 1e-5: logits of both streams, attention, slide vectors",
     )
 
     class Params(MILParams):

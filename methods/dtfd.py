@@ -31,6 +31,10 @@ class DTFD(MILMethod):
             "the published code multiplies the learning rate by 0.2 at epoch 100 and clips the gradient of each part "
             "of tier 1 on its own; here the rate is constant and the gradient of each tier is clipped as a whole",
         ),
+        parity=(
+            "frozen outputs of the published code to 1e-5: logits of both tiers and distilled features for AFS, MaxS "
+            "and MaxMinS, with a given permutation"
+        ),
     )
 
     class Params(MILParams):

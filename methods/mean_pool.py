@@ -28,6 +28,7 @@ class MeanPool(MILMethod):
         paper="Wang et al. 2018 (MI-Net), arXiv 1610.02501",
         inputs=("features", "tiles"),
         open_points=POOLING_OPEN_POINTS,
+        parity="no frozen outputs to compare with; tested against the formula",
         presets={**classic_presets(dropout_at="last"), "colon": colon_preset()},
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from harness import console
 from harness.cli.options import Plugins
+from harness.contract.method_page import search_range, shown
 
 app = typer.Typer(no_args_is_help=True, help="List methods, or show the card of one.")
 
@@ -39,7 +40,7 @@ def list_(plugin: Plugins = None) -> None:
 
 @app.command("show")
 def show(name: Annotated[str, typer.Argument(help="Method name.")], plugin: Plugins = None) -> None:
-    """Show a method's card: paper, inputs, hyper-parameters, presets and what the paper leaves open."""
+    """Show a method's card: paper, inputs, parity, hyper-parameters, presets and what the paper leaves open."""
     from harness.contract.registry import find_method, use_plugin
 
     for spec in plugin or ():
@@ -53,13 +54,14 @@ def show(name: Annotated[str, typer.Argument(help="Method name.")], plugin: Plug
         "needs": ", ".join(card.needs) or "slide labels only",
         "attention": "one weight per tile" if card.attention else "none",
         "tile order": "does not matter" if card.permutation_invariant else "matters",
+        "parity": card.parity or "not compared with anything",
         "class": f"{method.__module__}:{method.__qualname__}",
     }
     console.say(card.title, style="bold")
     for fact, value in facts.items():
         console.say(f"  {fact:<12}{value}")
     parameters = [
-        (key, shown(default), _range(field), field.source, field.help)
+        (key, shown(default), search_range(field), field.source, field.help)
         for key, (_, field, default) in method.Params.describe().items()
     ]
     console.say()
@@ -79,22 +81,3 @@ def show(name: Annotated[str, typer.Argument(help="Method name.")], plugin: Plug
         console.say("What the paper leaves open, and the choice made here:", style="bold")
         for point in card.open_points:
             console.say(f"  - {point}")
-
-
-def shown(value: Any) -> str:
-    """A value as it is typed behind ``--set``."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(shown, value))}]"
-    return str(value)
-
-
-def _range(field: Any) -> str:
-    if field.choices is not None:
-        return ("" if field.tuned else "fixed: ") + ", ".join(map(shown, field.choices))
-    if field.low is None:
-        return "fixed"
-    return f"{shown(field.low)} to {shown(field.high)}" + (" (log)" if field.log else "")

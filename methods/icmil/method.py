@@ -60,6 +60,7 @@ class ICMIL(Method):
         permutation_invariant=False,
         open_points=OPEN_POINTS,
         presets=PRESETS,
+        parity="no frozen outputs of the published code at hand; losses and teachers are tested against formulas",
         described_by=(
             "methods.icmil.coupling:Coupling",
             "methods.icmil.bag_models:PooledMIL",

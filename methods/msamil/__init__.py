@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from harness import Method, MethodCard, Params
 from methods.msamil.params import MsaMILParams
-from methods.msamil.presets import PRESETS
+from methods.msamil.presets import PRESETS, SMOKE
 
 if TYPE_CHECKING:
     from harness import BagSource, Prediction, Run, Stage
@@ -63,6 +63,14 @@ class MsaMIL(Method):
         attention=True,
         open_points=OPEN_POINTS,
         presets=PRESETS,
+        parity="no official code to compare with; parts are tested against the equations",
+        described_by=(
+            "methods.msamil.network:MsaMILNet",
+            "methods.msamil.extractor:Extractor",
+            "methods.msamil.mhe:HierarchicalEncoder",
+            "methods.msamil.dmq:DynamicQuery",
+        ),
+        smoke=SMOKE,
     )
 
     Params: ClassVar[type[Params]] = MsaMILParams

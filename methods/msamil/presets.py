@@ -47,3 +47,29 @@ PRESETS = {
         input={"kind": "tiles", "encoder": "conv64", "mpp": (0.5, 1.0, 2.0), "tile_px": 64},
     ),
 }
+
+SMOKE = Preset(
+    help="everything as small as it gets",
+    params={
+        "thumbnail_px": 32,
+        "seg_encoder": "mobilenet_v2",
+        "seg_depth": 3,
+        "seg_width": 8,
+        "seg_lr": 2e-3,
+        "seg_epochs": 2,
+        "width": 64,
+        "token_layers": 1,
+        "token_heads": 2,
+        "mhe_layers": 1,
+        "mhe_heads": 2,
+        "rank": 8,
+        "queries": 3,
+        "tiles_per_step": 6,
+        "encode_chunk": 4,
+        "epochs": 2,
+        "warmup_epochs": 0,
+        "accumulate": 2,
+    },
+    input={"tile_px": 64, "encoder": "conv64"},
+)
+"""For ``bench test``."""

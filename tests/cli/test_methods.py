@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.cli.methods import shown
+from harness.contract.method_page import shown
 from harness.contract.registry import find_method
 
 PLUGIN = """
@@ -60,6 +60,7 @@ def test_a_card_shows_what_the_method_declares(bench, tmp_path):
         "width=4",
         "input.mpp=[0.5, 2.0]",
         "the paper leaves the width open",
+        "parity      not compared with anything",
     ):
         assert text in answer.out, text
 
