@@ -17,7 +17,8 @@ def fine_weights(
 ) -> NDArray[np.float32]:
     """Weight of every tile of the finest scale; a tile that was not kept has none of its own.
 
-    The weight of a coarse tile is shared equally by the fine tiles whose middle it holds.
+    The weight of a coarse tile is shared equally by the fine tiles whose middle it holds. What lies below no fine tile
+    is lost, and the others are scaled up to a sum of one; if all is lost, all fine tiles weigh the same.
 
     Args:
         weights: per scale, weights of the kept tiles.
@@ -28,7 +29,7 @@ def fine_weights(
         count: number of tiles at the finest scale.
 
     Returns:
-        (count,) float32.
+        (count,) float32, summing to one; empty without fine tiles.
     """
     fine = np.zeros(count, np.float64)
     fine[rows[0]] = weights[0]
@@ -42,4 +43,6 @@ def fine_weights(
             inside = ((middles >= corner) & (middles < corner + sides[scale])).all(1)
             if inside.any():
                 fine[inside] += weight / inside.sum()
-    return fine.astype(np.float32)
+    total = fine.sum()
+    even = np.full(count, 1 / max(count, 1))
+    return (fine / total if total > 0 else even).astype(np.float32)

@@ -76,6 +76,9 @@ class MsaMILNet(nn.Module):
         )
         self.dmq = DynamicQuery(params.width, params.queries)
         self.head = nn.Linear(params.width, n_classes)
+        # Ten open gates add up to a long bag vector: with torch's own first weights the network starts overconfident.
+        nn.init.normal_(self.head.weight, std=0.01)
+        nn.init.zeros_(self.head.bias)
 
     def fuse(self, features: Tensor, places: Places) -> tuple[Tensor, Tensor]:
         """IAAM and head on the features of one bag.

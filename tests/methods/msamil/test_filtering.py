@@ -107,4 +107,6 @@ def test_weights_of_coarse_tiles_are_shared_by_the_fine_ones_below():
     alone = fine_weights(
         [np.array([0.5], np.float32), np.array([0.5], np.float32)], [[1], [0]], [None, None], (1, 1), 3
     )
-    assert alone.tolist() == [0, 0.5, 0]
+    assert alone.tolist() == [0, 1, 0]
+    lost = fine_weights([np.zeros(0, np.float32), np.ones(1, np.float32)], [[], [1]], [fine[:2], coarse], (10, 20), 2)
+    assert lost.tolist() == [0.5, 0.5]
