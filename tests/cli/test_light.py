@@ -26,6 +26,7 @@ sys.stderr.write(f"code={{code}} loaded={{loaded}}")
         "run --help",
         "prepare --help",
         "methods list",
+        "test --help",
         "methods show abmilx",
         "datasets list",
         "datasets show musk1",
