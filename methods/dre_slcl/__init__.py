@@ -51,21 +51,22 @@ OPEN_POINTS = (
     "reports can hold the diagnosis: training reports then tell the label in words; those of test patients are closed",
 )
 
+# Eight codewords: before any training, cross-validated over the slides that are not for testing, 8 told tumour slides
+# from others better than 16 or 32. A small learning rate for the encoder, which starts from drawn weights: at 1e-3 it left its fixed codebook
+# behind within four epochs (half of the codewords unused).
 _MINI: dict[str, Any] = {
-    "codewords": 16,
-    "fresh_tiles": 48,
+    "codewords": 8,
+    "fresh_tiles": 32,
     "stored_tiles": 512,
     "batch_size": 16,
-    "heads": 6,
-    "layers": 2,
     "lr": 1e-3,
-    "encoder_lr": 1e-3,
+    "encoder_lr": 1e-4,
     "min_lr": 1e-5,
-    "weight_decay": 0.01,
     "warmup_steps": 10,
-    "epochs": 14,
-    "refresh_epochs": 4,
+    "epochs": 16,
+    "refresh_epochs": 2,
     "encode_chunk": 256,
+    "recompute": False,
     "text": "hashed:512",
     "downstream": "both",
     "finetune_epochs": 8,
