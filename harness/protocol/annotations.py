@@ -1,7 +1,8 @@
 """Lesion outlines from ASAP's XML, and how much of a tile they cover.
 
-Annotations are used for localisation scores only. The files come from elsewhere, so the reader takes no document type
-(and with it no entity), and builds no tree.
+Annotations are used for localisation scores, and for training by methods whose card says that they need masks (of
+training and validation slides only). The files come from elsewhere, so the reader takes no document type (and with it
+no entity), and builds no tree.
 """
 
 from __future__ import annotations
