@@ -52,8 +52,8 @@ OPEN_POINTS = (
 )
 
 # Eight codewords: before any training, cross-validated over the slides that are not for testing, 8 told tumour slides
-# from others better than 16 or 32. A small learning rate for the encoder, which starts from drawn weights: at 1e-3 it left its fixed codebook
-# behind within four epochs (half of the codewords unused).
+# from others better than 16 or 32. A small learning rate for the encoder, which starts from drawn weights: at 1e-3 it
+# left its fixed codebook behind within four epochs (almost half of the codewords unused).
 _MINI: dict[str, Any] = {
     "codewords": 8,
     "fresh_tiles": 32,
