@@ -30,9 +30,7 @@ def localisation(attention: Sequence[ArrayLike], instance_labels: Sequence[Array
     if not mixed:
         return {"patch_auc": float("nan"), "patch_auc_pooled": float("nan"), "slides": 0, "tiles": 0}
     each = [float(roc_auc(labels, weights)[0]) for weights, labels in mixed]
-    pooled = roc_auc(
-        np.concatenate([labels for _, labels in mixed]), np.concatenate([w * len(w) for w, _ in mixed])
-    )
+    pooled = roc_auc(np.concatenate([labels for _, labels in mixed]), np.concatenate([w * len(w) for w, _ in mixed]))
     return {
         "patch_auc": float(np.mean(each)),
         "patch_auc_pooled": float(pooled[0]),
