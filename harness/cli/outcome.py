@@ -48,7 +48,8 @@ def show_result(result: StudyResult, resolved: ResolvedStudy, config: StudyConfi
     if len(resolved.folds) < len(resolved.splits.folds):
         done += f"; {len(resolved.folds)} of {len(resolved.splits.folds)} folds: not the whole protocol"
     console.say()
-    console.table(result.study_id, ["metric", ">score", ">95 % interval"], rows, caption=done)
+    console.table(result.study_id, ["metric", ">score", ">95 % interval"], rows)
+    console.say(f"  {done}")
     known: dict[str, Any] = {field.name: result.compute.get(field.name) for field in fields(Cost)}
     for name, text in cost_rows(Cost(**known)):
         console.say(f"  {name:<14}{text}")

@@ -136,7 +136,7 @@ def safe_name(slide: str) -> str:
     plain = _PLAIN.fullmatch(slide) and not slide.endswith(".") and not _LOOKS_HASHED.fullmatch(slide)
     if plain and slide.split(".")[0].lower() not in _RESERVED:
         return slide
-    readable = re.sub(r"[^A-Za-z0-9_-]+", "_", slide).strip("_")[:60] or "slide"
+    readable = re.sub(r"[^A-Za-z0-9_-]+", "_", slide).strip("_-")[:60] or "slide"
     return f"{readable}-{hashlib.sha256(slide.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
 
 

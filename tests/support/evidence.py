@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -134,3 +135,10 @@ def fill(
         }
     )
     return [store.write_unit(made, rows, curve=CURVE) for made, rows in records[:done]]
+
+
+def write_many(root: Path, tag: str) -> None:
+    """Write the same unit again and again; in the tests' support, so that a process that is started can find it."""
+    store = RunStore(root)
+    for k in range(15):
+        store.write_unit(record(started=f"{tag}{k}"), predictions(signal=0.01 * k), log=f"{tag}{k}")

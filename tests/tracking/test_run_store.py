@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from support.evidence import CURVE, fill, predictions, record
+from support.evidence import CURVE, fill, predictions, record, write_many
 
 from harness.errors import DataError
 from harness.tracking import store as module
@@ -132,15 +132,9 @@ def test_a_kill_at_any_moment_leaves_the_unit_whole_or_absent(store: RunStore, m
     assert store.record(old.unit_id).started == "new"
 
 
-def _write_many(root: Path, tag: str) -> None:
-    store = RunStore(root)
-    for k in range(15):
-        store.write_unit(record(started=f"{tag}{k}"), predictions(signal=0.01 * k), log=f"{tag}{k}")
-
-
 def test_two_processes_may_write_the_same_unit(store: RunStore) -> None:
     context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=_write_many, args=(store.root, tag)) for tag in "ab"]
+    writers = [context.Process(target=write_many, args=(store.root, tag)) for tag in "ab"]
     for writer in writers:
         writer.start()
     for writer in writers:
