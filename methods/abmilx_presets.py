@@ -146,7 +146,7 @@ PRESETS = {
             "lr": 1e-3,
             "weight_decay": 1e-4,
             "schedule": "cosine",
-            "epochs": 14,
+            "epochs": 20,
             "warmup_epochs": 1,
             "patience": None,
             "min_epochs": 0,
