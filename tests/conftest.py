@@ -35,3 +35,22 @@ def tiny_plugin(tmp_path: Path) -> Path:
     path = tmp_path / "tiny_plugin.py"
     path.write_text(PLUGIN)
     return path
+
+
+@pytest.fixture
+def make_run(tmp_path: Path):
+    """A function that makes a run in its own folder, or continues one there."""
+    # Imported here, so that tests without torch start without it.
+    import torch
+
+    from harness.accounting.meter import Meter
+    from harness.seeds import Seeds
+    from harness.training.run import Run
+
+    def make(name: str = "run", **changes: object) -> Run:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        settings = {"checkpoint_seconds": 0.0} | changes
+        return Run(seeds=Seeds(7), device=torch.device("cpu"), workdir=folder, meter=Meter(), **settings)
+
+    return make

@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from harness.accounting.meter import Meter
 from harness.bags.feature_source import FeatureBags
 from harness.bags.loader import BagLoader
 from harness.contract.stage import Stage
-from harness.seeds import Seeds
 from harness.training.run import Run
-
-
-@pytest.fixture
-def make_run(tmp_path: Path):
-    """A function that makes a run in its own folder, or continues one there."""
-
-    def make(name: str = "run", **changes: object) -> Run:
-        folder = tmp_path / name
-        folder.mkdir(exist_ok=True)
-        settings = {"checkpoint_seconds": 0.0} | changes
-        return Run(seeds=Seeds(7), device=torch.device("cpu"), workdir=folder, meter=Meter(), **settings)
-
-    return make
 
 
 class ToyNet(nn.Module):

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-import torch
 
 from harness import Task
-from harness.accounting.meter import Meter
 from harness.bags.tile_source import PatchReader, TileBags
-from harness.seeds import Seeds
-from harness.training.run import Run
 from methods.dre_slcl import DreParams, DreSlcl
 
 SMOKE = dict(DreSlcl.card.smoke.params)
@@ -38,19 +32,6 @@ def make_bags():
             source.reports = tuple(f"slide number {first + k}: {WORDS[k % 2]}" for k in range(bags))
             source.patients = tuple(ids)
         return source
-
-    return make
-
-
-@pytest.fixture
-def make_run(tmp_path: Path):
-    """A function that makes a run in its own folder, or continues one there."""
-
-    def make(name: str = "run", **changes: object) -> Run:
-        folder = tmp_path / name
-        folder.mkdir(exist_ok=True)
-        settings = {"checkpoint_seconds": 0.0} | changes
-        return Run(seeds=Seeds(7), device=torch.device("cpu"), workdir=folder, meter=Meter(), **settings)
 
     return make
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
-from harness import BagSource, Run, Scale, Task
-from harness.accounting.meter import Meter
+from harness import BagSource, Scale, Task
 from harness.bags.source import Extent
-from harness.seeds import Seeds
 from methods.msamil import MsaMIL
 
 SIDE, TILE = 128, 32
@@ -134,16 +130,3 @@ def make_params():
 def make_method(make_params):
     """A function that makes the method with small settings."""
     return lambda **changes: MsaMIL(make_params(**changes), Task(("no", "yes"), encoder="conv64"))
-
-
-@pytest.fixture
-def make_run(tmp_path: Path):
-    """A function that makes a run in its own folder, or continues one there."""
-
-    def make(name: str = "run", **changes: object) -> Run:
-        folder = tmp_path / name
-        folder.mkdir(exist_ok=True)
-        settings = {"checkpoint_seconds": 0.0} | changes
-        return Run(seeds=Seeds(7), device=torch.device("cpu"), workdir=folder, meter=Meter(), **settings)
-
-    return make
