@@ -1,0 +1,71 @@
+"""What predictions of a study have in common, whatever was predicted: units, patients, and scores under weights."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Rows(ABC):
+    """Test predictions of the units of one study, one row per slide and unit.
+
+    Attributes:
+        metrics: names of the scores, in the order in which they are shown.
+        truth: columns that hold what is true of a slide; a paired comparison needs them to be equal.
+        repeat, fold, seed: the unit that predicted, shape (n,) each.
+        patient: patient of the slide, shape (n,).
+    """
+
+    metrics: ClassVar[tuple[str, ...]]
+    truth: ClassVar[tuple[str, ...]]
+    repeat: NDArray[Any]
+    fold: NDArray[Any]
+    seed: NDArray[Any]
+    patient: NDArray[Any]
+
+    def __post_init__(self) -> None:
+        sizes = {name: len(value) for name, value in vars(self).items() if value is not None}
+        if len(set(sizes.values())) != 1 or not len(self):
+            raise ValueError(f"predictions need one row per slide in every column, got {sizes}")
+
+    def __len__(self) -> int:
+        return len(self.patient)
+
+    def runs(self) -> list[list[NDArray[np.intp]]]:
+        """For each (repeat, seed) the row numbers of each of its folds."""
+        keys = np.stack([self.repeat, self.seed, self.fold], axis=1)
+        units, unit = np.unique(keys, axis=0, return_inverse=True)
+        rows = [np.flatnonzero(unit.ravel() == k) for k in range(len(units))]
+        runs: dict[tuple[Any, Any], list[NDArray[np.intp]]] = {}
+        for (repeat, seed, _), members in zip(units, rows, strict=True):
+            runs.setdefault((repeat, seed), []).append(members)
+        return list(runs.values())
+
+    @abstractmethod
+    def run_scores(self, folds: list[NDArray[np.intp]], weights: Floats) -> dict[str, Floats]:
+        """Each of :attr:`metrics` for one run, shape (R,), NaN where undefined.
+
+        Args:
+            folds: row numbers of each fold of the run.
+            weights: how often each row is drawn, shape (R, n).
+        """
+
+    @abstractmethod
+    def correct(self) -> int | None:
+        """How many predictions are right; None where a prediction is neither right nor wrong."""
+
+
+def mean_of_defined(values: list[Floats]) -> Floats:
+    """Mean over the list, leaving out NaN; NaN where all are."""
+    stacked = np.stack(values)
+    defined = np.isfinite(stacked)
+    count = defined.sum(axis=0)
+    total: Floats = np.where(defined, stacked, 0.0).sum(axis=0)
+    return np.asarray(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
