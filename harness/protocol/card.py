@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+
+from harness.protocol.follow_up import CENSORED, EVENT, LATER, interval_names
+
+TaskKind = Literal["classification", "survival"]
 
 
 class _Strict(BaseModel):
@@ -149,11 +153,16 @@ class DatasetCard(_Strict):
         title, description: one line, and a paragraph.
         licence: of the data, with the attribution it asks for.
         get: where to get the data and where to put it.
-        classes: class names; a label is an index into them, and of two classes the second is the positive one.
+        task: ``classification``, or ``survival``: the label table then has the columns ``time`` and ``event``.
+        classes: class names; a label is an index into them, and of two classes the second is the positive one. In
+            survival they name how follow-up ended and may be left out: censored and event.
+        intervals: survival only: intervals of time that are predicted. Their limits are quantiles of the event times
+            of each fold's training patients. 4 as in ABMILX (arXiv 2506.02408, code).
         counts: what the release holds: ``slides``, ``patients``, ``tiles`` (patches or instances that come with the
             dataset) and the number of slides of each class by its name; ``verify`` compares them. Others are shown.
         source: where slides, patches or features are.
-        labels: the label table: CSV with the columns ``slide, patient, label`` and any others.
+        labels: the label table: CSV with the columns ``slide, patient, label`` (survival: ``slide, patient, time,
+            event``) and any others.
         reports: where the pathology reports are, for methods that learn from them; None without any.
         protocols, default_protocol: how to split, train, select and score.
         inputs: what methods can read of it.
@@ -167,7 +176,9 @@ class DatasetCard(_Strict):
     description: str
     licence: str
     get: str
+    task: TaskKind = "classification"
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    intervals: Annotated[int, Field(ge=2, le=100)] = 4
     counts: dict[str, int]
     source: Annotated[SlidesSource | PatchesSource | FeaturesSource, Field(discriminator="kind")]
     labels: str = "labels.csv"
@@ -178,3 +189,15 @@ class DatasetCard(_Strict):
     tissue: TissueSettings = TissueSettings()
     presets: dict[str, str] = {}
     errata: tuple[Erratum, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_outcomes(cls, content: Any) -> Any:
+        if isinstance(content, dict) and content.get("task") == "survival" and "classes" not in content:
+            return content | {"classes": [CENSORED, EVENT]}
+        return content
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What a prediction gives a probability for: each class, or each interval of time and later."""
+        return self.classes if self.task == "classification" else (*interval_names(self.intervals), LATER)

@@ -112,6 +112,10 @@ def _check(card: DatasetCard, path: Path) -> None:
         )
     if len(set(card.classes)) != len(card.classes):
         raise _wrong(path, "classes", "a class stands twice", "give each class one name")
+    if card.task == "survival" and len(card.classes) != 2:
+        raise _wrong(path, "classes", "follow-up ends in one of two ways", "name censored and event, or leave it out")
+    if card.task != "survival" and "intervals" in card.model_fields_set:
+        raise _wrong(path, "intervals", "there are no intervals of time without survival", "add task: survival")
     inside = {"labels": card.labels} | {f"protocols.{name}.splits": p.splits for name, p in card.protocols.items()}
     if isinstance(card.source, FeaturesSource):
         inside["source.file"] = card.source.file

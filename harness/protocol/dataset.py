@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from harness.errors import DataError
 from harness.protocol.card import DatasetCard, ProtocolCard
 from harness.protocol.card_file import read_card
+from harness.protocol.follow_up import FollowUp, read_event, read_time
 from harness.protocol.names import check_name
 from harness.protocol.splits import Splits, read_splits
 from harness.protocol.table import Row, read_table
@@ -23,14 +26,16 @@ class Entry:
     Attributes:
         slide: slide id.
         patient: patient id; slides of one patient are never parted.
-        label: index of the slide's class in the card's ``classes``.
+        label: index of the slide's class in the card's ``classes``; in survival 1 for an event, 0 for censored.
         extra: the label table's other columns, as text.
+        time: in survival the time until the event or the end of follow-up; None otherwise.
     """
 
     slide: str
     patient: str
     label: int
     extra: Mapping[str, str]
+    time: float | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,15 @@ class Dataset:
     def patients(self) -> Mapping[str, str]:
         """Slide id → patient id."""
         return {entry.slide: entry.patient for entry in self.entries}
+
+    def follow_up(self, slides: Sequence[str]) -> FollowUp:
+        """Follow-up of the patients of ``slides``, of a dataset of survival."""
+        entries = [self.by_slide[slide] for slide in slides]
+        return FollowUp(
+            tuple(entry.patient for entry in entries),
+            np.array([entry.time for entry in entries], np.float64),
+            np.array([entry.label for entry in entries], np.int64),
+        )
 
     def protocol(self, name: str | None = None) -> tuple[str, ProtocolCard]:
         """Name and card of a protocol; None for the default one.
@@ -92,14 +106,19 @@ def load_dataset(folder: Path) -> Dataset:
     """Read ``card.yaml`` and the label table of a dataset folder.
 
     The label table has the columns ``slide``, ``patient`` and ``label``; a label is a class name of the card, or its
-    index. Further columns are kept as text.
+    index. For survival it has ``slide``, ``patient``, ``time`` (above 0, in any one unit) and ``event`` (1, or 0 for
+    censored), the same for all slides of a patient. Further columns are kept as text.
 
     Raises:
         DataError: the card or the label table is missing or wrong, with file and field.
     """
     card = read_card(folder / "card.yaml")
     path = folder / card.labels
-    entries = tuple(_entry(row, card.classes, path) for row in read_table(path, ("slide", "patient", "label")))
+    if card.task == "survival":
+        entries = tuple(_followed(row, path) for row in read_table(path, ("slide", "patient", "time", "event")))
+        _check_patients(entries, path)
+    else:
+        entries = tuple(_entry(row, card.classes, path) for row in read_table(path, ("slide", "patient", "label")))
     _check_unique(entries, path)
     return Dataset(card, folder, entries)
 
@@ -109,6 +128,27 @@ def _entry(row: Row, classes: Sequence[str], path: Path) -> Entry:
     slide, patient = (check_name(row[kind], kind, f"{place} {kind}") for kind in ("slide", "patient"))
     extra = {column: text for column, text in row.cells.items() if column not in {"slide", "patient", "label"}}
     return Entry(slide, patient, _class_index(row["label"], classes, f"{place} label"), extra)
+
+
+def _followed(row: Row, path: Path) -> Entry:
+    place = f"{path}, line {row.line}, column"
+    slide, patient = (check_name(row[kind], kind, f"{place} {kind}") for kind in ("slide", "patient"))
+    time, event = read_time(row["time"], f"{place} time"), read_event(row["event"], f"{place} event")
+    used = {"slide", "patient", "time", "event"}
+    return Entry(slide, patient, event, {name: text for name, text in row.cells.items() if name not in used}, time)
+
+
+def _check_patients(entries: Sequence[Entry], path: Path) -> None:
+    """A patient is followed once, whatever the number of slides."""
+    first: dict[str, Entry] = {}
+    for entry in entries:
+        other = first.setdefault(entry.patient, entry)
+        if (other.time, other.label) != (entry.time, entry.label):
+            raise DataError(
+                f"patient {entry.patient} has two follow-ups: those of slides {other.slide} and {entry.slide} differ",
+                place=str(path),
+                fix="give all slides of a patient the same time and event",
+            )
 
 
 def _class_index(text: str, classes: Sequence[str], place: str) -> int:

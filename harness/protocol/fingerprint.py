@@ -33,7 +33,7 @@ def bag_fingerprint(bag: NDArray[Any]) -> str:
 
 
 def dataset_fingerprint(dataset: Dataset, content: Mapping[str, str], slides: Collection[str] | None = None) -> str:
-    """SHA-256 over classes, labels, patients and content, in whatever order the label table lists them.
+    """SHA-256 over classes, labels (or follow-up), patients and content, in whatever order the label table lists them.
 
     Args:
         dataset: the dataset.
@@ -52,5 +52,8 @@ def dataset_fingerprint(dataset: Dataset, content: Mapping[str, str], slides: Co
             fix=f"check the data with: bench datasets verify {dataset.name}",
         )
     entries = [entry for entry in dataset.entries if entry.slide in wanted]
+    if dataset.card.task == "survival":
+        followed = sorted([e.slide, e.patient, e.time, e.label, content[e.slide]] for e in entries)
+        return sha256_json({"intervals": dataset.card.intervals, "slides": followed})
     rows = sorted([e.slide, e.patient, dataset.card.classes[e.label], content[e.slide]] for e in entries)
     return sha256_json({"classes": list(dataset.card.classes), "slides": rows})

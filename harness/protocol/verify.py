@@ -12,6 +12,7 @@ from harness.errors import BenchError
 from harness.protocol.audit import audit
 from harness.protocol.card import FeaturesSource, PatchesSource, SlidesSource
 from harness.protocol.dataset import Dataset
+from harness.protocol.follow_up import cut_points
 from harness.protocol.given import read_given
 from harness.protocol.locate import Found, find_slides, get_text, resolve_root
 from harness.protocol.patch_images import find_images
@@ -88,6 +89,9 @@ def _splits(dataset: Dataset, checked: list[str]) -> Iterator[Finding]:
             folds = dataset.splits(name).folds
             for fold in folds:
                 audit(fold, dataset.patients, None)
+                if dataset.card.task == "survival":
+                    place = f"protocol {name}, {fold.name}"
+                    cut_points(dataset.follow_up(fold.train), dataset.card.intervals, place=place)
             checked.append(f"protocol {name}: {len(folds)} folds, no slide or patient on two sides")
         except BenchError as problem:
             yield Finding("split", name, f"{problem.problem} ({problem.place})")

@@ -1,0 +1,112 @@
+"""Survival: how long patients were followed, how it ended, and the intervals of time that a model predicts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CENSORED, EVENT = "censored", "event"
+"""Names of the two ways in which follow-up ends."""
+
+LATER = "later"
+"""What a prediction calls the time beyond the last interval."""
+
+
+@dataclass(frozen=True)
+class FollowUp:
+    """The follow-up of some slides' patients.
+
+    Attributes:
+        patients: patient of each slide.
+        times: until the event or the end of follow-up, in the label table's unit, (n,) float64.
+        events: 1 where the event was seen, 0 where follow-up ended before it (censored), (n,) int64.
+    """
+
+    patients: tuple[str, ...]
+    times: NDArray[np.float64]
+    events: NDArray[np.int64]
+
+    def codes(self, cuts: Sequence[float]) -> NDArray[np.int64]:
+        """What a bag's label is in survival: twice the interval, plus 1 for an event; (n,) int64.
+
+        Args:
+            cuts: rising inner limits of the K intervals, (K - 1,). A time at a limit is of the interval above it.
+        """
+        intervals = np.searchsorted(np.asarray(cuts, np.float64), self.times, side="right")
+        return np.asarray(2 * intervals + self.events, np.int64)
+
+
+def decoded(codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Interval, and 1 for an event, of each of :meth:`FollowUp.codes`."""
+    return codes // 2, codes % 2
+
+
+def interval_names(count: int) -> tuple[str, ...]:
+    """Names of ``count`` intervals: what a network has an output for."""
+    return tuple(f"interval_{number + 1}" for number in range(count))
+
+
+def cut_points(follow_up: FollowUp, intervals: int, *, place: str) -> tuple[float, ...]:
+    """Limits between ``intervals`` intervals of time: quantiles of the patients' event times.
+
+    Give the training patients alone. (The code of ABMILX takes the quantiles over the whole dataset, test patients
+    included.) The first interval starts at zero and the last one has no end.
+
+    Args:
+        follow_up: of the training slides; each patient counts once.
+        intervals: how many there are to be.
+        place: for the error.
+
+    Raises:
+        DataError: too few different event times for so many intervals.
+    """
+    times = {
+        patient: time
+        for patient, time, event in zip(follow_up.patients, follow_up.times, follow_up.events, strict=True)
+        if event
+    }
+    different = len(set(times.values()))
+    if different >= intervals:
+        cuts = np.quantile(sorted(times.values()), np.arange(1, intervals) / intervals)
+        if (np.diff(cuts) > 0).all():
+            return tuple(float(cut) for cut in cuts)
+    raise DataError(
+        f"{intervals} intervals cannot be cut from {len(times)} events at {different} different times",
+        place=place,
+        fix="name fewer `intervals` on the dataset's card, or add patients",
+    )
+
+
+def read_time(text: str, place: str) -> float:
+    """A follow-up time from the label table: a number above 0."""
+    try:
+        time = float(text)
+    except ValueError:
+        time = math.nan
+    if not (0 < time < math.inf):
+        raise DataError(
+            f"{text!r} is no follow-up time",
+            place=place,
+            fix="write a number above 0; leave out patients who were not followed",
+        )
+    return time
+
+
+def read_event(text: str, place: str) -> int:
+    """0 or 1 from the label table."""
+    if text not in {"0", "1"}:
+        raise DataError(
+            f"{text!r} does not say whether the event was seen",
+            place=place,
+            fix="write 1 for an event, and 0 where follow-up ended before it",
+        )
+    return int(text)
