@@ -31,6 +31,7 @@ class ABMIL(MILMethod):
         title="Attention-based deep MIL",
         paper="Ilse et al. 2018, arXiv 1802.04712",
         inputs=("features", "tiles"),
+        tasks=("classification", "survival"),
         attention=True,
         open_points=ABMIL_OPEN_POINTS,
         presets=ABMIL_PRESETS,
@@ -60,6 +61,6 @@ class ABMIL(MILMethod):
             widths=parse_widths(self.params.trunk),
             dropout=self.params.dropout,
             dropout_at=self.params.dropout_at,
-            single_logit=self.params.single_logit,
+            single_logit=self.params.single_logit and self.task.kind == "classification",
             init=self.params.init,
         )

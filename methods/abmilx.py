@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from harness import MethodCard, MILMethod, MILParams, Task, UsageError, fixed, tunable
+from harness import MethodCard, MILMethod, MILParams, UsageError, fixed, tunable
 from methods.abmilx_presets import PRESETS
 
 if TYPE_CHECKING:
@@ -14,6 +14,14 @@ PAPER = "ABMILX 2025 (NeurIPS), arXiv 2506.02408"
 ALPHA = (
     "the start of alpha: the paper is silent, the code draws N(0, 1), which may be negative; here it starts at 1 "
     "(--set alpha_init=normal for the code's way)"
+)
+SURVIVAL = (
+    "survival: the code cuts time at quantiles of the event times of all patients, those of the test set included; "
+    "here at those of each fold's training patients",
+    "survival: the code puts the tiles of all slides of a patient into one bag; here each slide is a bag, and a "
+    "patient's risk is the mean over the slides",
+    "survival: the code clamps probabilities at 1e-7 and chooses epochs on the test set; here logarithms need no "
+    "clamp, and the C-index on validation patients chooses",
 )
 
 
@@ -56,6 +64,7 @@ class ABMILX(MILMethod):
         title="ABMILX, end to end",
         paper=PAPER,
         inputs=("tiles", "features"),
+        tasks=("classification", "survival"),
         scales=2,
         attention=True,
         open_points=(
@@ -71,6 +80,7 @@ class ABMILX(MILMethod):
             "the code drops an incomplete last batch of an epoch; here it is used",
             "configurations for other data sets were not released: the defaults are those of r18_brca_subtyping",
             "the code repeats the slides of the smaller BRCA class twice in training; not done here",
+            *SURVIVAL,
         ),
         presets=PRESETS,
         parity=(
@@ -114,18 +124,8 @@ class ABMILX(MILMethod):
         )
         ema_decay: float | None = fixed(0.9997, source="code", help="decay of averaged weights; none keeps no average")
         report_weights: str = fixed("ema", choices=("raw", "ema"), help="which weights are scored where both exist")
-        loss: str = fixed("classes", choices=("classes", "survival"), source="paper", help="what is predicted")
 
     params: Params
-
-    def __init__(self, params: Any, task: Task) -> None:
-        super().__init__(params, task)
-        if self.params.loss == "survival":
-            raise UsageError(
-                "the survival loss needs follow-up times, and this data set has classes",
-                place="hyper-parameter loss=survival (preset r18_brca_survival)",
-                fix="choose another preset; survival data sets are not supported yet",
-            )
 
     def aggregator(self, dim: int) -> Aggregator:
         """The ABMILX aggregator."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness import MethodCard, MILMethod, fixed, tunable
-from methods.abmilx import ALPHA, PAPER, HeadParams, build_head
+from methods.abmilx import ALPHA, PAPER, SURVIVAL, HeadParams, build_head
 
 if TYPE_CHECKING:
     from harness import Aggregator
@@ -18,11 +18,13 @@ class ABMILXHead(MILMethod):
         name="abmilx_head",
         title="ABMILX on frozen features",
         paper=PAPER,
+        tasks=("classification", "survival"),
         attention=True,
         open_points=(
             ALPHA,
             "number of heads: the code's README sweeps 2, 4, 8, 16 on features; here 8 unless set or tuned",
             "learning rate: 2e-4 for ResNet-50 features, 1e-4 for foundation models (paper); here 2e-4",
+            *SURVIVAL,
         ),
         parity="frozen outputs of the published aggregator to 1e-5: logits, attention, loss and its gradient",
     )

@@ -133,9 +133,8 @@ PRESETS = {
             "min_epochs": 20,
             "ema_decay": None,
             "report_weights": "raw",
-            "loss": "survival",
         },
-        note=" The survival loss itself is not implemented yet: on a data set with classes this preset is refused",
+        note=" For datasets with task: survival; those decide the loss",
     ),
     "mini": Preset(
         help="camelyon16-mini on two CPU cores (ours): a small encoder on 64-pixel tiles at two resolutions",

@@ -18,6 +18,7 @@ class TransMIL(MILMethod):
         title="TransMIL",
         paper="Shao et al. 2021, arXiv 2106.00908",
         inputs=("features", "tiles"),
+        tasks=("classification", "survival"),
         attention=True,
         permutation_invariant=False,
         open_points=(

@@ -51,6 +51,7 @@ def show(name: Annotated[str, typer.Argument(help="Method name.")], plugin: Plug
         "name": card.name,
         "paper": card.paper,
         "reads": " or ".join(card.inputs) + (f", {card.scales} magnifications" if card.scales > 1 else ""),
+        "tasks": ", ".join(card.tasks),
         "needs": ", ".join(card.needs) or "slide labels only",
         "attention": "one weight per tile" if card.attention else "none",
         "tile order": "does not matter" if card.permutation_invariant else "matters",

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 InputKind = Literal["features", "tiles"]
 Need = Literal["reports", "masks"]
+TaskKind = Literal["classification", "survival"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class MethodCard:
         paper: author, year and identifier of the paper.
         inputs: what it can read, the preferred one first: frozen ``features``, or ``tiles`` (the tile encoder
             is trained too).
+        tasks: what it can predict: classes, and ``survival`` where its loss is the shared one of bag methods.
         scales: how many magnifications it wants of tiles.
         needs: labels beyond the slide's: ``reports`` or ``masks`` (pixel annotations).
         attention: whether predictions carry a weight per tile.
@@ -52,6 +54,7 @@ class MethodCard:
     title: str
     paper: str
     inputs: tuple[InputKind, ...] = ("features",)
+    tasks: tuple[TaskKind, ...] = ("classification",)
     scales: int = 1
     needs: tuple[Need, ...] = ()
     attention: bool = False

@@ -75,6 +75,7 @@ def search_range(field: Field) -> str:
 def _facts(card: MethodCard) -> Iterator[str]:
     scales = f", at {card.scales} magnifications" if card.scales > 1 else ""
     yield f"Input: {' or '.join(card.inputs)}{scales}."
+    yield f"Tasks: {' and '.join(card.tasks)}."
     yield "Labels: " + " and ".join(["slide labels", *(_NEEDS[need] for need in card.needs)]) + "."
     yield "Attention: " + ("one weight per tile." if card.attention else "none.")
     yield f"The order of a bag's tiles {'does not matter' if card.permutation_invariant else 'matters'}."

@@ -20,7 +20,8 @@ class Prediction:
 
     Attributes:
         slides: slide ids, in the order of the rows.
-        probabilities: class probabilities, shape (n_slides, n_classes), rows sum to one.
+        probabilities: class probabilities, shape (n_slides, n_classes), rows sum to one. In survival of an event in
+            each interval, and later: shape (n_slides, n_intervals + 1).
         attention: per slide the weight of each tile at the finest scale, shape (n_tiles,), or None.
     """
 

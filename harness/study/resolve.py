@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from harness.contract.card import MethodCard, Preset
 from harness.contract.method import Method
 from harness.contract.params import Params
-from harness.contract.registry import find_method, method_version
+from harness.contract.registry import find_method, list_methods, method_version
 from harness.errors import UsageError
 from harness.protocol.card import InputSettings, ProtocolCard
 from harness.protocol.catalog import find_dataset
@@ -82,6 +82,7 @@ class ResolvedStudy:
             "method": self.method_card.name,
             "labels": ["slides", *self.method_card.needs],
             "dataset": self.dataset.card.name,
+            **self._task,
             "protocol": self.protocol_name,
             "preset": self.preset,
             "params": self.params.as_dict(),
@@ -111,6 +112,12 @@ class ResolvedStudy:
             precision=self.precision,
         )
 
+    @property
+    def _task(self) -> dict[str, Any]:
+        """What is predicted, where that is not classes."""
+        card = self.dataset.card
+        return {} if card.task == "classification" else {"task": card.task, "intervals": card.intervals}
+
     @cached_property
     def _reports(self) -> dict[str, str]:
         """Identity of the reports, for a method that learns from them."""
@@ -125,6 +132,7 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
     """
     method = find_method(config.method)
     dataset = find_dataset(config.dataset)
+    _check_task(method.card, dataset)
     name, preset = _preset(method.card, dataset, config)
     params_set, input_set = _split_settings(config.set)
     input_settings = _input(method.card, dataset, {**preset.input, **input_set})
@@ -155,6 +163,18 @@ def _preset(card: MethodCard, dataset: Dataset, config: StudyConfig) -> tuple[st
         place = "--preset" if config.preset else f"presets in the card of {dataset.card.name}"
         raise unknown("preset", str(name), card.presets, place=place, listing=f"bench methods show {card.name}")
     return name, card.presets[str(name)]
+
+
+def _check_task(card: MethodCard, dataset: Dataset) -> None:
+    """Refuse a dataset whose task the method cannot learn."""
+    task = dataset.card.task
+    if task not in card.tasks:
+        able = [one.name for one in list_methods() if one.card is not None and task in one.card.tasks]
+        raise UsageError(
+            f"method {card.name} cannot learn {task}, which is the task of dataset {dataset.name}",
+            place="--method",
+            fix=f"choose from: {', '.join(able)}",
+        )
 
 
 def _check_needs(card: MethodCard, dataset: Dataset) -> None:

@@ -22,10 +22,13 @@ from harness.contract.stage import Stage
 from harness.encoders import build_encoder
 from harness.errors import DataError
 from harness.evaluation import metrics
+from harness.evaluation.survival import c_index, interval_log_loss, risk_of
+from harness.protocol.follow_up import decoded
 from harness.training.chunked_encode import encode_in_chunks
 from harness.training.mil_params import MILParams
 from harness.training.optim import build_optimizer, build_schedule
 from harness.training.run import Run
+from harness.training.survival import interval_probabilities, survival_loss
 
 if TYPE_CHECKING:
     from harness.encoders import TileEncoder
@@ -63,6 +66,7 @@ class BagNetwork(nn.Module):
         chunk: tiles per pass through the encoder; in training, batch norm takes its statistics over a chunk. 0 takes
             all tiles of the batch at once.
         recompute: keep the activations of one chunk only, and encode every chunk a second time for its gradient.
+        survival: logits are those of hazards, not of classes.
     """
 
     def __init__(
@@ -72,12 +76,14 @@ class BagNetwork(nn.Module):
         *,
         chunk: int = 0,
         recompute: bool = False,
+        survival: bool = False,
     ) -> None:
         super().__init__()
         self.aggregator = aggregator
         self.encoder = encoder
         self.chunk = chunk
         self.recompute = recompute
+        self.survival = survival
 
     def encode(self, tiles: Tensor) -> Tensor:
         """(T, 3, H, W) pixels 0..255 → (T, D) features; features stay what they are."""
@@ -90,6 +96,14 @@ class BagNetwork(nn.Module):
         output: BagOutput = self.aggregator(bags.with_x(self.encode(bags.x)))
         return output
 
+    def loss(self, output: BagOutput, labels: Tensor) -> Tensor:
+        """Mean loss over the bags: the aggregator's own for classes, the likelihood of follow-up for survival."""
+        return survival_loss(output.logits, labels) if self.survival else self.aggregator.loss(output, labels)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """(B, C) probabilities in double precision, so that they sum to one to the last digits that are kept."""
+        return interval_probabilities(logits) if self.survival else functional.softmax(logits.double(), -1)
+
 
 def build_network(method: BagMethod, train: BagSource, run: Run) -> BagNetwork:
     """The method's network on the run's device; its initial weights depend on the ``init`` seed alone."""
@@ -101,7 +115,13 @@ def build_network(method: BagMethod, train: BagSource, run: Run) -> BagNetwork:
     dim = train.dim if encoder is None else encoder.dim
     with run.seeded("init", "aggregator"):
         aggregator = method.aggregator(dim)
-    network = BagNetwork(aggregator, encoder, chunk=method.params.encode_chunk, recompute=method.params.recompute)
+    network = BagNetwork(
+        aggregator,
+        encoder,
+        chunk=method.params.encode_chunk,
+        recompute=method.params.recompute,
+        survival=method.task.kind == "survival",
+    )
     return network.to(run.device)
 
 
@@ -165,20 +185,25 @@ def _loss(method: BagMethod, train: BagSource) -> Callable[[Batch], Tensor]:
             bags = bags.with_x(augment(bags.x, batch.seed))
         output: BagOutput = network(bags)
         assert bags.labels is not None
-        return network.aggregator.loss(output, bags.labels)
+        return network.loss(output, bags.labels)
 
     return loss
 
 
 def validate(network: BagNetwork, val: BagSource, run: Run) -> Mapping[str, float]:
-    """Loss, AUC and balanced accuracy on validation bags, from whole bags as in prediction."""
+    """Validation scores (see :func:`validation_scores`) from whole bags, as in prediction."""
     return validation_scores(val, predict(network, val, run))
 
 
 def validation_scores(val: BagSource, prediction: Prediction) -> Mapping[str, float]:
-    """Loss, AUC and balanced accuracy of a prediction for labelled bags: what ``Stage.validate`` gives."""
+    """What ``Stage.validate`` gives for labelled bags: loss, AUC, balanced accuracy; in survival loss and C-index."""
     assert val.labels is not None
     probabilities = prediction.probabilities
+    if (seen := val.follow_up) is not None:
+        return {
+            "loss": interval_log_loss(*decoded(val.labels), probabilities),
+            "c_index": float(c_index(seen.times, seen.events, risk_of(probabilities))[0]),
+        }
     scores = metrics.score(val.labels, probabilities, probabilities.argmax(1))
     return {"loss": scores["log_loss"], "auc": scores["auc"], "balanced_accuracy": scores["balanced_accuracy"]}
 
@@ -204,8 +229,7 @@ def _predict_bag(network: BagNetwork, bags: BagSource, bag: int, run: Run) -> tu
     with run.autocast():
         features = encode_bag(network.encode, bags, bag, run)
         output: BagOutput = network.aggregator(pack([features]).to(run.device))
-    # Softmax in double precision: probabilities sum to one to the last digits that are kept.
-    probabilities = functional.softmax(output.logits[0].double(), -1).cpu().numpy()
+    probabilities = network.probabilities(output.logits)[0].cpu().numpy()
     if output.attention is None:
         return probabilities, None
     weights = output.attention.float()

@@ -20,6 +20,8 @@ from harness.bags.feature_source import FeatureBags
 from harness.bags.tile_source import PatchReader, TileBags
 from harness.contract.check import check_method
 from harness.evaluation.metrics import macro_auc
+from harness.evaluation.survival import c_index, risk_of
+from harness.protocol.follow_up import FollowUp, interval_names
 from harness.seeds import Seeds
 from harness.training.mil_fit import BagNetwork
 from harness.training.run import Run
@@ -96,8 +98,7 @@ def test_presets_build_and_make_a_network(name: str) -> None:
     cls = method(name)
     for label, preset in cls.card.presets.items():
         params = cls.Params.build(preset.params, place=label)
-        if getattr(params, "loss", "") != "survival":
-            assert cls(params, TASK).aggregator(512) is not None
+        assert cls(params, TASK).aggregator(512) is not None
 
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -150,11 +151,46 @@ def test_dtfd_has_an_optimiser_per_tier() -> None:
     assert second_names == {key for key, _ in network.named_parameters() if key.startswith("aggregator.tier2.")}
 
 
-def test_survival_is_refused_on_classes() -> None:
-    cls = method("abmilx")
-    preset = cls.card.presets["r18_brca_survival"]
-    with pytest.raises(UsageError, match="survival loss needs follow-up times"):
-        cls(cls.Params.build(preset.params, place="test"), TASK)
+def survival_bags(count: int, seed: int) -> FeatureBags:
+    """The more tiles of a bag are shifted, the sooner its patient has the event; a third is censored before."""
+    rng = np.random.default_rng(seed)
+    hazards, bags = rng.uniform(-1, 1, count), {}
+    for number, hazard in enumerate(hazards):
+        bags[f"s{number}"] = rng.normal(0, 1, (12, 8)).astype(np.float32)
+        bags[f"s{number}"][:, :4] += hazard
+    times, ends = rng.exponential(np.exp(-3 * hazards)), rng.exponential(3, count)
+    follow_up = FollowUp(tuple(bags), np.minimum(times, ends), (times <= ends).astype(np.int64))
+    source = FeatureBags(list(bags), follow_up.codes((0.3, 1.0, 2.5)), bags.__getitem__, 8)
+    source.follow_up = follow_up
+    return source
+
+
+OWN_LOSS = {"clam_sb", "clam_mb", "dsmil", "dtfd"}
+
+
+def test_methods_with_the_shared_loss_learn_survival(name: str) -> None:
+    assert ("survival" in method(name).card.tasks) == (name not in OWN_LOSS)
+
+
+@pytest.mark.parametrize("able", sorted(set(BUILT_IN) - OWN_LOSS))
+@pytest.mark.parametrize("intervals", [2, 4])
+def test_learns_survival(able: str, intervals: int, run: Run) -> None:
+    cls = method(able)
+    values = {**SMALL[able], "epochs": 6, "batch_size": 4, "min_epochs": 0}
+    trained = cls(cls.Params.build(values, place="test"), Task(interval_names(intervals), kind="survival"))
+    train, val, test = survival_bags(60, 0), survival_bags(30, 1), survival_bags(60, 2)
+    for bags in (train, val):
+        assert bags.follow_up is not None
+        bags.labels = bags.follow_up.codes((0.3, 1.0, 2.5)[: intervals - 1])
+    run.metric = "c_index"
+    trained.fit(train, val, run)
+    prediction = trained.predict(test, run)
+    prediction.check(test.ids, intervals + 1, method=able)
+    seen = test.follow_up
+    assert seen is not None
+    assert c_index(seen.times, seen.events, risk_of(prediction.probabilities))[0] > 0.65
+    assert run.facts["train"]["selected_by"] == "c_index"
+    assert {"val_loss", "val_c_index"} <= set(run.curve[0])
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_verify_says_which_fold_has_too_few_events(write) -> None:
     ]
     assert found.kind == "split"
     assert "2 intervals cannot be cut from 1 events at 1 different times" in found.detail
-    assert "fold 0" in found.detail
+    assert "protocol official, r0f0" in found.detail
 
 
 def follow_up(times, events, patients=None) -> FollowUp:
