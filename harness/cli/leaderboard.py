@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Rank the studies found in a runs folder.")
 
-_LABELS = {"auc": "AUC", "accuracy": "ACC", "balanced_accuracy": "balanced ACC", "f1": "F1", "log_loss": "log-loss"}
+_LABELS = {
+    "auc": "AUC",
+    "accuracy": "ACC",
+    "balanced_accuracy": "balanced ACC",
+    "f1": "F1",
+    "log_loss": "log-loss",
+    "c_index": "C-index",
+}
 _LABELS_AT = 2
 """Column of the labels that a method learnt from, right of its name; only shown where one used more than slides'."""
 _SHORT = {"acc": "accuracy", "bacc": "balanced_accuracy", "bal_acc": "balanced_accuracy"}
@@ -27,16 +35,21 @@ _SHORT = {"acc": "accuracy", "bacc": "balanced_accuracy", "bal_acc": "balanced_a
 def show(
     out: Out = None,
     dataset: Annotated[str | None, typer.Option(help="Show this dataset only.")] = None,
-    metric: Annotated[str, typer.Option(help="Score to rank by, such as auc, accuracy or f1.")] = "auc",
+    metric: Annotated[
+        str | None, typer.Option(help="Score to rank by, such as accuracy or f1 (default: auc; for survival c_index).")
+    ] = None,
 ) -> None:
     """Rank complete studies by dataset and protocol; the others stand below, each with the reason."""
     from harness.evaluation.metrics import METRICS
+    from harness.evaluation.survival import SURVIVAL_METRICS
     from harness.report.leaderboard import leaderboard
     from harness.tracking.store import RunStore
 
-    metric = _SHORT.get(metric.lower(), metric.lower())
-    if metric not in METRICS:
-        raise unknown("metric", metric, METRICS, place="--metric", listing="the documentation")
+    if metric is not None:
+        metric = _SHORT.get(metric.lower(), metric.lower())
+        every = (*METRICS, *SURVIVAL_METRICS)
+        if metric not in every:
+            raise unknown("metric", metric, every, place="--metric", listing="the documentation")
     root = out or Path("runs")
     store = RunStore(root)
     known = sorted({study.dataset for study in store.studies() if study.records})
@@ -50,7 +63,7 @@ def show(
         raise unknown("dataset", dataset, known, place="--dataset", listing="bench leaderboard show")
     board = leaderboard(store, metric=metric, datasets=None if dataset is None else [dataset])
     for group in board.groups:
-        _show_group(group, metric, twins=[other for other in board.groups if _name(other) == _name(group)])
+        _show_group(group, twins=[other for other in board.groups if _name(other) == _name(group)])
     for broken in board.broken:
         console.warn(f"{broken.name}: {broken.reason}")
 
@@ -78,13 +91,15 @@ def _spread(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def _show_group(group: Group, metric: str, *, twins: list[Group]) -> None:
+def _show_group(group: Group, *, twins: list[Group]) -> None:
     from harness.report.study_table import SLIDE_LABELS, labels_text
 
     title = f"{group.dataset}, protocol {group.protocol}"
     if len(twins) > 1:  # same names, other content: these do not compare
         title += f" (split {group.split[:8]}, data {group.data[:8]})"
-    others = [name for name in ("accuracy", "auc") if name != metric]
+    metric = group.metric
+    known = {name for row in group.rows if row.summary.scores for name in row.summary.scores.scores}
+    others = [name for name in ("accuracy", "auc", "c_index") if name != metric and name in known]
     columns = [
         ">rank",
         "method",
@@ -109,7 +124,7 @@ def _show_group(group: Group, metric: str, *, twins: list[Group]) -> None:
     )
 
 
-def _cells(row: Row, others: list[str], metric: str, *, reasons: bool) -> list[str]:
+def _cells(row: Row, others: Sequence[str], metric: str, *, reasons: bool) -> list[str]:
     from harness.report import study_table as text
     from harness.report.leaderboard import units_text
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.errors import DataError
-from harness.evaluation.metrics import LOWER_IS_BETTER
+from harness.evaluation.metrics import LOWER_IS_BETTER, METRICS
 from harness.report.summary import Summary, summarise
 from harness.tracking.store import RunStore
 from harness.tracking.studies import Broken, Study
@@ -36,6 +36,7 @@ class Group:
     Attributes:
         dataset, protocol: names.
         split, data: SHA-256 of the split file and of the dataset's content.
+        metric: name of the score that they are ranked by.
         rows: ranked ones by rank, then the others.
     """
 
@@ -43,6 +44,7 @@ class Group:
     protocol: str
     split: str
     data: str
+    metric: str
     rows: tuple[Row, ...]
 
 
@@ -50,24 +52,23 @@ class Group:
 class Leaderboard:
     """Groups by dataset and protocol, and evidence that cannot be read."""
 
-    metric: str
     groups: tuple[Group, ...]
     broken: tuple[Broken, ...]
 
 
-def leaderboard(store: RunStore, *, metric: str = "auc", datasets: Iterable[str] | None = None) -> Leaderboard:
+def leaderboard(store: RunStore, *, metric: str | None = None, datasets: Iterable[str] | None = None) -> Leaderboard:
     """Rank the studies of a runs folder.
 
     Only a study whose protocol may be ranked and whose units are all done has a rank.
 
     Args:
         store: the evidence.
-        metric: name of the score to rank by.
+        metric: name of the score to rank by; None takes the AUC, and for survival the C-index.
         datasets: show these only; None shows all.
     """
     studies, broken = store.studies_and_broken()
     wanted = None if datasets is None else set(datasets)
-    members: dict[tuple[str, str, str, str], list[Row]] = {}
+    members: dict[tuple[str, str, str, str, str], list[Row]] = {}
     unreadable = []
     for study in studies:
         if not study.records or (wanted is not None and study.dataset not in wanted):
@@ -77,9 +78,10 @@ def leaderboard(store: RunStore, *, metric: str = "auc", datasets: Iterable[str]
         except DataError as error:
             unreadable.append(Broken(study.study_id, f"{error.problem} ({error.place})"))
             continue
-        members.setdefault(_key(study), []).append(_row(summary, metric))
-    groups = tuple(Group(*key, ranked(rows, lower=metric in LOWER_IS_BETTER)) for key, rows in sorted(members.items()))
-    return Leaderboard(metric, groups, (*broken, *unreadable))
+        by = metric or _main_metric(summary)
+        members.setdefault((*_key(study), by), []).append(_row(summary, by))
+    groups = tuple(Group(*key, ranked(rows, lower=key[-1] in LOWER_IS_BETTER)) for key, rows in sorted(members.items()))
+    return Leaderboard(groups, (*broken, *unreadable))
 
 
 def ranked(rows: Sequence[Row], *, lower: bool = False) -> tuple[Row, ...]:
@@ -117,6 +119,11 @@ def unranked_reason(study: Study) -> str:
 def units_text(study: Study) -> str:
     """Finished units of all planned ones."""
     return f"{len(study.records)}/{'?' if study.planned is None else len(study.planned)}"
+
+
+def _main_metric(summary: Summary) -> str:
+    """The first of the study's scores: the AUC, or for survival the C-index."""
+    return next(iter(summary.scores.scores)) if summary.scores else METRICS[0]
 
 
 def _row(summary: Summary, metric: str) -> Row:

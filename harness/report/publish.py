@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import console
-from harness.evaluation.study_scores import study_scores
+from harness.evaluation.study_scores import Predictions, study_scores
 from harness.report.figures import confusion_figure, curve_figure, roc_figure
 from harness.report.study_table import labels_text, markdown
 from harness.report.summary import as_predictions, study_predictions, summarise
@@ -16,7 +16,8 @@ from harness.tracking.mlflow_view import MlflowView
 from harness.tracking.store import ARTEFACTS, CURVE, LOG, PREDICTIONS, RECORD, STUDY, RunStore
 
 if TYPE_CHECKING:
-    from harness.evaluation.study_scores import Predictions, Score
+    from harness.evaluation.study_scores import Score
+    from harness.evaluation.survival import SurvivalPredictions
     from harness.tracking.record import Record
     from harness.tracking.studies import Failure, Study
 
@@ -83,7 +84,7 @@ class Publisher:
             "labels": labels_text(study),
             "mlflow.note.content": markdown(summary),
         }
-        auc = summary.scores.scores["auc"] if summary.scores else None
+        auc = summary.scores.scores.get("auc") if summary.scores else None
         return view.write_study(study, summary.metrics(), tags, lambda: study_files(self.store, study, auc))
 
     def _guarded(self, write: Callable[[MlflowView], bool]) -> bool:
@@ -102,14 +103,14 @@ class Publisher:
 
 
 def unit_files(store: RunStore, record: Record, scratch: Path) -> dict[str, Path]:
-    """Artefacts of a unit's run: the evidence itself, and a ROC curve and a confusion matrix drawn to ``scratch``."""
+    """Artefacts of a unit's run: the evidence itself, and figures of its scores drawn to ``scratch``."""
     folder = store.unit_folder(record.unit_id)
     files = {name: folder / name for name in (RECORD, PREDICTIONS, CURVE, LOG)}
     files |= {f"{ARTEFACTS}/{path.name}": path for path in sorted((folder / ARTEFACTS).glob("*"))}
     data = as_predictions(store.predictions([record.unit_id]), record.classes)
     spec = record.spec
     title = f"{spec['method']} on {spec['dataset']}, r{spec['repeat']} f{spec['fold']} s{spec['seed']}"
-    auc = study_scores(data).scores["auc"]
+    auc = study_scores(data).scores.get("auc")
     files |= _written(scratch, _score_figures(data, record.classes, title, auc))
     return {name: path for name, path in files.items() if path.is_file()}
 
@@ -130,8 +131,11 @@ def study_files(store: RunStore, study: Study, auc: Score | None) -> dict[str, P
 
 
 def _score_figures(
-    data: Predictions, classes: tuple[str, ...], title: str, auc: Score | None
+    data: Predictions | SurvivalPredictions, classes: tuple[str, ...], title: str, auc: Score | None
 ) -> dict[str, bytes | None]:
+    """ROC curve and confusion matrix; survival has neither."""
+    if not isinstance(data, Predictions):
+        return {}
     return {
         "roc.png": roc_figure(data, classes, title=title, auc=auc),
         "confusion.png": confusion_figure(data, classes, title=title),

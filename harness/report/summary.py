@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.evaluation.study_scores import Predictions, StudyScores, study_scores
+from harness.evaluation.survival import SurvivalPredictions
 from harness.tracking.store import RunStore
 from harness.tracking.studies import Study
 
@@ -97,19 +98,21 @@ def summarise(store: RunStore, study: Study, *, resamples: int = 2000) -> Summar
     return Summary(study, scores, Cost.of(study.records), _extra(study.records))
 
 
-def study_predictions(store: RunStore, study: Study) -> Predictions | None:
+def study_predictions(store: RunStore, study: Study) -> Predictions | SurvivalPredictions | None:
     """Test predictions of the finished units of a study; None without any."""
     frame = store.predictions([record.unit_id for record in study.records])
     return as_predictions(frame, study.records[0].classes) if len(frame) else None
 
 
-def as_predictions(frame: pd.DataFrame, classes: Sequence[str]) -> Predictions:
+def as_predictions(frame: pd.DataFrame, classes: Sequence[str]) -> Predictions | SurvivalPredictions:
     """The store's table in the form that is scored."""
-    columns = {name: frame[name].to_numpy() for name in ("repeat", "fold", "seed", "patient", "label", "predicted")}
+    unit = {name: frame[name].to_numpy() for name in ("repeat", "fold", "seed", "patient", "slide")}
+    if "risk" in frame:
+        return SurvivalPredictions(**unit, **{name: frame[name].to_numpy() for name in ("time", "event", "risk")})
     return Predictions(
-        **columns,
+        **unit,
+        **{name: frame[name].to_numpy() for name in ("label", "predicted")},
         probabilities=frame[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64),
-        slide=frame["slide"].to_numpy(),
     )
 
 

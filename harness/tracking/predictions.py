@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,17 +18,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnitPredictions:
-    """Test predictions of one unit.
+class UnitRows(ABC):
+    """Test predictions of one unit, whatever was predicted.
 
     Attributes:
         repeat, fold, seed: the unit.
-        classes: class names, C of them.
+        classes: names of what has a probability: classes, or intervals of time and later; C of them.
         slides, patients: ids, n each.
-        labels: true classes, shape (n,).
         probabilities: shape (n, C).
-        predicted: predicted classes, shape (n,).
-        threshold: on the probability of class 1; None where the most probable class was taken.
     """
 
     repeat: int
@@ -36,13 +34,18 @@ class UnitPredictions:
     classes: Sequence[str]
     slides: Sequence[str]
     patients: Sequence[str]
-    labels: NDArray[np.integer]
     probabilities: NDArray[np.float64]
-    predicted: NDArray[np.integer]
-    threshold: float | None
+
+    @abstractmethod
+    def truth(self) -> Mapping[str, Sequence[Any] | NDArray[Any]]:
+        """Columns of what is true."""
+
+    @abstractmethod
+    def verdict(self) -> Mapping[str, Sequence[Any] | NDArray[Any]]:
+        """Columns of what follows from the probabilities."""
 
     def write(self, path: Path) -> None:
-        """Write as Parquet: slide, patient, label, repeat, fold, seed, ``p_<class>`` ..., predicted, threshold."""
+        """Write as Parquet: slide, patient, the truth, repeat, fold, seed, ``p_<class>`` ..., the verdict."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -54,17 +57,68 @@ class UnitPredictions:
         columns = {
             "slide": pa.array(list(self.slides), pa.string()),
             "patient": pa.array(list(self.patients), pa.string()),
-            "label": pa.array(np.asarray(self.labels), pa.int64()),
+            **{name: pa.array(column, _type(name)) for name, column in self.truth().items()},
             **{name: pa.array(np.full(n, getattr(self, name)), pa.int64()) for name in ("repeat", "fold", "seed")},
             **{name: pa.array(probabilities[:, k], pa.float64()) for k, name in enumerate(names)},
-            "predicted": pa.array(np.asarray(self.predicted), pa.int64()),
-            "threshold": pa.array([self.threshold] * n, pa.float64()),
+            **{name: pa.array(column, _type(name)) for name, column in self.verdict().items()},
         }
         pq.write_table(pa.table(columns), path)
 
 
+@dataclass(frozen=True, kw_only=True)
+class UnitPredictions(UnitRows):
+    """Predicted classes of one unit.
+
+    Attributes:
+        labels: true classes, shape (n,).
+        predicted: predicted classes, shape (n,).
+        threshold: on the probability of class 1; None where the most probable class was taken.
+    """
+
+    labels: NDArray[np.integer]
+    predicted: NDArray[np.integer]
+    threshold: float | None
+
+    def truth(self) -> Mapping[str, Sequence[Any] | NDArray[Any]]:
+        """The true class."""
+        return {"label": np.asarray(self.labels)}
+
+    def verdict(self) -> Mapping[str, Sequence[Any] | NDArray[Any]]:
+        """The predicted class, and the threshold that led to it."""
+        return {"predicted": np.asarray(self.predicted), "threshold": [self.threshold] * len(self.slides)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitSurvival(UnitRows):
+    """Predicted survival of one unit.
+
+    Attributes:
+        times: until the event or the end of follow-up, shape (n,).
+        events: 1 where the event was seen, 0 for censored, shape (n,).
+        risks: larger means an earlier event, shape (n,).
+    """
+
+    times: NDArray[np.float64]
+    events: NDArray[np.integer]
+    risks: NDArray[np.float64]
+
+    def truth(self) -> Mapping[str, Sequence[Any] | NDArray[Any]]:
+        """Time and event."""
+        return {"time": np.asarray(self.times), "event": np.asarray(self.events)}
+
+    def verdict(self) -> Mapping[str, Sequence[Any] | NDArray[Any]]:
+        """The risk."""
+        return {"risk": np.asarray(self.risks)}
+
+
+def _type(column: str) -> Any:
+    import pyarrow as pa
+
+    return pa.int64() if column in {"label", "event", "predicted"} else pa.float64()
+
+
 def read_predictions(path: Path) -> pd.DataFrame:
-    """The table that :meth:`UnitPredictions.write` wrote.
+    """The table that :meth:`UnitRows.write` wrote.
 
     Raises:
         DataError: missing or unreadable.

@@ -21,7 +21,8 @@ class Record:
         spec: the unit's identity: method and its version, parameters, dataset and its fingerprint, protocol and its
             settings, split_sha256, repeat, fold, seed, input, precision.
         config: the resolved configuration of the run.
-        classes: class names; labels and predictions are indices into them.
+        classes: class names; labels and predictions are indices into them. In survival the intervals of time, and
+            later.
         seeds: the seeds used, by axis.
         counts: how many slides (and patients, tiles) were in each part.
         selection: what validation decided: threshold, best epoch by stage ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.evidence import fill
+from support.evidence import fill, fill_survival
 
 from harness.tracking.store import RunStore
 
@@ -73,3 +73,15 @@ def test_a_method_that_used_more_than_slide_labels_is_marked_beside_those_that_d
     rows = {line.split()[3]: line for line in answer.out.splitlines() if line.startswith("│")}
     assert "slides + masks" in rows["outlined"]
     assert "slides" in rows["abmil"] and "masks" not in rows["abmil"]
+
+
+def test_survival_shows_the_c_index_beside_datasets_of_classes(bench, store: RunStore) -> None:
+    fill(store)
+    fill_survival(store)
+    answer = bench("leaderboard show")
+    assert answer.code == 0, answer.err
+    lived, toy = answer.out.split("toy, protocol cv3")
+    assert "lived, protocol cv3" in lived
+    assert "C-index [95 % interval]" in lived and "ACC" not in lived and "ranked by C-index" in lived
+    assert "AUC [95 % interval]" in toy and "C-index" not in toy
+    assert bench("leaderboard show --metric c_index --dataset lived").code == 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from harness.tracking.predictions import UnitPredictions
+from harness.evaluation.survival import risk_of
+from harness.tracking.predictions import UnitPredictions, UnitSurvival
 from harness.tracking.record import Record
 from harness.tracking.store import RunStore
 
@@ -41,6 +43,35 @@ def predictions(
         predicted=p.argmax(axis=1),
         threshold=0.5 if len(classes) == 2 else None,
     )
+
+
+def survival(*, repeat: int = 0, fold: int = 0, seed: int = 0, n: int = 24, folds: int = 3) -> UnitSurvival:
+    """Test predictions of survival of one fold; the risk is mostly right."""
+    rng = np.random.default_rng([repeat, fold, seed])
+    slides = np.flatnonzero(np.arange(n) % folds == fold)
+    hazard = np.linspace(-2, 2, n)[slides]
+    p = np.array([rng.dirichlet([1 + np.exp(h), 1, 1 + np.exp(-h)]) for h in 2 * hazard])
+    return UnitSurvival(
+        repeat=repeat,
+        fold=fold,
+        seed=seed,
+        classes=("interval_1", "interval_2", "later"),
+        slides=[f"slide_{k}" for k in slides],
+        patients=[f"patient_{k}" for k in slides],
+        probabilities=p,
+        times=np.exp(-hazard),
+        events=(slides % 4 != 0).astype(np.int64),
+        risks=risk_of(p),
+    )
+
+
+def fill_survival(store: RunStore, *, study: str = "abmil-lived-cv3-0123", folds: int = 3) -> list[Record]:
+    """Store a finished study of survival."""
+    made = [record(study=study, fold=fold, classes=("interval_1", "interval_2", "later")) for fold in range(folds)]
+    made = [replace(one, spec={**one.spec, "dataset": "lived"}, scores={"c_index": {"value": 0.7}}) for one in made]
+    names = {"study_id": study, "method": "abmil", "dataset": "lived", "protocol": "cv3", "ranked": True}
+    store.write_study(names | {"units": [one.unit_id for one in made], "n_units": folds, "config": names})
+    return [store.write_unit(one, survival(fold=fold, folds=folds), curve=CURVE) for fold, one in enumerate(made)]
 
 
 def record(
