@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 from rich.console import Console
 from rich.markup import escape
@@ -27,6 +29,19 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+_relay: Callable[[dict[str, Any]], None] | None = None
+"""Where a process without a terminal of its own sends what it has to say; see :func:`relay_to`."""
+
+
+def relay_to(send: Callable[[dict[str, Any]], None]) -> None:
+    """From now on send what this process has to say as messages to the process that has the terminal.
+
+    What prints a message there is :class:`Screen`.
+    """
+    global _relay
+    _relay = send
+
+
 def say(text: str = "", *, style: str | None = None) -> None:
     """A line of output, taken literally (no markup)."""
     out.print(escape(text), style=style)
@@ -34,11 +49,17 @@ def say(text: str = "", *, style: str | None = None) -> None:
 
 def note(text: str) -> None:
     """A line about what is going on, on standard error, so that output stays clean to pipe."""
+    if _relay is not None:
+        _relay({"op": "note", "text": text})
+        return
     err.print(escape(text), style="dim")
 
 
 def warn(text: str) -> None:
     """A warning, on standard error."""
+    if _relay is not None:
+        _relay({"op": "warn", "text": text})
+        return
     err.print(f"warning: {escape(text)}", style="yellow")
 
 
@@ -47,6 +68,12 @@ def error(problem: BenchError) -> None:
     err.print(f"[bold red]error:[/] {escape(problem.problem)}")
     err.print(f"[bold]   at:[/] {escape(problem.place)}")
     err.print(f"[bold]  fix:[/] {escape(problem.fix)}")
+
+
+def flush() -> None:
+    """Write out what is still held back."""
+    for stream in (out.file, err.file):
+        stream.flush()
 
 
 def count(number: int, noun: str) -> str:
@@ -83,9 +110,16 @@ LINE_SECONDS = 20.0
 """Where there is no terminal, progress is a line at most this often."""
 
 
+class Bar(Protocol):
+    """A progress bar in use."""
+
+    def advance(self, steps: float = 1, *, status: str | None = None) -> None:
+        """Move by ``steps``; ``status`` replaces the text behind the bar."""
+
+
 @dataclass
-class Bar:
-    """A progress bar in use; without a terminal (a log file, CI), a line now and then."""
+class LiveBar:
+    """A progress bar of this process; without a terminal (a log file, CI), a line now and then."""
 
     progress: Progress
     task: TaskID
@@ -120,6 +154,10 @@ def progress(label: str, total: float | None, *, status: str = "") -> Iterator[B
 
     Bars nest: an inner call adds a line to the live display that is already up.
     """
+    if _relay is not None:
+        with _relayed(_relay, label, total, status) as bar:
+            yield bar
+        return
     global _live
     outermost = _live is None
     if _live is None:
@@ -137,7 +175,7 @@ def progress(label: str, total: float | None, *, status: str = "") -> Iterator[B
     live = _live
     task = live.add_task(escape(label), total=total, status=escape(status))
     try:
-        yield Bar(live, task, label, total)
+        yield LiveBar(live, task, label, total)
     finally:
         if outermost:
             live.stop()
@@ -147,3 +185,74 @@ def progress(label: str, total: float | None, *, status: str = "") -> Iterator[B
 
 
 _live: Progress | None = None
+
+
+RELAY_SECONDS = 0.1
+"""A relayed bar tells of its progress at most this often."""
+
+
+@dataclass
+class RelayedBar:
+    """A progress bar of a process without a terminal: it is shown by the process that has one."""
+
+    send: Callable[[dict[str, Any]], None]
+    depth: int
+    steps: float = 0.0
+    told: float = field(default_factory=time.monotonic)
+
+    def advance(self, steps: float = 1, *, status: str | None = None) -> None:
+        """Move by ``steps``; ``status`` replaces the text behind the bar."""
+        self.steps += steps
+        if status is not None or time.monotonic() - self.told >= RELAY_SECONDS:
+            self.send({"op": "step", "bar": self.depth, "steps": self.steps, "status": status})
+            self.steps, self.told = 0.0, time.monotonic()
+
+
+@contextmanager
+def _relayed(
+    send: Callable[[dict[str, Any]], None], label: str, total: float | None, status: str
+) -> Iterator[RelayedBar]:
+    global _depth
+    send({"op": "open", "label": label, "total": total, "status": status})
+    _depth += 1
+    try:
+        yield RelayedBar(send, _depth - 1)
+    finally:
+        _depth -= 1
+        send({"op": "close"})
+
+
+_depth = 0
+"""How many bars this process has open."""
+
+
+class Screen:
+    """Shows what another process relays; its bars nest in ours. A context that closes what the other left open."""
+
+    def __init__(self) -> None:
+        self._bars: list[tuple[ExitStack, Bar]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        while self._bars:
+            self._bars.pop()[0].close()
+
+    def show(self, message: dict[str, Any]) -> None:
+        """Show one message; what is none of ours is left out, since the other process is not to be trusted."""
+        match message:
+            case {"op": "note", "text": text}:
+                note(str(text))
+            case {"op": "warn", "text": text}:
+                warn(str(text))
+            case {"op": "open", "label": label, "total": total, "status": status}:
+                stack = ExitStack()
+                opened = stack.enter_context(progress(str(label), total, status=str(status)))
+                self._bars.append((stack, opened))
+            case {"op": "step", "bar": int(bar), "steps": steps, "status": status} if 0 <= bar < len(self._bars):
+                self._bars[bar][1].advance(float(steps), status=None if status is None else str(status))
+            case {"op": "close"} if self._bars:
+                self._bars.pop()[0].close()

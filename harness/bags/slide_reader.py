@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.bags.source import Extent
 from harness.errors import DataError
@@ -71,6 +73,20 @@ class SlideTiles:
         side_x0 = self.indexes[slide].sides[scale]
         reader = self._reader(slide)
         return reader.read_tiles(self.coords(slide, scale)[rows], side_x0, wanted.tile_px, workers=self._workers)
+
+    def renamed(self, names: Mapping[str, str]) -> SlideTiles:
+        """The same slides under other ids."""
+        indexes = {new: replace(self.indexes[old], slide=new) for old, new in names.items()}
+        return SlideTiles(indexes, mpp=self._mpp, workers=self._workers)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The slides, and beside a slide the folder of its name where it has one (MIRAX)."""
+        paths = [Path(index.path) for index in self.indexes.values()]
+        return (*paths, *(path.with_suffix("") for path in paths if path.suffix.lower() == ".mrxs"))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(SlideTiles, mpp=self._mpp, workers=self._workers), (self.indexes,)
 
     def _reader(self, slide: str) -> SlideReader:
         with self._lock:

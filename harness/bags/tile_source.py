@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from harness.bags.mapped import MappedArray
 from harness.bags.source import BagSource, Extent, Scale
 
 if TYPE_CHECKING:
@@ -36,6 +38,13 @@ class TileReader(Protocol):
 
     def overview(self, slide: str, side: int) -> NDArray[np.uint8] | None:
         """The whole slide squeezed into a square, (side, side, 3), RGB; None where there is no slide."""
+
+    def renamed(self, names: Mapping[str, str]) -> TileReader:
+        """A reader of the slides in ``names`` (id → new id) and of no others, under their new ids."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files and folders that tiles are read from."""
 
 
 class TileBags(BagSource):
@@ -101,11 +110,11 @@ class PatchReader:
     """Patches that came cut out, packed in one array.
 
     Args:
-        patches: (N, H, W, 3) uint8, all bags one behind the other.
+        patches: (N, H, W, 3) uint8, all bags one behind the other, in memory or on disk.
         rows: slide id → (start, stop) in ``patches``.
     """
 
-    def __init__(self, patches: NDArray[np.uint8], rows: Mapping[str, tuple[int, int]]) -> None:
+    def __init__(self, patches: NDArray[np.uint8] | MappedArray, rows: Mapping[str, tuple[int, int]]) -> None:
         self._patches = patches
         self._rows = rows
         self.scales: tuple[Scale, ...] = (Scale(0.0, int(patches.shape[1])),)
@@ -118,7 +127,8 @@ class PatchReader:
     def read(self, slide: str, scale: int, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Patches (n, H, W, 3)."""
         start, stop = self._rows[slide]
-        return np.array(self._patches[start:stop][rows])
+        patches = self._patches.values if isinstance(self._patches, MappedArray) else self._patches
+        return np.array(patches[start:stop][rows])
 
     def coords(self, slide: str, scale: int) -> None:
         """Patches do not know where they were cut."""
@@ -131,6 +141,15 @@ class PatchReader:
     def overview(self, slide: str, side: int) -> None:
         """There is no slide."""
         return
+
+    def renamed(self, names: Mapping[str, str]) -> PatchReader:
+        """The same patches under other ids."""
+        return PatchReader(self._patches, {new: self._rows[old] for old, new in names.items()})
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The packed patches, where they are on disk."""
+        return (self._patches.path,) if isinstance(self._patches, MappedArray) else ()
 
 
 class CachingReader:
@@ -147,7 +166,7 @@ class CachingReader:
     def __init__(self, reader: TileReader, budget: int) -> None:
         self.scales = reader.scales
         self._reader = reader
-        self._free = budget
+        self._budget = self._free = budget
         self._kept: dict[tuple[str, int], tuple[NDArray[np.uint8], NDArray[np.bool_]] | None] = {}
 
     def count(self, slide: str, scale: int) -> int:
@@ -180,6 +199,18 @@ class CachingReader:
             tiles[missing] = self._reader.read(slide, scale, missing)
             known[missing] = True
         return tiles[rows]
+
+    def renamed(self, names: Mapping[str, str]) -> CachingReader:
+        """The same tiles under other ids; what is decoded already is not taken along."""
+        return CachingReader(self._reader.renamed(names), self._budget)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What the tiles are decoded from."""
+        return self._reader.files
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CachingReader, (self._reader, self._budget)
 
     def _admit(self, slide: str, scale: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]] | None:
         count, side = self.count(slide, scale), self.scales[scale].tile_px

@@ -22,6 +22,11 @@ def plugin_origin(spec: str) -> str:
     return f"file {_file(spec)}" if _is_file(spec) else f"module {spec}"
 
 
+def absolute(spec: str) -> str:
+    """The same plugin for a process that works in another folder."""
+    return str(_file(spec)) if _is_file(spec) else spec
+
+
 def load_plugin(spec: str) -> tuple[type[Method], ...]:
     """The methods that a plugin defines itself, in the order of their definition.
 

@@ -11,7 +11,7 @@ from harness.contract.card import MethodCard
 from harness.contract.check import check_method
 from harness.contract.code_version import method_version as method_version
 from harness.contract.method import Method
-from harness.contract.plugins import import_failures, load_plugin, plugin_origin
+from harness.contract.plugins import absolute, import_failures, load_plugin, plugin_origin
 from harness.errors import BenchError, MethodError, UsageError
 from harness.suggest import unknown
 
@@ -55,6 +55,7 @@ class Registry:
     def __init__(self, entry_points: Sequence[metadata.EntryPoint] | None = None) -> None:
         self._sources: dict[str, list[_Source]] = {}
         self._plugins: dict[str, list[str]] = {}
+        self._specs: list[str] = []
         for point in metadata.entry_points(group=GROUP) if entry_points is None else entry_points:
             origin = _entry_origin(point)
             self._add(_Source(point.name, origin, functools.partial(_load_entry, point, origin)))
@@ -83,7 +84,13 @@ class Registry:
         for source in new:
             self._add(source)
         self._plugins[origin] = [source.name for source in sources]
+        self._specs.append(absolute(spec))
         return self._plugins[origin]
+
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """The plugins in use, in the order given, so that another process can use them too."""
+        return tuple(self._specs)
 
     def _is_known(self, source: _Source) -> bool:
         """Whether the same class is registered already: named in two ways, it is no clash."""
@@ -160,6 +167,11 @@ def list_methods() -> list[MethodEntry]:
 def use_plugin(spec: str) -> list[str]:
     """Add a plugin to this process's registry; see :meth:`Registry.use_plugin`."""
     return registry().use_plugin(spec)
+
+
+def used_plugins() -> tuple[str, ...]:
+    """The plugins of this process's registry; see :attr:`Registry.plugins`."""
+    return registry().plugins
 
 
 def _entry_origin(point: metadata.EntryPoint) -> str:

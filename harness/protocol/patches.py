@@ -47,7 +47,7 @@ class Patches:
 
     folder: Path
     slides: tuple[str, ...]
-    tiles: NDArray[np.uint8]
+    tiles: np.memmap[Any, np.dtype[np.uint8]]
     offsets: NDArray[np.int64]
     fingerprints: Mapping[str, str]
 
@@ -98,6 +98,12 @@ def instance_labels_of(patches: Patches) -> Callable[[str], NDArray[np.int64]]:
         return np.asarray(np.load(folder / _LABELS)[start:stop], np.int64)
 
     return labels
+
+
+def label_files(dataset: Dataset, data_root: Path | None, patches: Patches) -> tuple[Path, ...]:
+    """The files, beside the dataset's own folder, that hold labels: the tables, and the labels in the cache."""
+    tables = () if data_root is None else tuple(table_paths(dataset, data_root.expanduser()))
+    return (*tables, patches.folder / _LABELS)
 
 
 def _key(dataset: Dataset, root: Path, images: ImageSource) -> str:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+Journal = Callable[[str, Sequence[str], "NDArray[np.float64]"], int]
+"""Takes down a question: (asker, slides, probabilities) → how often this asker has asked, this time included."""
+
+
 class Answer(Protocol):
     """What is scored: :class:`harness.Prediction`, or anything with its fields."""
 
@@ -46,7 +50,7 @@ class ScoredRows:
         probabilities: (n, n_classes) float64.
         attention: per slide the weight of each tile, or None.
         instance_labels: per slide the true label of each tile, or None where the dataset does not know them.
-        asked: how often this fold has been scored by now, this time included. Above 1, somebody has looked before.
+        asked: how often the asker has been answered by now, this time included. Above 1, somebody has looked before.
     """
 
     repeat: int
@@ -84,6 +88,8 @@ class Scorer:
         dataset: the dataset.
         folds: the folds whose test slides may be scored.
         instance_labels: slide id → true label of each tile, (n_tiles,), for localisation; called only when scoring.
+        journal: takes down every question: (asker, slides, probabilities) → how often this asker has asked by now.
+            None counts in this process only.
     """
 
     def __init__(
@@ -92,10 +98,12 @@ class Scorer:
         folds: Iterable[Fold],
         *,
         instance_labels: Callable[[str], NDArray[Any] | None] | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self._classes = dataset.card.classes
         self._folds = frozenset(folds)
-        self._asked: Counter[tuple[int, int]] = Counter()
+        self._asked: Counter[str] = Counter()
+        self._journal = journal
         self._reveal = _seal(dataset, self._folds, instance_labels)
 
     def __repr__(self) -> str:
@@ -106,11 +114,16 @@ class Scorer:
 
     @property
     def asked(self) -> int:
-        """How often any fold was scored."""
+        """How often this scorer has answered."""
         return sum(self._asked.values())
 
-    def score(self, fold: Fold, prediction: Answer) -> ScoredRows:
+    def score(self, fold: Fold, prediction: Answer, *, asker: str = "") -> ScoredRows:
         """Join a prediction for exactly the test slides of ``fold`` to the truth.
+
+        Args:
+            fold: one of the scorer's folds.
+            prediction: class probabilities of its test slides, in any order.
+            asker: who asks: the unit.
 
         Raises:
             LeakError: ``fold`` is none of the folds that this scorer was made for.
@@ -123,7 +136,10 @@ class Scorer:
                 fix="score the folds of the protocol as they are",
             )
         order = _check(prediction, fold, len(self._classes))
-        self._asked[fold.repeat, fold.fold] += 1
+        probabilities = np.asarray(prediction.probabilities, np.float64)[order]
+        asker = asker or fold.name
+        self._asked[asker] += 1
+        asked = self._asked[asker] if self._journal is None else self._journal(asker, fold.test, probabilities)
         patients, labels, instances = self._reveal(fold.test)
         attention = prediction.attention
         kept = None if attention is None else tuple(attention[i] for i in order)
@@ -136,10 +152,10 @@ class Scorer:
             slides=fold.test,
             patients=patients,
             labels=labels,
-            probabilities=np.asarray(prediction.probabilities, np.float64)[order],
+            probabilities=probabilities,
             attention=kept,
             instance_labels=instances,
-            asked=self._asked[fold.repeat, fold.fold],
+            asked=asked,
         )
 
 

@@ -17,7 +17,8 @@ from harness.tracking.record import Record
 if TYPE_CHECKING:
     from harness.protocol.seal import ScoredRows
     from harness.study.resolve import ResolvedStudy
-    from harness.unit.run_unit import UnitJob, UnitResult
+    from harness.unit.order import UnitJob
+    from harness.unit.run_unit import UnitResult
 
 
 def predictions_of(job: UnitJob, result: UnitResult) -> UnitPredictions:
@@ -54,17 +55,22 @@ def record_of(
         config=resolved.as_dict(),
         classes=result.scored.classes,
         scores=_scores(predictions),
-        compute=result.accounting,
+        compute=result.answer.accounting,
         environment=environment,
         started=started.isoformat(timespec="seconds"),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        seeds={"seed": job.spec.seed, "root": result.root_seed, "axes": "SHA-256 of (root, axis, stage, epoch, step)"},
+        seeds={
+            "seed": job.spec.seed,
+            "root": result.answer.root_seed,
+            "axes": "SHA-256 of (root, axis, stage, epoch, step)",
+        },
         counts={
             part: {"slides": len(slides), "patients": len({resolved.dataset.patients[slide] for slide in slides})}
             for part, slides in job.fold.parts()
         },
-        selection={"threshold": result.threshold, "stages": result.facts},
-        extra={"scorer_asked": result.scored.asked, **_localisation(result.scored)},
+        selection={"threshold": result.threshold, "stages": result.answer.facts},
+        validation=result.validation,
+        extra={"scorer_asked": result.scored.asked, "seal": result.answer.seal, **_localisation(result.scored)},
     )
 
 

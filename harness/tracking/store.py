@@ -19,7 +19,8 @@ from harness.errors import DataError
 from harness.hashing import sha256_file
 from harness.tracking.lock import locked
 from harness.tracking.names import plain, safe_name
-from harness.tracking.predictions import UnitPredictions, read_predictions
+from harness.tracking.predictions import UnitRows, read_predictions
+from harness.tracking.questions import FILE as QUESTIONS
 from harness.tracking.record import Record
 from harness.tracking.studies import Broken, Failure, Study, group_studies
 
@@ -72,6 +73,12 @@ class RunStore:
         """Folder of a study; it may not exist yet."""
         return self.root / "studies" / safe_name(study_id)
 
+    @property
+    def secrets(self) -> tuple[Path, ...]:
+        """What holds labels of slides that some unit has tested: all the evidence, and the view of it."""
+        names = ("units", "studies", QUESTIONS, "mlartifacts", "mlflow.db", "mlflow.db-wal", "mlflow.db-shm")
+        return tuple(self.root / name for name in names)
+
     def is_done(self, unit_id: str) -> bool:
         """Whether the unit has a readable record and predictions."""
         try:
@@ -91,7 +98,7 @@ class RunStore:
     def write_unit(
         self,
         record: Record,
-        predictions: UnitPredictions,
+        predictions: UnitRows,
         *,
         curve: Iterable[Mapping[str, Any]] = (),
         log: str | None = None,

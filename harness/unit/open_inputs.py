@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.bags.access import FeatureAccess, TileAccess
+from harness.bags.mapped import MappedArray
 from harness.bags.tile_source import PatchReader, TileBags
 from harness.explain.attention import patch_montage
 from harness.protocol.card import FeaturesSource, PatchesSource
 from harness.protocol.given import read_given
-from harness.protocol.patches import instance_labels_of, open_patches
-from harness.unit.inputs import FeatureInputs, Inputs, TileInputs
+from harness.protocol.patches import instance_labels_of, label_files, open_patches
+from harness.unit.inputs import Inputs
 from harness.unit.open_slides import open_slides
 
 if TYPE_CHECKING:
@@ -30,7 +32,12 @@ def open_inputs(dataset: Dataset, opening: Opening) -> Inputs:
     source = dataset.card.source
     if isinstance(source, FeaturesSource):
         given = read_given(dataset)
-        return FeatureInputs(dataset, given.fingerprints, given.bag, given.dim)
+        return Inputs(
+            dataset=dataset,
+            content=given.fingerprints,
+            access=FeatureAccess(given.features, given.rows),
+            secrets=(dataset.folder,),
+        )
     if isinstance(source, PatchesSource):
         tiles = _open_patches(dataset, opening)
     else:
@@ -38,27 +45,39 @@ def open_inputs(dataset: Dataset, opening: Opening) -> Inputs:
     return tiles if opening.settings.kind == "tiles" else _encode(dataset, tiles, opening)
 
 
-def _open_patches(dataset: Dataset, opening: Opening) -> TileInputs:
+def _open_patches(dataset: Dataset, opening: Opening) -> Inputs:
     patches = open_patches(dataset, opening.data_root, opening.cache)
-    reader = PatchReader(patches.tiles, patches.rows)
+    reader = PatchReader(MappedArray.of(patches.tiles), patches.rows)
 
     def picture(slide: str, weights: NDArray[np.float32]) -> NDArray[np.uint8]:
         return patch_montage(reader.read(slide, 0, np.arange(len(weights))), weights)
 
-    truth = instance_labels_of(patches)
-    return TileInputs(dataset, patches.fingerprints, reader, truth_of=truth, picture_of=picture)
+    return Inputs(
+        dataset=dataset,
+        content=patches.fingerprints,
+        access=TileAccess(reader),
+        truth_of=instance_labels_of(patches),
+        picture_of=picture,
+        secrets=(dataset.folder, *label_files(dataset, opening.data_root, patches)),
+    )
 
 
-def _encode(dataset: Dataset, tiles: TileInputs, opening: Opening) -> FeatureInputs:
+def _encode(dataset: Dataset, tiles: Inputs, opening: Opening) -> Inputs:
     """Features of all slides by a frozen encoder, extracted once and kept."""
     from harness.encoders import build_encoder
     from harness.features.extract import extract_features
     from harness.hashing import sha256_json
 
-    bags = tiles.bags(opening.slides, None)
+    bags = tiles.access.bags(opening.slides)
     assert isinstance(bags, TileBags)
     encoder = build_encoder(opening.settings.encoder, tile_px=bags.scales[0].tile_px, seed=0)
     identity = opening.settings.model_dump(mode="json") | {"content": sorted(tiles.content.items())}
     folder = opening.cache / dataset.name / "features" / sha256_json(identity)[:16]
     store = extract_features(bags, encoder, folder, device=opening.device)
-    return FeatureInputs(dataset, tiles.content, store.bag, store.dim, coords_of=store.coords, truth_of=tiles.truth_of)
+    return Inputs(
+        dataset=dataset,
+        content=tiles.content,
+        access=FeatureAccess.of_store(store),
+        truth_of=tiles.truth_of,
+        secrets=tiles.secrets,
+    )

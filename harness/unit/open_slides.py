@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness import console
+from harness.bags.access import TileAccess
 from harness.bags.slide_reader import SlideTiles
-from harness.bags.tile_source import CachingReader, MaskOf, TileReader
+from harness.bags.tile_source import CachingReader, TileReader
 from harness.errors import DataError
 from harness.explain.attention import attention_thumbnail
-from harness.protocol.annotations import Annotations, mask, read_asap, tile_labels
+from harness.protocol.annotations import read_asap, tile_labels
 from harness.protocol.locate import locate, locate_annotations, resolve_root
 from harness.slides.index import index_path, load
 from harness.slides.prepare import PrepareSettings, prepare_slides
 from harness.slides.reader import open_slide
-from harness.unit.inputs import PictureOf, TileInputs, TruthOf
+from harness.unit.inputs import Inputs, PictureOf, TruthOf
+from harness.unit.lesions import Lesions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +36,7 @@ TILE_CACHE_BYTES = 2 << 30
 """Memory for decoded tiles, so that small datasets are decoded once."""
 
 
-def open_slides(dataset: Dataset, source: SlidesSource, opening: Opening) -> TileInputs:
+def open_slides(dataset: Dataset, source: SlidesSource, opening: Opening) -> Inputs:
     """Tiles of slides, read from the files as they are drawn.
 
     Raises:
@@ -44,13 +46,14 @@ def open_slides(dataset: Dataset, source: SlidesSource, opening: Opening) -> Til
     indexes = {slide: load(path) for slide, path in files.items()}
     annotations = locate_annotations(dataset, root)
     reader: TileReader = SlideTiles(indexes, mpp=source.mpp, workers=opening.workers)
-    return TileInputs(
-        dataset,
-        {slide: index.fingerprint for slide, index in indexes.items()},
-        CachingReader(reader, TILE_CACHE_BYTES),
-        truth_of=_lesions(dataset, annotations, indexes),
+    return Inputs(
+        dataset=dataset,
+        content={slide: index.fingerprint for slide, index in indexes.items()},
+        access=TileAccess(CachingReader(reader, TILE_CACHE_BYTES)),
+        truth_of=_tile_labels(dataset, annotations, indexes),
         picture_of=_picture(source, indexes),
-        mask_of=_masks(dataset, annotations, indexes),
+        lesions=_lesions(dataset, annotations, indexes),
+        secrets=(dataset.folder, *annotations.values()),
     )
 
 
@@ -69,7 +72,7 @@ def _picture(source: SlidesSource, indexes: dict[str, SlideIndex]) -> PictureOf:
     return picture
 
 
-def _lesions(dataset: Dataset, files: Mapping[str, Path], indexes: Mapping[str, SlideIndex]) -> TruthOf | None:
+def _tile_labels(dataset: Dataset, files: Mapping[str, Path], indexes: Mapping[str, SlideIndex]) -> TruthOf | None:
     """Whether each tile lies in an annotated lesion by at least half; None for a dataset without annotations.
 
     A slide of the first class (normal) has none; a positive slide whose annotation is missing is unknown.
@@ -88,25 +91,13 @@ def _lesions(dataset: Dataset, files: Mapping[str, Path], indexes: Mapping[str, 
     return truth
 
 
-def _masks(dataset: Dataset, files: Mapping[str, Path], indexes: Mapping[str, SlideIndex]) -> MaskOf | None:
-    """Lesion masks over whole slides, by the same rules as :func:`_lesions`."""
+def _lesions(dataset: Dataset, files: Mapping[str, Path], indexes: Mapping[str, SlideIndex]) -> Lesions | None:
+    """Lesion masks over whole slides; None for a dataset without annotations."""
     if not files:
         return None
-
-    def lesions(slide: str, side: int) -> NDArray[np.bool_] | None:
-        if dataset.by_slide[slide].label == 0:
-            return np.zeros((side, side), np.bool_)
-        if slide not in files:
-            return None
-        # The outlines are squeezed as the thumbnail is, which does not keep the slide's proportions.
-        squeeze = np.array([side / indexes[slide].width, side / indexes[slide].height])
-        found = read_asap(files[slide])
-        squeezed = Annotations(
-            *(tuple(outline * squeeze for outline in part) for part in (found.positive, found.negative))
-        )
-        return mask(squeezed, 0, 0, side, side)
-
-    return lesions
+    sizes = {slide: (index.width, index.height) for slide, index in indexes.items()}
+    healthy = frozenset(slide for slide in indexes if dataset.by_slide[slide].label == 0)
+    return Lesions({slide: path for slide, path in files.items() if slide in indexes}, sizes, healthy)
 
 
 def slide_files(

@@ -13,7 +13,7 @@ from harness.protocol.seal import Scorer
 from harness.unit.inputs import Inputs
 from harness.unit.open_inputs import open_inputs
 from harness.unit.opening import Opening
-from harness.unit.run_unit import UnitJob
+from harness.unit.order import UnitJob
 from harness.unit.spec import UnitSpec
 
 
@@ -65,7 +65,7 @@ def toy_unit(toy_dataset: Path, tiny_plugin: Path, tmp_path: Path):
             params=chosen,
             fold=splits.folds[fold],
             protocol=dataset.card.protocols[protocol],
-            device=torch.device("cpu"),
+            device="cpu",
             precision="fp32",
             workdir=tmp_path / name,
         )

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from harness import LeakError, Prediction
+from harness import LeakError
 from harness.bags.slide_reader import SlideTiles
-from harness.bags.source import Extent
-from harness.bags.tile_source import CachingReader
 from harness.slides.grid import side_on_level0
 from harness.slides.index import SlideIndex
 from harness.slides.scale import Scale
-from harness.unit.inputs import TileInputs
-from harness.unit.open_slides import _masks
-from harness.unit.run_unit import run_unit
+from harness.unit.lesions import Lesions
+from harness.unit.open_slides import _lesions
+from harness.unit.order import make_order
 
 ASAP = """<?xml version="1.0"?>
 <ASAP_Annotations><Annotations>
@@ -29,73 +29,26 @@ ASAP = """<?xml version="1.0"?>
 """
 
 
-class Slides:
-    """A reader of slides that hold nothing but their size."""
-
-    scales = (Scale(0.5, 8), Scale(1.0, 8))
-
-    def count(self, slide, scale):
-        return 4
-
-    def read(self, slide, scale, rows):
-        return np.zeros((len(rows), 8, 8, 3), np.uint8)
-
-    def coords(self, slide, scale):
-        return np.zeros((4, 2), np.int64)
-
-    def extent(self, slide):
-        return Extent(400, 100, (8, 16))
-
-    def overview(self, slide, side):
-        return np.full((side, side, 3), 7, np.uint8)
-
-
-def test_masks_go_to_the_bags_that_were_asked_for_and_no_others():
-    asked = []
-
-    def mask_of(slide, side):
-        asked.append(slide)
-        return np.ones((side, side), bool)
-
-    inputs = TileInputs(SimpleNamespace(name="toy"), {}, CachingReader(Slides(), 1 << 20), mask_of=mask_of)
-    labels = np.zeros(2, np.int64)
-    shown = inputs.bags(("a", "b"), labels, masks=True)
-    assert shown.mask(1, 4).all()
-    assert asked == ["b"]
+def test_masks_are_of_the_slides_that_were_given_and_of_no_others():
+    lesions = Lesions({"b": Path("b.xml")}, {"a": (9, 9), "b": (9, 9), "c": (9, 9)}, frozenset({"a", "c"}))
+    shown = lesions.only(("a", "b"), sealed=("c",))
+    assert not shown("a", 4).any()
     with pytest.raises(LeakError, match="slide c"):
-        shown._mask_of("c", 4)
-    assert inputs.bags(("a",), labels[:1]).mask(0, 4) is None
-    assert inputs.bags(("a",), None).mask(0, 4) is None
-    with pytest.raises(LeakError, match="sealed"):
-        inputs.bags(("a",), None, masks=True)
-    assert inputs.bags(("a",), None).thumbnail(0, 5).shape == (3, 5, 5)
-    assert inputs.bags(("a",), None).extent(0) == Extent(400, 100, (8, 16))
-    assert asked == ["b"]
+        shown("c", 4)
+    with pytest.raises(LeakError, match="sealed slides were asked for: c"):
+        lesions.only(("a", "c"), sealed=("c",))
+    assert set(pickle.loads(pickle.dumps(shown)).files) == {"b"}
 
 
 @pytest.mark.parametrize("needs", [(), ("masks",)])
-def test_a_unit_shows_masks_only_to_methods_that_declare_them_and_none_of_test_slides(toy_unit, needs, monkeypatch):
-    job, inputs, scorer = toy_unit()
-    seen = []
-
-    class Spy(job.method):
-        card = dataclasses.replace(job.method.card, needs=needs)
-
-        def fit(self, train, val, run):
-            pass
-
-        def predict(self, bags, run):
-            return Prediction(bags.ids, np.full((len(bags), 2), 0.5))
-
-    bags = type(inputs).bags
-
-    def watched(self, slides, labels, normaliser=None, *, masks=False):
-        seen.append((tuple(slides), masks))
-        return bags(self, slides, labels, normaliser, masks=masks)
-
-    monkeypatch.setattr(type(inputs), "bags", watched)
-    run_unit(dataclasses.replace(job, method=Spy), inputs, scorer)
-    assert seen == [(job.fold.train, bool(needs)), (job.fold.val, bool(needs)), (job.fold.test, False)]
+def test_an_order_shows_masks_only_to_methods_that_declare_them_and_none_of_test_slides(toy_unit, needs):
+    job, inputs, _ = toy_unit()
+    kind = type("Masked", (job.method,), {"card": dataclasses.replace(job.method.card, needs=needs)})
+    slides = inputs.dataset.slides
+    every = Lesions({slide: Path(f"{slide}.xml") for slide in slides}, dict.fromkeys(slides, (9, 9)), frozenset())
+    order, _ = make_order(dataclasses.replace(job, method=kind), dataclasses.replace(inputs, lesions=every))
+    for part, expected in ((order.train, job.fold.train), (order.val, job.fold.val)):
+        assert (None if part.lesions is None else set(part.lesions.files)) == (set(expected) if needs else None)
 
 
 def test_a_mask_is_squeezed_as_its_thumbnail_is(tmp_path):
@@ -106,7 +59,7 @@ def test_a_mask_is_squeezed_as_its_thumbnail_is(tmp_path):
     entries = {name: SimpleNamespace(label=label) for name, label in (("t", 1), ("n", 0), ("u", 1))}
     dataset = SimpleNamespace(by_slide=entries)
     indexes = dict.fromkeys(entries, index)
-    mask_of = _masks(dataset, {"t": tmp_path / "t.xml"}, indexes)
+    mask_of = _lesions(dataset, {"t": tmp_path / "t.xml"}, indexes)
     # The outline covers the left half and the upper half of a slide that is four times as wide as high.
     expected = np.zeros((8, 8), bool)
     expected[:4, :4] = True

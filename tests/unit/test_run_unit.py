@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from harness import Method, MILMethod, Prediction, Run, UsageError
+from harness.unit.order import make_order
 from harness.unit.run_unit import run_unit
 
 
@@ -26,12 +27,12 @@ def test_a_unit_learns_the_toy_task_and_repeats_itself_bit_for_bit(toy_unit):
 def test_selection_threshold_and_training_follow_the_protocol(toy_unit):
     best = run_unit(*toy_unit(name="best"))
     last = run_unit(*toy_unit(protocol="last", name="last"))
-    assert best.facts["train"]["selected_by"] == "auc"
-    assert last.facts["train"]["selected_by"] == "last"
+    assert best.answer.facts["train"]["selected_by"] == "auc"
+    assert last.answer.facts["train"]["selected_by"] == "last"
     assert best.threshold is not None
     assert last.threshold is None
-    assert "val_auc" in best.curve[0]
-    assert "val_auc" not in last.curve[0]
+    assert "val_auc" in best.answer.curve[0]
+    assert "val_auc" not in last.answer.curve[0]
 
 
 class Spy(MILMethod):
@@ -56,10 +57,27 @@ def test_the_parts_are_those_of_the_split_file(toy_unit):
         if protocol == "cv2":
             assert seen["train"].ids == fold.train
             assert seen["val"].ids == fold.val
-            assert [bags.ids for bags in seen["asked"]] == [fold.val, fold.test]
+            assert [len(bags) for bags in seen["asked"]] == [len(fold.val), len(fold.test)]
+            assert seen["asked"][0].ids == fold.val
         else:
             assert seen["train"].ids == fold.train + fold.val
             assert seen["val"] is None
+
+
+def test_test_slides_are_predicted_under_ids_that_tell_nothing_and_scored_under_their_own(toy_unit):
+    spy = _spy(toy_unit)
+    job, inputs, scorer = toy_unit(method=spy)
+    order, real = make_order(job, inputs)
+    result = run_unit(job, inputs, scorer)
+    ids = spy.seen["asked"][1].ids
+    assert ids == order.test == tuple(f"test-{number:03d}" for number in range(len(job.fold.test)))
+    assert [real[name] for name in ids] != list(job.fold.test)
+    assert result.scored.slides == job.fold.test
+    bags = {name: spy.seen["asked"][1].read(k) for k, name in enumerate(ids)}
+    own = inputs.access.bags(job.fold.test)
+    assert all((bags[name] == own.read(job.fold.test.index(slide))).all() for name, slide in real.items())
+    with pytest.raises(KeyError):
+        order.access.bags(job.fold.test).read(0)
 
 
 def _spy(toy_unit):

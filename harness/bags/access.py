@@ -1,0 +1,163 @@
+"""Access to the bags of a dataset without any label: what the process that trains is given to read them with."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.bags.feature_source import FeatureBags, Normaliser
+from harness.bags.mapped import MappedArray
+from harness.bags.tile_source import MaskOf, TileBags, TileReader
+from harness.features.store import COORD_DTYPE, COORDS, DTYPES, FEATURES
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from harness.bags.source import BagSource
+    from harness.features.store import FeatureStore
+
+Rows = Mapping[str, tuple[int, int]]
+"""Slide id → its first row in a packed array, and the row after the last."""
+
+
+class BagAccess(ABC):
+    """Reads any bag of a dataset. It holds no label, and can be pickled."""
+
+    @abstractmethod
+    def bags(
+        self,
+        ids: Sequence[str],
+        labels: NDArray[np.int64] | None = None,
+        *,
+        normaliser: Normaliser | None = None,
+        mask_of: MaskOf | None = None,
+    ) -> BagSource:
+        """Bags of ``ids``, in this order; ``labels`` None seals them, ``mask_of`` shows lesions (slides only)."""
+
+    @abstractmethod
+    def renamed(self, names: Mapping[str, str]) -> BagAccess:
+        """Access to the slides in ``names`` (id → new id) and to no others, under their new ids."""
+
+    @property
+    @abstractmethod
+    def files(self) -> tuple[Path, ...]:
+        """The files and folders that bags are read from."""
+
+    def normaliser(self, ids: Sequence[str]) -> Normaliser | None:
+        """Standardisation fitted on the features of ``ids``; None for tiles."""
+        return None
+
+
+class FeatureAccess(BagAccess):
+    """Feature vectors of all slides, packed in one array.
+
+    Args:
+        values: (T, D), in memory or on disk.
+        rows: where each slide's are.
+        coords: (T, 2) top-left corners in level-0 pixels; None where unknown.
+        located: slides whose corners are known.
+    """
+
+    def __init__(
+        self,
+        values: NDArray[Any] | MappedArray,
+        rows: Rows,
+        *,
+        coords: MappedArray | None = None,
+        located: Collection[str] = (),
+    ) -> None:
+        self._values = values
+        self._rows = dict(rows)
+        self._coords = coords
+        self._located = frozenset(located)
+
+    @classmethod
+    def of_store(cls, store: FeatureStore) -> FeatureAccess:
+        """Access to a finished feature store."""
+        entries = store.manifest.slides
+        total = max((entry.stop for entry in entries.values()), default=0)
+        dtype = DTYPES[store.manifest.header.dtype].str
+        return cls(
+            MappedArray(store.folder / FEATURES, dtype, (total, store.dim)),
+            {slide: (entry.start, entry.stop) for slide, entry in entries.items()},
+            coords=MappedArray(store.folder / COORDS, COORD_DTYPE.str, (total, 2)),
+            located=[slide for slide, entry in entries.items() if entry.has_coords],
+        )
+
+    @property
+    def dim(self) -> int:
+        """Feature width D."""
+        return int(self._values.shape[1])
+
+    def bag(self, slide: str) -> NDArray[Any]:
+        """Features of one slide, (n, D), a view."""
+        start, stop = self._rows[slide]
+        values = self._values.values if isinstance(self._values, MappedArray) else self._values
+        return values[start:stop]
+
+    def coords(self, slide: str) -> NDArray[np.int64] | None:
+        """Top-left corners of a slide's tiles, (n, 2); None where unknown."""
+        if self._coords is None or slide not in self._located:
+            return None
+        start, stop = self._rows[slide]
+        return self._coords.values[start:stop]
+
+    def bags(
+        self,
+        ids: Sequence[str],
+        labels: NDArray[np.int64] | None = None,
+        *,
+        normaliser: Normaliser | None = None,
+        mask_of: MaskOf | None = None,
+    ) -> FeatureBags:
+        """Feature bags."""
+        return FeatureBags(ids, labels, self.bag, self.dim, coords_of=self.coords, normaliser=normaliser)
+
+    def renamed(self, names: Mapping[str, str]) -> FeatureAccess:
+        """The same features under other ids."""
+        rows = {new: self._rows[old] for old, new in names.items()}
+        located = {new for old, new in names.items() if old in self._located}
+        return FeatureAccess(self._values, rows, coords=self._coords, located=located)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The packed features."""
+        return tuple(array.path for array in (self._values, self._coords) if isinstance(array, MappedArray))
+
+    def normaliser(self, ids: Sequence[str]) -> Normaliser:
+        """Standardisation fitted on ``ids``."""
+        return Normaliser.fit([self.bag(slide) for slide in ids])
+
+
+class TileAccess(BagAccess):
+    """Image tiles, read as they are drawn.
+
+    Args:
+        reader: reads the tiles of any slide.
+    """
+
+    def __init__(self, reader: TileReader) -> None:
+        self.reader = reader
+
+    def bags(
+        self,
+        ids: Sequence[str],
+        labels: NDArray[np.int64] | None = None,
+        *,
+        normaliser: Normaliser | None = None,
+        mask_of: MaskOf | None = None,
+    ) -> TileBags:
+        """Tile bags."""
+        return TileBags(ids, labels, self.reader, mask_of=mask_of)
+
+    def renamed(self, names: Mapping[str, str]) -> TileAccess:
+        """The same tiles under other ids."""
+        return TileAccess(self.reader.renamed(names))
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The slides, or the packed patches."""
+        return self.reader.files

@@ -1,0 +1,45 @@
+"""Arrays on disk that are shown, not read, and that travel to another process as their place alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class MappedArray:
+    """A read-only, memory-mapped array.
+
+    Attributes:
+        path: the file.
+        dtype: number type, as NumPy writes it: ``<f2``.
+        shape: of the array.
+        offset: bytes before the first number.
+    """
+
+    path: Path
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int = 0
+
+    @classmethod
+    def of(cls, array: np.memmap[Any, Any]) -> MappedArray:
+        """The array that ``array``, itself mapped from the start of its data, shows."""
+        return cls(Path(str(array.filename)), array.dtype.str, array.shape, array.offset)
+
+    @cached_property
+    def values(self) -> NDArray[Any]:
+        """The array, mapped on first use."""
+        if 0 in self.shape:
+            return np.empty(self.shape, self.dtype)
+        return np.asarray(np.memmap(self.path, self.dtype, "r", self.offset, self.shape))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return MappedArray, (self.path, self.dtype, self.shape, self.offset)

@@ -1,0 +1,75 @@
+"""A process that has loaded what training needs and has seen no data: each unit is trained in a fork of it.
+
+Loading torch takes seconds, a fork milliseconds, and what a unit's method leaves behind dies with its fork. Run as
+``python -m harness.launch.nursery FD`` with a connected socket; see :mod:`harness.launch.workers` for the other end.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import os
+import signal
+import sys
+from multiprocessing.connection import Connection
+
+from harness import console
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(descriptor: int) -> int:
+    """Fork for every errand that comes in, until the other end hangs up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the fork that works, and for the other end
+    die_with_parent()
+    _preload()
+    line = Connection(descriptor)
+    line.send_bytes(b'{"op": "ready"}')
+    while True:
+        try:
+            payload = line.recv_bytes()
+        except (EOFError, OSError):
+            return 0
+        child = os.fork()
+        if child == 0:
+            _become_child(payload, line)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        line.send_bytes(json.dumps({"op": "ended", "code": status}).encode())
+
+
+def die_with_parent() -> None:
+    """Have this process killed when its parent dies, even by kill -9 (Linux)."""
+    parent = os.getppid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def _preload() -> None:
+    """Import what every unit needs; none of it may start a thread or touch a GPU."""
+    import harness.unit.work  # noqa: F401
+    from harness.unit.device import make_repeatable
+
+    make_repeatable()  # holds for the forks too; the first call imports much
+    gc.collect()
+    gc.freeze()
+
+
+def _become_child(payload: bytes, line: Connection) -> None:
+    """Work and end; nothing of the nursery's own way out is run."""
+    from harness.launch.child import run_errand
+
+    code = 1
+    try:
+        die_with_parent()
+        line.send_bytes(json.dumps({"op": "started", "pid": os.getpid()}).encode())
+        code = run_errand(payload, line)
+    finally:
+        console.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1])))

@@ -1,0 +1,158 @@
+"""The near end of a nursery: sends it errands, shows what they report, and brings their answers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any, Self
+
+from harness import console, errors
+from harness.errors import BenchError, MethodError
+from harness.launch.child import INTERRUPTED, Errand
+from harness.unit.answer import UnitAnswer
+
+
+class WorkFailedError(Exception):
+    """Something that a method raised in its own process.
+
+    Attributes:
+        reason: what, in one line.
+        trace: its traceback, as text.
+    """
+
+    def __init__(self, reason: str, trace: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.trace = trace
+
+
+class Worker:
+    """Does one errand at a time, each in a fresh process. Use it as a context; it starts with the first errand."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._line: Connection | None = None
+        self._child: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def do(self, errand: Errand) -> UnitAnswer:
+        """Do an errand and bring its answer.
+
+        Raises:
+            BenchError: what the work raised, with its traceback as ``__cause__``.
+            WorkFailedError: the work raised anything else.
+            MethodError: its process died: out of memory, a crash of a library.
+            KeyboardInterrupt: it was interrupted.
+        """
+        shutil.rmtree(errand.answer, ignore_errors=True)
+        failure: dict[str, Any] = {}
+        try:
+            line = self._connect()
+            line.send_bytes(pickle.dumps(errand))
+            code = self._attend(line, failure)
+        except (EOFError, BrokenPipeError, ConnectionError) as error:
+            self.close()
+            raise _died(errand, "its process and the one that made it are gone") from error
+        except BaseException:
+            self.close()
+            raise
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
+        if failure:
+            raise _raised(failure)
+        if code != 0:
+            raise _died(errand, _ending(code))
+        return UnitAnswer.load(errand.answer)
+
+    def close(self) -> None:
+        """End the processes; work under way is stopped, and continues from its checkpoint another time."""
+        if self._child is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._child, signal.SIGTERM)
+            self._child = None
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+        if self._process is not None:
+            try:
+                self._process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+
+    def _connect(self) -> Connection:
+        if self._line is None:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                command = [sys.executable, "-m", "harness.launch.nursery", str(theirs.fileno())]
+                self._process = subprocess.Popen(
+                    command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=_environment()
+                )
+            self._line = Connection(ours.detach())
+            self._line.recv_bytes()  # ready
+        return self._line
+
+    def _attend(self, line: Connection, failure: dict[str, Any]) -> int:
+        """Show what comes in until the work has ended; its exit code, below 0 for a signal."""
+        with console.Screen() as screen:
+            while True:
+                message = json.loads(line.recv_bytes())
+                match message["op"]:
+                    case "started":
+                        self._child = message["pid"]
+                    case "failed":
+                        failure.update(message)
+                    case "ended":
+                        self._child = None
+                        return int(message["code"])
+                    case _:
+                        screen.show(message)
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with our import path: what can be imported here can be there."""
+    here = [path for path in sys.path if path]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(here), "PYTHONUNBUFFERED": "1"}
+
+
+def _raised(failure: dict[str, Any]) -> Exception:
+    """The exception that the work told of."""
+    kind = getattr(errors, failure["kind"], None) if failure["kind"] else None
+    cause = WorkFailedError(str(failure["problem"]), str(failure["traceback"]))
+    if not (isinstance(kind, type) and issubclass(kind, BenchError)):
+        return cause
+    error = kind(str(failure["problem"]), place=str(failure["place"]), fix=str(failure["fix"]))
+    error.__cause__ = cause
+    return error
+
+
+def _died(errand: Errand, how: str) -> MethodError:
+    return MethodError(
+        f"the process that trained this unit died: {how}",
+        place=errand.order.unit_id,
+        fix="the same command continues from the last checkpoint; if memory ran out, take fewer tiles at a time",
+    )
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name
+    return f"signal {name}" + (", which is what the system sends when memory runs out" if name == "SIGKILL" else "")

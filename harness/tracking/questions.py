@@ -1,0 +1,71 @@
+"""The book of questions: every time test labels were asked, for good. It only grows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.tracking.lock import locked
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FILE = "questions.jsonl"
+
+
+@dataclass(frozen=True)
+class Questions:
+    """The questions of a runs folder, a line each, in ``questions.jsonl``.
+
+    Attributes:
+        root: the runs folder.
+    """
+
+    root: Path
+
+    def note(self, asker: str, slides: Sequence[str], probabilities: NDArray[np.float64]) -> int:
+        """Take down that ``asker`` had predictions for ``slides`` scored; how often it has asked by now.
+
+        Several processes may write at once.
+        """
+        line = {
+            "asker": asker,
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "slides": len(slides),
+            "predictions_sha256": hashlib.sha256(
+                "\n".join(slides).encode() + np.ascontiguousarray(probabilities).tobytes()
+            ).hexdigest(),
+        }
+        self.root.mkdir(parents=True, exist_ok=True)
+        with locked(self.root / f".{FILE}.lock"):
+            text = self._text()
+            # A line that a kill cut short is ended, so that it spoils no other.
+            start = "" if not text or text.endswith("\n") else "\n"
+            with (self.root / FILE).open("a", encoding="utf-8") as file:
+                file.write(f"{start}{json.dumps(line)}\n")
+            return self.counts()[asker]
+
+    def counts(self) -> Counter[str]:
+        """How often each asker has asked."""
+        return Counter(asker for asker in map(_asker, self._text().splitlines()) if asker is not None)
+
+    def _text(self) -> str:
+        try:
+            return (self.root / FILE).read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+
+
+def _asker(line: str) -> str | None:
+    try:
+        return str(json.loads(line)["asker"])
+    except (ValueError, KeyError, TypeError):
+        return None

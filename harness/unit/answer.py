@@ -1,0 +1,107 @@
+"""The answer of the process that trained a unit: predictions under the order's ids, and how they came about.
+
+It goes through files that hold numbers and text only: reading them executes nothing, whatever a method wrote there.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.atomic import replacing, write_text
+from harness.contract.prediction import Prediction
+from harness.errors import MethodError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+_ARRAYS, _REST = "answer.npz", "answer.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitAnswer:
+    """What the work of a unit leaves behind.
+
+    Attributes:
+        test: predictions of the sealed slides.
+        val: those of the validation slides; None where there are none.
+        curve: rows of the training curves.
+        facts: per stage: epochs, best epoch, whether resumed ...
+        accounting: time, memory and device hours by stage.
+        root_seed: what all draws were derived from.
+        seal: how well the labels were closed away from the process that trained.
+    """
+
+    test: Prediction
+    val: Prediction | None
+    curve: list[dict[str, float | str]]
+    facts: dict[str, dict[str, float | int | str | bool | None]]
+    accounting: dict[str, Any]
+    root_seed: int
+    seal: str = ""
+
+    def with_names(self, real: Mapping[str, str]) -> UnitAnswer:
+        """The same answer with the real ids of the test slides."""
+        return replace(self, test=replace(self.test, slides=tuple(real[alias] for alias in self.test.slides)))
+
+    def save(self, folder: Path) -> None:
+        """Write to ``folder``; the answer is whole once ``answer.json`` is there."""
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays = _arrays("test", self.test) | (_arrays("val", self.val) if self.val is not None else {})
+        with replacing(folder / _ARRAYS) as path:
+            np.savez(path, **arrays)  # type: ignore[arg-type]  # the stub takes the names for its own options
+        rest = {
+            "slides": {"test": self.test.slides, "val": None if self.val is None else self.val.slides},
+            "curve": self.curve,
+            "facts": self.facts,
+            "accounting": self.accounting,
+            "root_seed": self.root_seed,
+            "seal": self.seal,
+        }
+        # Not strict JSON: a training curve may hold what is not a number.
+        write_text(folder / _REST, json.dumps(rest))
+
+    @classmethod
+    def load(cls, folder: Path) -> UnitAnswer:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            MethodError: it is missing or damaged.
+        """
+        try:
+            rest = json.loads((folder / _REST).read_text(encoding="utf-8"))
+            with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
+                test = _prediction("test", rest["slides"]["test"], arrays)
+                val = None if rest["slides"]["val"] is None else _prediction("val", rest["slides"]["val"], arrays)
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise MethodError(
+                f"the answer of the process that trained cannot be read: {error}",
+                place=str(folder),
+                fix="run the unit again: the same command does; a full disk is the usual reason",
+            ) from error
+        return cls(
+            test=test, val=val, **{name: rest[name] for name in ("curve", "facts", "accounting", "root_seed", "seal")}
+        )
+
+
+def _arrays(part: str, prediction: Prediction) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {f"{part}_probabilities": prediction.probabilities}
+    if prediction.attention is not None:
+        arrays[f"{part}_attention"] = np.concatenate([np.zeros(0, np.float32), *prediction.attention])
+        arrays[f"{part}_tiles"] = np.array([len(weights) for weights in prediction.attention], np.int64)
+    return arrays
+
+
+def _prediction(part: str, slides: list[str], arrays: Mapping[str, NDArray[Any]]) -> Prediction:
+    attention = None
+    if f"{part}_tiles" in arrays:
+        ends = np.cumsum(arrays[f"{part}_tiles"])[:-1]
+        attention = tuple(np.split(arrays[f"{part}_attention"], ends)) if len(slides) else ()
+    return Prediction(tuple(slides), np.asarray(arrays[f"{part}_probabilities"], np.float64), attention)

@@ -1,0 +1,174 @@
+"""The order of a unit: all that the process which trains is told. No label of a test slide is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.protocol.reports import reports_for
+from harness.protocol.seal import labels_for
+from harness.seeds import Seeds
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from harness.bags.access import BagAccess
+    from harness.contract.method import Method, Task
+    from harness.contract.params import Params
+    from harness.protocol.card import ProtocolCard
+    from harness.protocol.splits import Fold
+    from harness.training.run import Precision
+    from harness.unit.inputs import Inputs
+    from harness.unit.lesions import Lesions
+    from harness.unit.spec import UnitSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitJob:
+    """A unit that is to be run, as the process that scores knows it.
+
+    Attributes:
+        spec: its identity.
+        method, params: what is trained.
+        fold: which slides.
+        protocol: how is selected, normalised and thresholded.
+        device, precision: where (``cpu``, ``cuda``, ``cuda:N``) and in which arithmetic.
+        workdir: scratch space that survives an interruption.
+    """
+
+    spec: UnitSpec
+    method: type[Method]
+    params: Params
+    fold: Fold
+    protocol: ProtocolCard
+    device: str
+    precision: Precision
+    workdir: Path
+
+    @property
+    def fit_all(self) -> bool:
+        """Whether the fit takes the validation slides too; nothing may be selected on them then."""
+        return self.protocol.fit_on == "train+val"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Slides whose labels are open: those that are trained on, or validated with.
+
+    Attributes:
+        slides: slide ids.
+        labels: class indices, (n,) int64.
+        reports, patients: per slide, for methods that learn from reports; None for the others.
+        lesions: lesion masks of these slides, for methods that learn from them; None for the others.
+    """
+
+    slides: tuple[str, ...]
+    labels: NDArray[np.int64]
+    reports: tuple[str, ...] | None = None
+    patients: tuple[str, ...] | None = None
+    lesions: Lesions | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is to be trained on what, and which slides are to be predicted. It can be pickled.
+
+    Attributes:
+        unit_id: the unit.
+        method: its registered name.
+        params, task: what the method is built with.
+        train, val: open slides; ``val`` None where nothing is validated.
+        test: sealed slides, under ids that tell nothing; in no order that does.
+        fold: the fold under these ids, for the leak audit of later stages.
+        normalise_by: slides whose features the scaling is fitted on; None for no scaling.
+        access: reads the bags.
+        select: ``best`` epoch on validation, or ``last``.
+        device, precision: where and in which arithmetic.
+        workdir: scratch space that survives an interruption.
+        root_seed: what all draws are derived from.
+    """
+
+    unit_id: str
+    method: str
+    params: Mapping[str, Any]
+    task: Task
+    train: Part
+    val: Part | None
+    test: tuple[str, ...]
+    fold: Fold
+    normalise_by: tuple[str, ...] | None
+    access: BagAccess
+    select: str
+    device: str
+    precision: Precision
+    workdir: Path
+    root_seed: int
+
+
+def make_order(job: UnitJob, inputs: Inputs) -> tuple[Order, dict[str, str]]:
+    """The order of a unit, and the real id of each test slide by the id it has in the order.
+
+    Raises:
+        LeakError: the fold trains or validates on a slide that it tests.
+    """
+    from harness.contract.method import Task
+
+    names = aliases(job, inputs)
+    fitted = job.fold.train + job.fold.val if job.fit_all else job.fold.train
+    validated = () if job.fit_all else job.fold.val
+    fold = replace(job.fold, train=fitted, val=validated, test=tuple(sorted(names[slide] for slide in job.fold.test)))
+    shown = {slide: names.get(slide, slide) for _, part in job.fold.parts() for slide in part}
+    order = Order(
+        unit_id=job.spec.unit_id,
+        method=job.spec.method,
+        params=job.params.as_dict(),
+        task=Task(inputs.dataset.card.classes, encoder=str(job.spec.input["encoder"])),
+        train=_part(job, inputs, fitted),
+        val=_part(job, inputs, validated) if validated else None,
+        test=fold.test,
+        fold=fold,
+        normalise_by=_normalise_by(job, fitted, tuple(shown.values())),
+        access=inputs.access.renamed(shown),
+        select=job.protocol.select,
+        device=job.device,
+        precision=job.precision,
+        workdir=job.workdir,
+        root_seed=Seeds(job.spec.seed).seed("unit", job.spec.dataset, job.spec.repeat, job.spec.fold),
+    )
+    return order, {alias: slide for slide, alias in names.items()}
+
+
+def aliases(job: UnitJob, inputs: Inputs) -> dict[str, str]:
+    """An id for each test slide that says nothing: some datasets name their slides by their class.
+
+    The numbers are dealt out in an order of their own, since split files often list one class behind the other. The
+    same unit always deals them alike, so that it can be continued.
+    """
+    seeds = Seeds(job.spec.seed)
+    rank = seeds.numpy("alias", job.spec.dataset, job.spec.repeat, job.spec.fold).permutation(len(job.fold.test))
+    prefix = "test"
+    while any(slide.startswith(f"{prefix}-") for slide in inputs.dataset.slides):
+        prefix = f"{prefix}-x"
+    width = max(3, len(str(len(rank))))
+    return {slide: f"{prefix}-{number:0{width}d}" for slide, number in zip(job.fold.test, rank, strict=True)}
+
+
+def _part(job: UnitJob, inputs: Inputs, slides: Sequence[str]) -> Part:
+    dataset, needs, sealed = inputs.dataset, job.method.card.needs, job.fold.test
+    reads = "reports" in needs
+    # Annotations go to methods that say on their card that they use them, and never those of test slides.
+    lesions = inputs.lesions.only(slides, sealed=sealed) if "masks" in needs and inputs.lesions is not None else None
+    return Part(
+        slides=tuple(slides),
+        labels=labels_for(dataset, slides, sealed=sealed),
+        reports=reports_for(dataset, slides, sealed=sealed) if reads else None,
+        patients=tuple(dataset.patients[slide] for slide in slides) if reads else None,
+        lesions=lesions,
+    )
+
+
+def _normalise_by(job: UnitJob, fitted: tuple[str, ...], everything: tuple[str, ...]) -> tuple[str, ...] | None:
+    return {"none": None, "train": fitted, "transductive": everything}[job.protocol.normalise]

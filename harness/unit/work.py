@@ -1,0 +1,89 @@
+"""The work of a unit: train as ordered, and predict. It runs in a process that knows no test label."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import torch
+
+from harness.accounting.meter import Meter
+from harness.errors import MethodError
+from harness.seeds import Seeds
+from harness.training.run import Run
+from harness.unit.answer import UnitAnswer
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from harness.bags.feature_source import Normaliser
+    from harness.bags.source import BagSource
+    from harness.contract.method import Method
+    from harness.contract.prediction import Prediction
+    from harness.unit.order import Order, Part
+
+
+def work(order: Order, kind: type[Method]) -> UnitAnswer:
+    """Train and predict, continuing where an earlier attempt was interrupted.
+
+    Args:
+        order: what is to be done.
+        kind: the class of the ordered method.
+
+    Raises:
+        MethodError: the method breaks its contract, or does not fit into memory.
+    """
+    run = _run(order)
+    params = kind.Params.build(order.params, place=f"hyper-parameters of {order.method}")
+    method = kind(params, order.task)
+    normaliser = order.access.normaliser(order.normalise_by) if order.normalise_by is not None else None
+    train = _open(order, order.train, normaliser)
+    val = _open(order, order.val, normaliser) if order.val is not None else None
+    test = order.access.bags(order.test, normaliser=normaliser)
+    try:
+        method.fit(train, val, run)
+        with run.meter.stage("predict"):
+            answered = None if val is None else _predict(method, val, run)
+            prediction = _predict(method, test, run)
+    except torch.cuda.OutOfMemoryError as error:
+        raise MethodError(
+            "the GPU's memory does not hold this unit",
+            place=f"{order.unit_id}: {str(error).splitlines()[0]}",
+            fix="fewer tiles per step (--set tiles_per_bag, batch_size or encode_chunk) or --precision bf16",
+        ) from error
+    return UnitAnswer(
+        test=prediction,
+        val=answered,
+        curve=run.curve,
+        facts=run.facts,
+        accounting=run.meter.summary(),
+        root_seed=order.root_seed,
+    )
+
+
+def _run(order: Order) -> Run:
+    order.workdir.mkdir(parents=True, exist_ok=True)
+    device = torch.device(order.device)
+    run = Run(
+        seeds=Seeds(order.root_seed),
+        device=device,
+        precision=order.precision,
+        workdir=order.workdir,
+        meter=Meter(str(device)),
+        select=cast("Literal['best', 'last']", order.select),
+        label=order.fold.name,
+    )
+    run.load_meter()
+    run.fold = order.fold
+    return run
+
+
+def _open(order: Order, part: Part, normaliser: Normaliser | None) -> BagSource:
+    bags = order.access.bags(part.slides, part.labels, normaliser=normaliser, mask_of=part.lesions)
+    bags.reports, bags.patients = part.reports, part.patients
+    return bags
+
+
+def _predict(method: Method, bags: BagSource, run: Run) -> Prediction:
+    prediction = method.predict(bags, run)
+    prediction.check(bags.ids, method.task.n_classes, method=method.card.name)
+    return prediction
