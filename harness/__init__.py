@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from harness.contract.stage import Stage
     from harness.encoders import TileEncoder, build_encoder
     from harness.evaluation.metrics import score
+    from harness.features.kept import KeptFeatures
     from harness.seeds import Seeds
     from harness.training.chunked_encode import encode_in_chunks
-    from harness.training.embed import embed_bags
+    from harness.training.embed import EncodedBags, embed_bags, keep_embedded
     from harness.training.mil import MILMethod
     from harness.training.mil_fit import validation_scores
     from harness.training.mil_params import MILParams
@@ -46,6 +47,8 @@ _LAZY = {
     "Augment": "harness.bags.augment",
     "BagOutput": "harness.contract.output",
     "BagSource": "harness.bags.source",
+    "EncodedBags": "harness.training.embed",
+    "KeptFeatures": "harness.features.kept",
     "MILMethod": "harness.training.mil",
     "MILParams": "harness.training.mil_params",
     "PackedBags": "harness.bags.packed",
@@ -58,6 +61,7 @@ _LAZY = {
     "build_schedule": "harness.training.optim",
     "encode_in_chunks": "harness.training.chunked_encode",
     "embed_bags": "harness.training.embed",
+    "keep_embedded": "harness.training.embed",
     "pack": "harness.bags.packed",
     "score": "harness.evaluation.metrics",
     "segment_ids": "harness.bags.segments",
@@ -76,6 +80,8 @@ __all__ = [
     "BagSource",
     "BenchError",
     "DataError",
+    "EncodedBags",
+    "KeptFeatures",
     "LeakError",
     "MILMethod",
     "MILParams",
@@ -98,6 +104,7 @@ __all__ = [
     "embed_bags",
     "encode_in_chunks",
     "fixed",
+    "keep_embedded",
     "pack",
     "score",
     "segment_ids",

@@ -18,7 +18,7 @@ from torch import Tensor
 import harness
 from harness import console
 from harness.errors import DataError, MethodError
-from harness.features.manifest import MANIFEST, DType, FeatureKey, Header, Manifest
+from harness.features.manifest import MANIFEST, DType, FeatureKey, Header, Manifest, ShapedBy
 from harness.features.store import FeatureStore
 from harness.features.writer import FeatureWriter
 from harness.hashing import canonical_json, sha256_text
@@ -54,6 +54,7 @@ def extract_features(
     precision: str = "fp32",
     fingerprints: Mapping[str, str] | None = None,
     provenance: Mapping[str, Any] | None = None,
+    shaped_by: ShapedBy | None = None,
 ) -> FeatureStore:
     """Encode every tile of every bag and store the features; slides that are there already are left out.
 
@@ -72,6 +73,7 @@ def extract_features(
         fingerprints: slide id → identity of its file; a slide whose identity or tile positions have changed is made
             again.
         provenance: further facts for the manifest, JSON-able.
+        shaped_by: the slides that the encoder learnt from; None for published or drawn weights.
 
     Returns:
         The finished store; its ``seconds`` say what reading and encoding took.
@@ -84,9 +86,8 @@ def extract_features(
         raise MethodError("only tiles can be encoded", place="extract_features()", fix="give bags of tiles")
     device = torch.device(device)
     key = feature_key(bags, encoder, scale)
-    header = Header(
-        key, encoder.dim, dtype, precision, harness.__version__, json.loads(canonical_json(provenance or {}))
-    )
+    facts = json.loads(canonical_json(provenance or {}))
+    header = Header(key, encoder.dim, dtype, precision, harness.__version__, facts, shaped_by)
     jobs = list(_jobs(bags, scale, fingerprints or {}))
     if (store := _finished(folder, header, jobs)) is not None:
         return store
@@ -99,7 +100,9 @@ def extract_features(
             writer.finish()
     finally:
         encoder.train(was_training)
-    return FeatureStore.open(folder, key)
+    manifest = Manifest.read(folder)
+    key.check(manifest.header.key, folder)
+    return FeatureStore(folder, manifest)
 
 
 @dataclass
@@ -137,8 +140,14 @@ def _jobs(bags: BagSource, scale: int, fingerprints: Mapping[str, str]) -> Itera
         count, coords = bags.count(bag, scale), bags.coords(bag, scale)
         if count == 0:
             raise DataError("the slide has no tiles", place=f"slide {slide}", fix="leave the slide out of the bags")
-        where = "" if coords is None else sha256_text(np.ascontiguousarray(coords, "<i8").tobytes().hex())
-        yield _Job(bag, slide, scale, count, coords, sha256_text(f"{fingerprints.get(slide, '')}|{count}|{where}"))
+        identity = tiles_fingerprint(count, coords, fingerprints.get(slide, ""))
+        yield _Job(bag, slide, scale, count, coords, identity)
+
+
+def tiles_fingerprint(count: int, coords: NDArray[np.int64] | None, identity: str = "") -> str:
+    """What a slide's features were made from: how many tiles, where they lie, and the slide's own identity."""
+    where = "" if coords is None else sha256_text(np.ascontiguousarray(coords, "<i8").tobytes().hex())
+    return sha256_text(f"{identity}|{count}|{where}")
 
 
 def _encode_all(

@@ -6,10 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from harness.atomic import write_json
 from harness.errors import DataError
+from harness.protocol.audit import audit_stage
+
+if TYPE_CHECKING:
+    from harness.protocol.splits import Fold
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -50,6 +54,45 @@ class FeatureKey:
 
 
 @dataclass(frozen=True)
+class ShapedBy:
+    """The slides that an encoder learnt from, where its weights are not published or drawn ones.
+
+    Features by such an encoder belong to the fold it was trained in: for another fold's test slides they are a leak.
+
+    Attributes:
+        slides: training slides, sorted.
+        chosen_on: slides that chose between states of it (validation), sorted.
+        fold: name of the fold.
+        unit: id of the unit that trained it; empty while that unit is under way.
+    """
+
+    slides: tuple[str, ...]
+    chosen_on: tuple[str, ...] = ()
+    fold: str = ""
+    unit: str = ""
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """From the manifest."""
+        lists = {name: tuple(values[name]) for name in ("slides", "chosen_on")}
+        return cls(**(dict(values) | lists))
+
+    def audit(self, fold: Fold, *, stage: str) -> None:
+        """Refuse the encoder, or features by it, for ``fold``.
+
+        Args:
+            fold: where it is to be used.
+            stage: what it is called, for the error.
+
+        Raises:
+            LeakError: it was trained on slides that are not training slides of ``fold``, or chosen on slides that
+                are neither training nor validation slides; each is named.
+        """
+        audit_stage(fold, self.slides, stage=stage)
+        audit_stage(fold, self.chosen_on, stage=stage, allowed=("train", "val"), how="chosen")
+
+
+@dataclass(frozen=True)
 class SlideEntry:
     """One slide in a store.
 
@@ -85,7 +128,8 @@ class Header:
         dtype: number type on disk.
         precision: number type the encoder computed in.
         tool_version: version of the harness that made the store.
-        provenance: further facts of the caller (dataset, the slides that shaped a tuned encoder); JSON-able.
+        provenance: further facts of the caller (dataset ...); JSON-able.
+        shaped_by: the slides that the encoder learnt from; None for published or drawn weights.
     """
 
     key: FeatureKey
@@ -94,11 +138,12 @@ class Header:
     precision: str
     tool_version: str
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    shaped_by: ShapedBy | None = None
 
     def check(self, found: Header, place: Path) -> None:
         """Raise DataError where rows under this header cannot stand beside rows under the one that was ``found``."""
         self.key.check(found.key, place)
-        for name in ("dim", "dtype", "precision", "provenance"):
+        for name in ("dim", "dtype", "precision", "provenance", "shaped_by"):
             theirs, ours = getattr(found, name), getattr(self, name)
             if theirs != ours:
                 raise DataError(
@@ -114,7 +159,9 @@ class Header:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The inverse of :meth:`as_dict`."""
-        return cls(**(dict(values) | {"key": FeatureKey(**values["key"])}))
+        shaped = values.get("shaped_by")
+        parts = {"key": FeatureKey(**values["key"]), "shaped_by": ShapedBy.from_dict(shaped) if shaped else None}
+        return cls(**(dict(values) | parts))
 
 
 @dataclass(frozen=True)

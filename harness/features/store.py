@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from harness.errors import DataError
+from harness.errors import DataError, LeakError
 from harness.features.manifest import FeatureKey, Manifest, SlideEntry
 from harness.hashing import sha256_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from harness.protocol.splits import Fold
 
 FEATURES = "features.bin"
 COORDS = "coords.bin"
@@ -44,24 +46,39 @@ class FeatureStore:
         self._coords = self._map(COORDS, COORD_DTYPE, rows, 2)
 
     @classmethod
-    def open(cls, folder: Path, expect: FeatureKey | None = None) -> Self:
+    def open(cls, folder: Path, expect: FeatureKey | None = None, *, fold: Fold | None = None) -> Self:
         """Open a store.
 
         Args:
             folder: where it is.
             expect: what the features have to be; None takes any.
+            fold: the fold that the features are to be used in. Features by an encoder that learnt from training
+                slides are opened for a fold only.
 
         Raises:
             DataError: no finished store, features of another encoder or resolution, or a file that is cut short.
+            LeakError: the encoder learnt from slides that ``fold`` does not train on, or ``fold`` is not said.
         """
         manifest = Manifest.read(folder)
         if expect is not None:
             expect.check(manifest.header.key, folder)
+        if (shaped := manifest.header.shaped_by) is not None:
+            if fold is None:
+                raise LeakError(
+                    f"training slides of {shaped.fold or 'a fold'} shaped these features, so they serve that fold only",
+                    place=str(folder),
+                    fix="say for which fold they are opened: FeatureStore.open(folder, fold=...)",
+                )
+            shaped.audit(fold, stage=f"the embedder of {folder.name}")
         return cls(folder, manifest)
+
+    @classmethod
+    def _again(cls, folder: Path) -> Self:
+        return cls(folder, Manifest.read(folder))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The mapping is made anew in the other process, instead of sending what it shows.
-        return type(self).open, (self.folder,)
+        return type(self)._again, (self.folder,)
 
     @property
     def key(self) -> FeatureKey:

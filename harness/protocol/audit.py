@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from itertools import combinations
+from typing import Literal
 
 from harness.errors import DataError, LeakError
 from harness.protocol.splits import Fold
@@ -47,8 +48,15 @@ def audit(fold: Fold, patients: Mapping[str, str], fingerprints: Mapping[str, st
     return () if fingerprints is None else tuple(_twins(fold, fingerprints))
 
 
-def audit_stage(fold: Fold, seen: Iterable[str], *, stage: str, allowed: Collection[str] = ("train",)) -> None:
-    """Refuse a model that was trained on slides it must not have seen in this fold.
+def audit_stage(
+    fold: Fold,
+    seen: Iterable[str],
+    *,
+    stage: str,
+    allowed: Collection[str] = ("train",),
+    how: Literal["trained", "chosen"] = "trained",
+) -> None:
+    """Refuse a model that was trained (or chosen) on slides it must not have seen in this fold.
 
     For what is carried from one stage or unit to another: an encoder that was tuned for fold k may be used in fold k
     only, because it saw other folds' test slides.
@@ -58,6 +66,7 @@ def audit_stage(fold: Fold, seen: Iterable[str], *, stage: str, allowed: Collect
         seen: slides that it was trained on.
         stage: what it is called, for the error.
         allowed: the parts of ``fold`` it may have seen.
+        how: what they were used for.
 
     Raises:
         LeakError: it saw slides of another part, or slides that the fold leaves out.
@@ -68,9 +77,9 @@ def audit_stage(fold: Fold, seen: Iterable[str], *, stage: str, allowed: Collect
     if wrong:
         shown = listed([f"{slide} ({part_of.get(slide, 'in no part')})" for slide in wrong])
         raise LeakError(
-            f"{stage} was trained on {len(wrong)} slides that it must not have seen: {shown}",
+            f"{stage} was {how} on {len(wrong)} slides that it must not have seen: {shown}",
             place=f"repeat {fold.repeat}, fold {fold.fold}",
-            fix=f"train it anew on {' and '.join(allowed)} of this fold",
+            fix=f"{'train' if how == 'trained' else 'choose'} it anew on {' and '.join(allowed)} of this fold",
         )
 
 

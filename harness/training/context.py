@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from harness.protocol.splits import Fold
 
 METER_FILE = "meter.json"
+KEEP = "keep"
+"""Folder in a unit's scratch space with what its record is to keep."""
+
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
@@ -35,7 +38,7 @@ class Context:
         workdir: scratch space that survives an interruption (checkpoints, re-embedded features).
         meter: accounts time and memory by stage.
         select: the protocol's rule: ``best`` epoch on validation, or ``last``.
-        metric: metric that the best epoch is chosen by.
+        metric: metric that the best epoch is chosen by: ``auc``, in survival ``c_index``.
         label: what progress bars are headed with.
         fold: the slides of this unit by part, as far as the leak audit needs them; None outside a protocol.
         checkpoint_seconds: least seconds between two checkpoints; ``$BENCH_CHECKPOINT_SECONDS``, or else 10.
@@ -55,6 +58,13 @@ class Context:
     checkpoint_seconds: float = field(default_factory=lambda: float(os.environ.get("BENCH_CHECKPOINT_SECONDS", "10")))
     curve: list[dict[str, float | str]] = field(default_factory=list)
     facts: dict[str, dict[str, float | int | str | bool | None]] = field(default_factory=dict)
+
+    def keep(self, name: str) -> Path:
+        """Where to put something that stays when the scratch space goes: ``<unit folder>/<name>`` in the end.
+
+        It stands in the scratch space until the unit is done, so that an interrupted or failed unit leaves nothing.
+        """
+        return self.workdir / KEEP / name
 
     def audit(self, trained_on: Iterable[str], *, stage: str) -> None:
         """Refuse what was trained on slides that this unit does not train on.

@@ -6,18 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+
 from harness.bags.feature_source import FeatureBags
-from harness.features import FeatureStore
-from harness.features.extract import extract_features
-from harness.features.manifest import MANIFEST, DType
+from harness.bags.source import BagSource
+from harness.features.extract import extract_features, tiles_fingerprint
+from harness.features.kept import FOLDER, KeptFeatures
+from harness.features.manifest import MANIFEST, DType, Manifest, ShapedBy
+from harness.features.store import FeatureStore
+from harness.training.mil_fit import PREDICT_BLOCK
 
 if TYPE_CHECKING:
-    from harness.bags.source import BagSource
+    from numpy.typing import NDArray
+
     from harness.encoders import TileEncoder
     from harness.training.run import Run
-
-TRAINED_ON = "trained_on"
-"""Where a manifest lists the slides that shaped the embedder."""
 
 
 def embed_bags(
@@ -27,13 +31,14 @@ def embed_bags(
     run: Run,
     *,
     trained_on: Sequence[str],
+    chosen_on: Sequence[str] = (),
     batch: int = 256,
     dtype: DType = "float32",
 ) -> FeatureBags:
     """Encode the finest tiles of ``bags`` with a frozen encoder in evaluation mode, and keep the features.
 
     The set in ``folder`` is taken up if it exists: bags that are there are not encoded again, so that train,
-    validation and test bags can be added one after another. Its manifest records the run's fold and ``trained_on``.
+    validation and test bags can be added one after another. Its manifest records the slides that shaped it.
 
     Args:
         bags: tile bags.
@@ -41,6 +46,7 @@ def embed_bags(
         folder: where the set is kept; one per embedder.
         run: gives device, precision and the fold that the leak audit compares with.
         trained_on: slides that shaped the embedder; empty for published or drawn weights.
+        chosen_on: validation slides that chose between states of it.
         batch: tiles per pass.
         dtype: number type on disk.
 
@@ -51,7 +57,11 @@ def embed_bags(
         LeakError: the embedder, or the set in ``folder``, was shaped by slides that this fold does not train on.
         DataError: the folder holds features by another embedder.
     """
-    run.audit(trained_on, stage=f"the embedder of {folder.name}")
+    shaped_by = None
+    if trained_on:
+        fold = "" if run.fold is None else run.fold.name
+        shaped_by = ShapedBy(tuple(sorted(trained_on)), tuple(sorted(chosen_on)), fold)
+        _audit(shaped_by, folder, run)
     if (folder / MANIFEST).exists():
         open_embedded(folder, run)
     store = extract_features(
@@ -62,7 +72,7 @@ def embed_bags(
         batch=batch,
         dtype=dtype,
         precision=run.precision,
-        provenance={"fold": "" if run.fold is None else run.fold.name, TRAINED_ON: sorted(trained_on)},
+        shaped_by=shaped_by,
     )
     return FeatureBags(bags.ids, bags.labels, store.bag, store.dim, coords_of=store.coords, scale=bags.scales[0])
 
@@ -74,6 +84,67 @@ def open_embedded(folder: Path, run: Run) -> FeatureStore:
         LeakError: other slides than the fold's training slides shaped its embedder.
         DataError: no finished set.
     """
-    store = FeatureStore.open(folder)
-    run.audit(store.manifest.header.provenance.get(TRAINED_ON, ()), stage=f"the embedder of {folder.name}")
-    return store
+    manifest = Manifest.read(folder)
+    if manifest.header.shaped_by is not None:
+        _audit(manifest.header.shaped_by, folder, run)
+    return FeatureStore(folder, manifest)
+
+
+def keep_embedded(folder: Path, run: Run) -> KeptFeatures:
+    """Keep the set in ``folder``, under the same name, in float16, when the unit's scratch space goes.
+
+    Raises:
+        LeakError: as :func:`open_embedded`.
+    """
+    return KeptFeatures.copy_of(open_embedded(folder, run), run.keep(FOLDER) / folder.name)
+
+
+class EncodedBags(BagSource):
+    """Tile bags as features of a frozen encoder, encoded when they are read; only a kept set stores any.
+
+    Args:
+        bags: tile bags; their finest scale is encoded.
+        encoder: the embedder.
+        run: gives the device.
+        kept: takes the features of whole bags that it does not have.
+    """
+
+    kind = "features"
+
+    def __init__(self, bags: BagSource, encoder: TileEncoder, run: Run, *, kept: KeptFeatures | None = None) -> None:
+        self.ids, self.labels, self.scales, self.dim = bags.ids, bags.labels, bags.scales[:1], encoder.dim
+        self._bags, self._encoder, self._run, self._kept = bags, encoder, run, kept
+
+    def count(self, bag: int, scale: int = 0) -> int:
+        """Number of tiles of a bag."""
+        return self._bags.count(bag)
+
+    def coords(self, bag: int, scale: int = 0) -> NDArray[np.int64] | None:
+        """Top-left corners of a bag's tiles."""
+        return self._bags.coords(bag)
+
+    @torch.no_grad()
+    def read(self, bag: int, rows: NDArray[np.int64] | None = None, scale: int = 0) -> torch.Tensor:
+        """Features (n, D) float32 on the CPU."""
+        features = self._encoded(bag, np.arange(self.count(bag)) if rows is None else rows)
+        if rows is None and self._kept is not None:
+            coords = self.coords(bag)
+            self._kept.add(self.ids[bag], features.numpy(), coords, tiles_fingerprint(len(features), coords))
+        return features
+
+    def _encoded(self, bag: int, rows: NDArray[np.int64]) -> torch.Tensor:
+        encoder, device = self._encoder, self._run.device
+        was_training = encoder.training
+        encoder.eval()
+        try:
+            blocks = [rows[k : k + PREDICT_BLOCK] for k in range(0, len(rows), PREDICT_BLOCK)]
+            with self._run.autocast():
+                parts = [encoder.encode(self._bags.read(bag, block).to(device)).float() for block in blocks]
+        finally:
+            encoder.train(was_training)
+        return torch.cat(parts).cpu()
+
+
+def _audit(shaped_by: ShapedBy, folder: Path, run: Run) -> None:
+    if run.fold is not None:
+        shaped_by.audit(run.fold, stage=f"the embedder of {folder.name}")

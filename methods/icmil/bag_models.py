@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,11 @@ from torch import Tensor, nn
 from harness import Aggregator, BagOutput, MILMethod, PackedBags, segment_max, segment_softmax, segment_weighted_sum
 from methods.aggregators.attention import AttentionScore
 from methods.aggregators.dtfd import DTFD
+from methods.icmil.mixup import with_mixup
+
+if TYPE_CHECKING:
+    from harness import BagSource, Run, Stage
+    from methods.icmil.params import ICMILParams
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -61,6 +67,12 @@ class BagModel(MILMethod):
     width = 512
     hidden = 128
     pseudo_bags = 5
+    mixup: ICMILParams | None = None
+
+    def stages(self, train: BagSource, val: BagSource | None, run: Run) -> Iterator[Stage]:
+        """One stage; on bags of two slides where ``mixup`` says how."""
+        for stage in super().stages(train, val, run):
+            yield stage if self.mixup is None else with_mixup(stage, train, self.network.aggregator, self.mixup, run)
 
     def aggregator(self, dim: int) -> Aggregator:
         """The aggregator that ``kind`` names."""

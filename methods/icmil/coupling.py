@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from harness import Augment, MethodError, MILParams, Stage, Task, TileEncoder, build_encoder, embed_bags
+from harness import (
+    Augment,
+    EncodedBags,
+    MethodError,
+    MILParams,
+    Stage,
+    Task,
+    TileEncoder,
+    build_encoder,
+    embed_bags,
+    keep_embedded,
+)
 from methods.icmil.bag_models import BagModel, Teacher
 from methods.icmil.distil import Distillation, Student, distil_stage
+from methods.icmil.snapshots import LaterBags, Snapshots
 from methods.icmil.tiles import TilePool
 
 if TYPE_CHECKING:
-    from harness import BagSource, Prediction, Run
+    from harness import BagSource, KeptFeatures, Prediction, Run
     from methods.icmil.params import ICMILParams
 
 Scalar = float | int | str | bool | None
@@ -36,10 +50,10 @@ class Round:
     bag_model: BagModel
     scores: dict[str, float]
 
-    def predict(self, bags: BagSource, run: Run) -> Prediction:
-        """Embedder and bag model in one, on tile bags."""
+    def predict(self, bags: BagSource, run: Run, kept: KeptFeatures | None = None) -> Prediction:
+        """Embedder and bag model in one, on tile bags; ``kept`` takes the features on the way."""
         run.audit(self.trained_on, stage=f"the embedder of round {self.number}")
-        return self.bag_model.predict(bags, run)
+        return self.bag_model.predict(EncodedBags(bags, self.embedder, run, kept=kept), run)
 
 
 class Coupling:
@@ -63,6 +77,7 @@ class Coupling:
         self.params, self.task = params, task
         self.train, self.val, self.run = train, val, run
         self.rounds: list[Round] = []
+        self._kept_features: KeptFeatures | None = None
 
     def stages(self) -> Iterator[Stage]:
         """``[warm-up], bag0, distil0, bag1, ... bagT``; features are made between them."""
@@ -71,9 +86,10 @@ class Coupling:
             yield from self._bag_stage(number, embedder, trained_on)
             self._note()
             if number == self.params.iterations or not self._goes_on():
-                return
+                break
             embedder = yield from self._distil(number)
             trained_on = self.train.ids
+        self._keep_features()
 
     @property
     def kept(self) -> Round:
@@ -83,22 +99,25 @@ class Coupling:
         return max(self.rounds, key=lambda one: (one.scores[self.run.metric], -one.number))
 
     def predict(self, bags: BagSource) -> Prediction:
-        """Features of all tiles by the kept embedder, probabilities and attention by its bag model. Nothing is stored.
+        """Features of all tiles by the kept embedder, probabilities and attention by its bag model.
+
+        The features join the kept set, if there is one; nothing is ever predicted from what is stored there.
 
         Raises:
             LeakError: the run is of a fold that does not train on what shaped the embedder.
         """
-        return self.kept.predict(bags, self.run)
+        return self.kept.predict(bags, self.run, self._kept_features)
 
-    def embed(self, bags: BagSource, embedder: TileEncoder, number: int, trained_on: tuple[str, ...]) -> BagSource:
-        """The bags as features of round ``number``; kept in ``features<number>`` of the scratch folder."""
-        with self.run.meter.stage(f"embed{number}"):
+    def embed(self, bags: BagSource, embedder: TileEncoder, name: str, trained_on: tuple[str, ...]) -> BagSource:
+        """The bags as features, stored as set ``name`` in the scratch folder."""
+        with self.run.meter.stage(f"embed_{name}"):
             return embed_bags(
                 bags,
                 embedder,
-                self.run.workdir / f"features{number}",
+                self.run.workdir / name,
                 self.run,
                 trained_on=trained_on,
+                chosen_on=() if self.val is None else self.val.ids,
                 batch=self.params.embed_batch,
                 dtype="float16" if self.params.feature_dtype == "float16" else "float32",
             )
@@ -134,29 +153,36 @@ class Coupling:
         return model
 
     def _bag_stage(self, number: int, embedder: TileEncoder, trained_on: tuple[str, ...]) -> Iterator[Stage]:
-        """Train the bag model of one round. First weights and order of slides are the same in every round."""
-        params, run = self.params, self.run
-        name = f"bag{number}"
+        """Train the bag model of one round."""
         bags = [
-            None if source is None else self.embed(source, embedder, number, trained_on)
+            None if source is None else self.embed(source, embedder, round_set(number), trained_on)
             for source in (self.train, self.val)
         ]
         assert bags[0] is not None
+        model = yield from self._train_bag_model(f"bag{number}", bags[0], bags[1], self.params.epochs)
+        # From here on one network from tiles to probabilities.
+        model.network.encoder = embedder
+        self.rounds.append(Round(number, embedder, trained_on, model, self._scores(f"bag{number}")))
+
+    def _train_bag_model(
+        self, name: str, train: BagSource, val: BagSource | None, epochs: int
+    ) -> Generator[Stage, None, BagModel]:
+        """A bag model on features. First weights and order of slides are the same for all of them."""
+        params = self.params
         settings = {
             "lr": params.bag_lr,
             "weight_decay": params.weight_decay,
-            "epochs": params.epochs,
+            "epochs": epochs,
             "patience": params.patience,
             "clip_grad_norm": params.clip_grad_norm,
         }
         model = self._bag_model(params.bag_model, settings)
-        for stage in model.stages(bags[0], bags[1], run):
+        model.mixup = params if params.bag_mixup else None
+        for stage in model.stages(train, val, self.run):
             if params.warm_start and self.rounds:
                 model.network.aggregator.load_state_dict(self.rounds[-1].bag_model.network.aggregator.state_dict())
             yield replace(stage, name=name)
-        # From here on one network from tiles to probabilities.
-        model.network.encoder = embedder
-        self.rounds.append(Round(number, embedder, trained_on, model, self._scores(name)))
+        return model
 
     def _distil(self, number: int) -> Generator[Stage, None, TileEncoder]:
         """Train the next embedder with the last bag model as teacher; nothing else of the student is kept."""
@@ -165,13 +191,49 @@ class Coupling:
         student = Student(last.embedder, teacher)
         augment = Augment("strong", self.train.scales[0].tile_px, params.crop_min)
         pools = [
-            None if source is None else TilePool(source, self.embed(source, last.embedder, number, last.trained_on))
+            None
+            if source is None
+            else TilePool(source, self.embed(source, last.embedder, round_set(number), last.trained_on))
             for source in (self.train, self.val)
         ]
         assert pools[0] is not None
         work = Distillation(params, teacher, student, augment)
-        yield distil_stage(f"distil{number}", work, pools[0], pools[1], self.run)
+        judged = params.distil_select == "bag_model" and self.val is not None and self.run.select == "best"
+        snapshots = Snapshots(self.run.workdir / f"snapshots{number}", student.embedder) if judged else None
+        stage = distil_stage(f"distil{number}", work, pools[0], pools[1], self.run, snapshots=snapshots)
+        yield stage
+        if snapshots is not None:
+            return (yield from self._best_snapshot(number, snapshots, stage.epochs))
         return student.embedder.requires_grad_(False).eval()
+
+    def _best_snapshot(self, number: int, snapshots: Snapshots, count: int) -> Generator[Stage, None, TileEncoder]:
+        """The student whose features a bag model, trained anew for a few epochs, scores best with on validation."""
+        merits: list[tuple[float, float]] = []
+        for k in range(count):
+            name = f"snapshot{number}_{k}"
+            embedder = snapshots.embedder(k).to(self.run.device)
+            bags = [
+                None if source is None else self._later(source, embedder, name) for source in (self.train, self.val)
+            ]
+            assert bags[0] is not None
+            yield from self._train_bag_model(name, bags[0], bags[1], self.params.snapshot_epochs)
+            # Its scores are all that is wanted of it, and features take space.
+            shutil.rmtree(self.run.workdir / name, ignore_errors=True)
+            scores = self._scores(name)
+            value = scores[self.run.metric]
+            merits.append((-math.inf if math.isnan(value) else value, -scores["loss"]))
+        best = merits.index(max(merits))
+        self.run.facts[f"distil{number}"] |= {"kept_snapshot": best}
+        return snapshots.embedder(best).to(self.run.device)
+
+    def _later(self, source: BagSource, embedder: TileEncoder, name: str) -> BagSource:
+        return LaterBags(source, embedder.dim, lambda: self.embed(source, embedder, name, self.train.ids))
+
+    def _keep_features(self) -> None:
+        """Let the kept round's features outlive the scratch space; features by published weights can be made anew."""
+        kept = self.kept
+        if self.params.keep_features and kept.trained_on:
+            self._kept_features = keep_embedded(self.run.workdir / round_set(kept.number), self.run)
 
     def _scores(self, name: str) -> dict[str, float]:
         """Validation metrics of the epoch whose weights stage ``name`` kept."""
@@ -191,6 +253,11 @@ class Coupling:
         for one in self.rounds:
             facts |= {f"val_{name}_round{one.number}": value for name, value in one.scores.items()}
         self.run.facts["coupling"] = facts
+
+
+def round_set(number: int) -> str:
+    """Name of the feature set of a round."""
+    return f"icmil_round{number}"
 
 
 def without_normalisation(encoder: TileEncoder) -> TileEncoder:

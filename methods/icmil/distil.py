@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,7 @@ from harness import Augment, Run, Stage, TileEncoder
 from methods.icmil.bag_models import Teacher
 from methods.icmil.losses import Losses, confidence, coupling_losses
 from methods.icmil.params import ICMILParams
+from methods.icmil.snapshots import Snapshots
 from methods.icmil.tiles import TileBatch, TileLoader, TilePool
 
 
@@ -85,7 +86,15 @@ class Distillation:
         return gap
 
 
-def distil_stage(name: str, work: Distillation, train: TilePool, val: TilePool | None, run: Run) -> Stage:
+def distil_stage(
+    name: str,
+    work: Distillation,
+    train: TilePool,
+    val: TilePool | None,
+    run: Run,
+    *,
+    snapshots: Snapshots | None = None,
+) -> Stage:
     """The stage that trains the student.
 
     An epoch of the stage is the stretch between two comparisons with the teacher; ``distil_steps`` is rounded up to
@@ -97,11 +106,19 @@ def distil_stage(name: str, work: Distillation, train: TilePool, val: TilePool |
         train: tiles of training slides, the only ones that are learned from.
         val: tiles of validation slides, for the comparison; None where there are none.
         run: the run.
+        snapshots: take the embedder at every comparison; None keeps none.
     """
     params, student = work.params, work.student
     steps = -(-params.distil_steps // params.distil_checks)
     best = params.distil_select == "agreement" and val is not None and run.select == "best"
     parts: tuple[nn.Module, ...] = (student.embedder, student.reducer, student.classifier)
+    epochs = -(-params.distil_steps // steps)
+
+    def validate() -> dict[str, float]:
+        if snapshots is not None:
+            snapshots.take()
+        return {"disagreement": mean_disagreement(name, work, val, run)} if val is not None else {}
+
     return Stage(
         name=name,
         module=student,
@@ -112,13 +129,20 @@ def distil_stage(name: str, work: Distillation, train: TilePool, val: TilePool |
             torch.optim.Adam(part.parameters(), lr=params.distil_lr, weight_decay=params.distil_weight_decay)
             for part in parts
         ],
-        epochs=-(-params.distil_steps // steps),
-        validate=None if val is None else lambda: {"disagreement": mean_disagreement(name, work, val, run)},
+        epochs=epochs,
+        schedule=step_schedule(params.distil_decay, params.distil_decay_at * epochs),
+        validate=validate,
         select_by="disagreement" if best else "last",
         maximise=False,
         # The code clips the two heads and leaves the embedder's gradient alone.
         clip_grad_norm=(None, params.distil_clip, params.distil_clip),
+        companion=snapshots,
     )
+
+
+def step_schedule(factor: float, since: float) -> Callable[[float], float]:
+    """1 before epoch ``since``, ``factor`` from there on."""
+    return lambda progress: factor if progress >= since - 1e-9 else 1.0
 
 
 def mean_disagreement(name: str, work: Distillation, val: TilePool, run: Run) -> float:

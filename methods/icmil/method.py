@@ -20,9 +20,11 @@ OPEN_POINTS = (
     "iterations) while the validation metric improves, and the best round is kept",
     "length of the distillation: nominally up to 200 epochs of all tiles; here a budget of steps (10,000 by default)",
     "which student is kept: the code's criterion, agreement with the teacher on held-out tiles, rewards not moving; it "
-    "is the default, distil_select=last takes the end of the budget. What a round was worth is judged by the score of "
-    "the next bag model on validation slides, which every record has (facts: coupling). Choosing a snapshot by a bag "
-    "model that is retrained for each is not implemented",
+    "is the default, distil_select=last takes the end of the budget. With distil_select=bag_model (ours; preset "
+    "journal) every one of distil_checks students embeds the training and validation slides, a bag model is trained on "
+    "them for snapshot_epochs (from scratch, or with warm_start from the last one), and its best score on validation "
+    "slides decides: dear, and as noisy as the validation set is small. What a round was worth is judged by the score "
+    "of the next bag model on validation slides, which every record has (facts: coupling)",
     "KL reduction: the code's mean over elements by default; kl_reduction=sample for a proper KL per tile",
     "start of later bag models: the code trains attention MIL from scratch and starts DTFD and max pooling from the "
     "model before; here all start from scratch with the same first weights and order of slides, so that before and "
@@ -38,7 +40,13 @@ OPEN_POINTS = (
     "threshold: the code prints scores at the threshold of the test ROC; here the protocol's rule, never test labels",
     "confidence weighting (journal version): where all scores of a batch are equal, every tile counts fully; DTFD's "
     "teacher logits are then 0.7 tier 2 + 0.3 tier 1, and its student's classifier starts from that same mixture",
-    "the journal code's pseudo-bag mix-up of the bag model and its learning-rate step at epoch 100 are not implemented",
+    "pseudo-bag mix-up of the bag model (journal code): with chance 0.25 it takes one slide's parts alone and mixes "
+    "the labels nevertheless, and the labels' shares are not those of the tiles; kept as it is. A bag of fewer tiles "
+    "than parts, which the code fails on, may come whole. The code has it for attention MIL; bag_mixup takes any",
+    "the journal code's learning-rate step (0.2 at epoch 100 of 200 of the distillation) comes after half of the steps "
+    "here; the code defines it for DTFD and attention MIL alike",
+    "feature sets: where training slides shaped the embedder, the kept round's set (train, validation and predicted "
+    "slides, float16) stays in the unit's folder under features/; sets of other rounds go with the scratch space",
     "the teacher's features of unaltered tiles are read from the round's feature set instead of being computed at "
     "every step; with feature_dtype=float16 they are rounded",
     "clipping of DTFD's tier 2 is over the whole tier, of all else part by part",

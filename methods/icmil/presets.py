@@ -15,8 +15,9 @@ PRESETS = {
     ),
     "journal": Preset(
         help=(
-            "published code (branch confidence_based): as published, with confidence weighting; without its pseudo-bag "
-            "mix-up of the bag model and without its learning-rate step. The number of distillation steps is ours"
+            "published code (branch confidence_based): as published, with confidence weighting, pseudo-bag mix-up of "
+            "the bag models and the student's learning-rate step. Ours are the number of distillation steps and that a "
+            "retrained bag model chooses the student (the code: agreement with the teacher)"
         ),
         params={
             "bag_model": "abmil",
@@ -24,6 +25,9 @@ PRESETS = {
             "normalise": "none",
             "distil_steps": 30_000,
             "confidence": True,
+            "bag_mixup": True,
+            "distil_decay": 0.2,
+            "distil_select": "bag_model",
         },
         input={"kind": "tiles", "encoder": "resnet50.tv2_in1k@layer3", "mpp": (0.5,), "tile_px": 256},
     ),

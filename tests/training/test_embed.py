@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,13 @@ from harness import DataError, LeakError
 from harness.accounting.meter import Meter
 from harness.bags.tile_source import PatchReader, TileBags
 from harness.encoders import build_encoder
+from harness.features import FeatureStore
+from harness.features.kept import KeptFeatures, deliver
+from harness.features.manifest import FeatureKey, Header, ShapedBy
+from harness.features.writer import FeatureWriter
 from harness.protocol.splits import Fold
 from harness.seeds import Seeds
-from harness.training.embed import embed_bags, open_embedded
+from harness.training.embed import EncodedBags, embed_bags, keep_embedded, open_embedded
 from harness.training.run import Run
 
 FOLDS = (Fold(0, 0, ("a", "b"), ("c",), ("d",)), Fold(0, 1, ("c", "d"), ("a",), ("b",)))
@@ -56,7 +62,7 @@ def test_features_are_those_of_the_frozen_encoder_and_are_kept(encoder, tmp_path
     store = open_embedded(tmp_path / "set", run)
     assert store.slides == ("a", "b", "d")
     assert torch.equal(more.read(0), torch.from_numpy(np.array(store.bag("d"))))
-    assert store.manifest.header.provenance == {"fold": "r0f0", "trained_on": ["a", "b"]}
+    assert store.manifest.header.shaped_by == ShapedBy(("a", "b"), (), "r0f0")
 
 
 def test_another_fold_may_not_use_them(encoder, tmp_path):
@@ -89,3 +95,62 @@ def test_another_embedder_may_not_add_to_a_set(encoder, tmp_path):
     embed_bags(bags("a"), encoder, tmp_path / "set", run, trained_on=())
     with pytest.raises(DataError, match="weights_sha256"):
         embed_bags(bags("b"), build_encoder("conv27", tile_px=27, seed=1), tmp_path / "set", run, trained_on=())
+
+
+def test_a_set_that_training_slides_shaped_is_opened_for_its_own_fold_only(encoder, tmp_path):
+    settings = {"trained_on": ("a", "b"), "chosen_on": ("c",)}
+    embed_bags(bags("a"), encoder, tmp_path / "set", run_of(FOLDS[0], tmp_path), **settings)
+    assert FeatureStore.open(tmp_path / "set", fold=FOLDS[0]).slides == ("a",)
+    with pytest.raises(LeakError, match="r0f0 shaped these features"):
+        FeatureStore.open(tmp_path / "set")
+    with pytest.raises(LeakError, match=r"was trained on 2 slides .*: a \(val\), b \(test\)"):
+        FeatureStore.open(tmp_path / "set", fold=FOLDS[1])
+    # Trained on nothing but training slides of that fold, but chosen by one of its test slides.
+    with pytest.raises(LeakError, match=r"was chosen on 1 slides .*: c \(test\)"):
+        FeatureStore.open(tmp_path / "set", fold=Fold(0, 2, ("a", "b", "d"), (), ("c",)))
+    pickled = pickle.loads(pickle.dumps(FeatureStore.open(tmp_path / "set", fold=FOLDS[0])))
+    assert pickled.slides == ("a",)
+
+
+def test_a_kept_set_outlives_the_scratch_space_and_takes_what_is_predicted(encoder, tmp_path):
+    run = run_of(FOLDS[0], tmp_path / "unit_7" / "work")
+    features = embed_bags(bags("a", "b"), encoder, run.workdir / "round1", run, trained_on=("a", "b"))
+    kept = keep_embedded(run.workdir / "round1", run)
+    test = EncodedBags(bags("d", "a"), encoder, run, kept=kept)
+    torch.testing.assert_close(test.read(0, np.array([2])), EncodedBags(bags("d"), encoder, run).read(0)[2:])
+    assert kept.slides == ("a", "b")
+    read = [test.read(k) for k in range(2)]
+    assert encoder.training
+    torch.testing.assert_close(read[1], features.read(0))
+    (moved,) = deliver(run.keep(""), tmp_path / "unit_7", names={"d": "slide_d"})
+    shutil.rmtree(run.workdir)
+    assert moved == tmp_path / "unit_7" / "features" / "round1"
+    store = FeatureStore.open(moved, fold=FOLDS[0])
+    store.verify()
+    assert store.slides == ("a", "b", "slide_d")
+    assert store.manifest.header.dtype == "float16"
+    assert store.manifest.header.shaped_by == ShapedBy(("a", "b"), (), "r0f0", "unit_7")
+    np.testing.assert_allclose(store.bag("slide_d"), read[0], rtol=2e-3, atol=1e-4)
+    with pytest.raises(LeakError, match=r"a \(val\), b \(test\)"):
+        FeatureStore.open(moved, fold=FOLDS[1])
+
+
+def test_values_too_large_for_half_precision_are_kept_in_full(tmp_path):
+    header = Header(FeatureKey("e", "0" * 64, 0.5, 27), 2, "float32", "fp32", "0")
+    with FeatureWriter(tmp_path / "large", header) as writer:
+        writer.append("a", np.array([[1e5, 1.0]]), None, fingerprint="f")
+        writer.finish()
+    kept = KeptFeatures.copy_of(FeatureStore.open(tmp_path / "large"), tmp_path / "kept")
+    store = FeatureStore.open(kept.folder)
+    assert (store.manifest.header.dtype, store.bag("a").tolist()) == ("float32", [[1e5, 1.0]])
+
+
+def test_features_that_cannot_be_stored_do_not_fail_the_unit(tmp_path, capsys):
+    header = Header(FeatureKey("e", "0" * 64, 0.5, 27), 1, "float16", "fp32", "0")
+    with FeatureWriter(tmp_path / "kept", header) as writer:
+        writer.finish()
+    kept = KeptFeatures(tmp_path / "kept")
+    kept.add("a", np.array([[1e6]]), None, "f")
+    kept.add("b", np.array([[1.0]]), None, "f")
+    assert kept.slides == ("b",)
+    assert "features of slide a are not kept" in capsys.readouterr().err
