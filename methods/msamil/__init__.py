@@ -37,6 +37,8 @@ OPEN_POINTS = (
     "the printed equations of the hierarchical encoder have no residual connections and forget place and scale: "
     "residual by default, --set residual=false for the literal ones",
     "gates of the ten queries are sigmoids and not normalised, as printed; queries start from N(0, 1)",
+    "the head's weights start from N(0, 0.01²) and its bias from 0 (ours; no first weights are known from the paper): "
+    "ten open gates add up to a long vector, and with torch's own the network starts overconfident",
     "200 tiles are drawn uniformly over all kept tiles, not per scale; the record has the kept tiles per scale",
     "batch norms of the extractor use fixed statistics, which makes the two-pass gradient exact; where the trunk "
     "starts from random weights they are set once from training tiles (bn_calibration)",
@@ -77,6 +79,8 @@ class MsaMIL(Method):
     params: MsaMILParams
     network: MsaMILNet
     tile_filter: TileFilter
+    outlined_by: tuple[str, ...] = ()
+    """Slides whose masks the segmenter learnt from."""
 
     def stages(self, train: BagSource, val: BagSource | None, run: Run) -> Iterator[Stage]:
         """Stage A where there are masks, then the filter, then stage B."""
@@ -89,6 +93,7 @@ class MsaMIL(Method):
             with run.seeded("init", "segmenter"):
                 found = segmenter.Segmenter(params).to(run.device)
             checked = segmenter.Outlined.of(val, params.thumbnail_px)
+            self.outlined_by = outlined.ids
             yield segmenter.segment_stage(found, params, outlined, checked, run)
         self.tile_filter = tile_filter.TileFilter(found, params, run.device)
         with run.meter.stage("filter"):
@@ -100,7 +105,12 @@ class MsaMIL(Method):
         yield bag_stage.bag_stage(self.network, params, train, val, self.tile_filter, run)
 
     def predict(self, bags: BagSource, run: Run) -> Prediction:
-        """Probabilities from all kept tiles; weights of coarse tiles are spread over the fine ones below them."""
-        from methods.msamil import bag_stage
+        """Probabilities from all kept tiles; weights of coarse tiles are spread over the fine ones below them.
 
+        Raises:
+            LeakError: the run is of a fold that does not train on the slides whose masks the segmenter learnt from.
+        """
+        from methods.msamil import bag_stage, segmenter
+
+        run.audit(self.outlined_by, stage=segmenter.SEGMENTER)
         return bag_stage.predict(self.network, self.params, bags, self.tile_filter, run)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SMOOTHING = 1.0
 """Pixels added above and below the fraction of the Dice loss, so that a batch without lesions is defined."""
 
+SEGMENTER = "the lesion segmenter"
+"""What the leak audit calls it."""
+
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _BLOCK = 4
 
@@ -110,10 +113,12 @@ class Outlined:
     Attributes:
         images: (n, 3, S, S) uint8.
         masks: (n, 1, S, S) uint8, 1 inside a lesion.
+        ids: the slides, n.
     """
 
     images: Tensor
     masks: Tensor
+    ids: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -121,7 +126,7 @@ class Outlined:
     @classmethod
     def of(cls, bags: BagSource | None, side: int) -> Outlined | None:
         """The slides of ``bags`` with a mask; None if there is no such slide, or no lesion on any of them."""
-        images, masks = [], []
+        images, masks, ids = [], [], []
         for bag in range(0 if bags is None else len(bags)):
             assert bags is not None
             mask = bags.mask(bag, side)
@@ -129,9 +134,10 @@ class Outlined:
             if mask is not None and image is not None:
                 images.append(image)
                 masks.append(torch.from_numpy(mask.astype(np.uint8)))
+                ids.append(bags.ids[bag])
         if not any(bool(mask.any()) for mask in masks):
             return None
-        return cls(torch.stack(images).contiguous(), torch.stack(masks).unsqueeze(1))
+        return cls(torch.stack(images).contiguous(), torch.stack(masks).unsqueeze(1), tuple(ids))
 
 
 @dataclass(frozen=True)
@@ -167,7 +173,12 @@ def segmentation_loss(logits: Tensor, masks: Tensor) -> Tensor:
 
 
 def segment_stage(segmenter: Segmenter, params: MsaMILParams, train: Outlined, val: Outlined | None, run: Run) -> Stage:
-    """Stage A. Masks of validation slides choose the epoch, where the protocol lets validation choose; no more."""
+    """Stage A. Masks of validation slides choose the epoch, where the protocol lets validation choose; no more.
+
+    Raises:
+        LeakError: slides whose masks it would learn from are not training slides of the run's fold.
+    """
+    run.audit(train.ids, stage=SEGMENTER)
     batches = Batches(train, params.seg_batch_size, run)
     best = run.select == "best" and val is not None
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from harness import UsageError
-from methods.msamil.segmenter import Batches, Outlined, Segmenter, segmentation_loss
+from harness import LeakError, UsageError
+from harness.protocol.splits import Fold
+from methods.msamil.segmenter import Batches, Outlined, Segmenter, segment_stage, segmentation_loss
 
 
 def test_the_loss_is_cross_entropy_plus_dice():
@@ -59,3 +60,29 @@ def test_every_weight_is_used(make_params):
     segmenter(torch.zeros(2, 3, 32, 32)).sum().backward()
     assert [name for name, p in segmenter.named_parameters() if (p.grad is None) == p.requires_grad] == []
     assert sum(p.requires_grad for p in segmenter.parameters()) > 50
+
+
+def test_masks_of_other_slides_than_training_ones_are_refused_by_name(slides, make_params, make_run):
+    train = slides(4, seed=1)
+    data = Outlined.of(train, 32)
+    assert data.ids == train.ids
+    run, params = make_run(), make_params()
+    segmenter = Segmenter(params)
+    run.fold = Fold(0, 0, train.ids, (), ("t",))
+    assert segment_stage(segmenter, params, data, None, run).name == "segment"
+    run.fold = Fold(0, 1, train.ids[2:], train.ids[:1], train.ids[1:2])
+    with pytest.raises(LeakError, match="the lesion segmenter was trained on 2 slides") as caught:
+        segment_stage(segmenter, params, data, None, run)
+    assert f"{train.ids[0]} (val), {train.ids[1]} (test)" in caught.value.problem
+    assert caught.value.place == "repeat 0, fold 1"
+
+
+def test_a_segmenter_of_one_fold_predicts_in_no_other(slides, make_method, make_run):
+    train, test = slides(4, seed=1), slides(2, seed=3, sealed=True)
+    method, run = make_method(seg_epochs=1, epochs=1), make_run()
+    run.fold = Fold(0, 0, train.ids, (), test.ids)
+    method.fit(train, None, run)
+    method.predict(test, run).check(test.ids, 2, method="msamil")
+    run.fold = Fold(0, 1, test.ids, (), train.ids)
+    with pytest.raises(LeakError, match="the lesion segmenter was trained on 4 slides"):
+        method.predict(test, run)
