@@ -3,43 +3,27 @@
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 
 from harness import console
-from harness.accounting.environment import environment
-from harness.contract.registry import used_plugins
-from harness.launch.child import Errand
-from harness.launch.inline import run_inline
+from harness.launch.inline import Inline
 from harness.protocol.audit import audit
-from harness.protocol.seal import Scorer
-from harness.report.publish import Publisher
 from harness.resources import cache_root
-from harness.study.evidence import log_of, predictions_of, record_of
 from harness.study.result import StudyResult, result_of
-from harness.tracking.questions import Questions
+from harness.study.units import Units
 from harness.tracking.store import RunStore
 from harness.unit.device import choose_device, choose_precision, make_repeatable
-from harness.unit.explain_unit import explain_unit
 from harness.unit.open_inputs import open_inputs
 from harness.unit.opening import Opening
-from harness.unit.order import Order, UnitJob
-from harness.unit.run_unit import run_unit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from harness.study.config import StudyConfig
     from harness.study.resolve import ResolvedStudy
-    from harness.training.run import Precision
-    from harness.unit.answer import UnitAnswer
     from harness.unit.inputs import Inputs
-    from harness.unit.spec import UnitSpec
 
 
 def run_study(resolved: ResolvedStudy, config: StudyConfig) -> StudyResult:
@@ -60,13 +44,15 @@ def run_study(resolved: ResolvedStudy, config: StudyConfig) -> StudyResult:
     done = [unit for unit in resolved.units if store.is_done(unit.unit_id)]
     if done:
         console.note(f"{len(done)} of {console.count(len(resolved.units), 'unit')} done already")
-    runner = _Runner(resolved, inputs, store, device)
+    units = Units(resolved, inputs, store, device)
     with console.progress(resolved.study_id, len(resolved.units)) as bar:
         bar.advance(len(done))
         todo = [unit for unit in resolved.units if unit not in done]
-        run_inline(todo, runner.run, runner.failed, after=bar.advance)
-    runner.publisher.study(resolved.study_id)
-    return result_of(store, resolved.study_id, reused=len(done), failed=runner.n_failed)
+        for unit, outcome in Inline().run((unit, partial(units.errand, unit)) for unit in todo):
+            units.finish(unit, outcome)
+            bar.advance()
+    units.publisher.study(resolved.study_id)
+    return result_of(store, resolved.study_id, reused=len(done), failed=units.n_failed)
 
 
 def open_study_inputs(resolved: ResolvedStudy, config: StudyConfig, device: torch.device) -> Inputs:
@@ -108,74 +94,3 @@ def _write_plan(store: RunStore, resolved: ResolvedStudy) -> None:
             "n_units": len(units),
         }
     )
-
-
-class _Runner:
-    """Runs units of one study and stores what they leave behind."""
-
-    def __init__(self, resolved: ResolvedStudy, inputs: Inputs, store: RunStore, device: torch.device) -> None:
-        self.resolved = resolved
-        self.inputs = inputs
-        self.store = store
-        self.device = device
-        self.scorer = Scorer(
-            resolved.dataset, resolved.splits.folds, instance_labels=inputs.truth_of, journal=Questions(store.root).note
-        )
-        self.folds = {(fold.repeat, fold.fold): fold for fold in resolved.folds}
-        self.environment = environment(str(device))
-        self.publisher = Publisher(store)
-        self.n_failed = 0
-
-    def run(self, spec: UnitSpec, do: Callable[[Errand], UnitAnswer]) -> None:
-        """Run a unit; its scratch space goes once the record is written.
-
-        Args:
-            spec: the unit.
-            do: does the work in a process of its own.
-        """
-        started = datetime.now(UTC)
-        workdir = self.store.unit_folder(spec.unit_id) / "work"
-        job = UnitJob(
-            spec=spec,
-            method=self.resolved.method,
-            params=self.resolved.params,
-            fold=self.folds[spec.repeat, spec.fold],
-            protocol=self.resolved.protocol,
-            device=str(self.device),
-            precision=cast("Precision", self.resolved.precision),
-            workdir=workdir,
-        )
-        result = run_unit(job, self.inputs, self.scorer, lambda order: do(self._errand(order)))
-        predictions = predictions_of(job, result)
-        record = record_of(self.resolved, job, result, predictions, started=started, environment=self.environment)
-        pictures = explain_unit(result.scored, self.inputs)
-        record = self.store.write_unit(
-            record, predictions, curve=result.answer.curve, log=log_of(record), artefacts=pictures
-        )
-        shutil.rmtree(workdir, ignore_errors=True)
-        self.publisher.unit(record)
-
-    def _errand(self, order: Order) -> Errand:
-        """The order, and what must stay out of sight of whoever does it: labels, and the evidence of other units."""
-        order.workdir.mkdir(parents=True, exist_ok=True)  # what does not exist cannot be kept visible
-        plugins = used_plugins()
-        lesions = [part.lesions for part in (order.train, order.val) if part is not None and part.lesions is not None]
-        return Errand(
-            order=order,
-            plugins=plugins,
-            secrets=(*self.inputs.secrets, *self.store.secrets),
-            keep=(
-                order.workdir.parent,
-                *order.access.files,
-                *(path for some in lesions for path in some.files.values()),
-                *(Path(plugin) for plugin in plugins if plugin.endswith(".py")),
-            ),
-            answer=order.workdir / "answer",
-        )
-
-    def failed(self, spec: UnitSpec, reason: str, trace: str) -> None:
-        """Note that a unit failed."""
-        self.n_failed += 1
-        self.publisher.failure(
-            self.store.write_failure(spec.unit_id, reason, study_id=spec.study_id, spec=spec.as_dict(), traceback=trace)
-        )

@@ -1,4 +1,4 @@
-"""Running one unit: order the work, take the threshold from validation, have the test predictions scored."""
+"""Judging one unit: take the threshold from validation, have the test predictions scored."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from harness.errors import MethodError
 from harness.evaluation.metrics import score
+from harness.evaluation.survival import c_index, risk_of
 from harness.evaluation.threshold import choose_threshold, predicted_classes
 from harness.unit.order import Order, UnitJob, make_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from harness.protocol.seal import ScoredRows, Scorer
     from harness.unit.answer import UnitAnswer
     from harness.unit.inputs import Inputs
@@ -27,51 +26,60 @@ class UnitResult:
         threshold: decision threshold on the second class's probability; None decides by the largest one.
         validation: validation scores by name; empty without validation slides.
         answer: what the process that trained left behind.
+        cuts: in survival the limits between the intervals of time; empty for classes.
     """
 
     scored: ScoredRows
     threshold: float | None
     validation: dict[str, float]
     answer: UnitAnswer
+    cuts: tuple[float, ...] = ()
 
 
-def run_unit(
-    job: UnitJob, inputs: Inputs, scorer: Scorer, work: Callable[[Order], UnitAnswer] | None = None
-) -> UnitResult:
-    """Run one unit, continuing where an earlier attempt was interrupted.
+def run_unit(job: UnitJob, inputs: Inputs, scorer: Scorer) -> UnitResult:
+    """Run one unit in this process, continuing where an earlier attempt was interrupted.
+
+    A study does not: it has the work done in a process that knows no test label.
+    """
+    from harness.unit.work import work
+
+    order, real = make_order(job, inputs)
+    return judge(job, order, work(order, job.method).with_names(real), scorer)
+
+
+def judge(job: UnitJob, order: Order, answer: UnitAnswer, scorer: Scorer) -> UnitResult:
+    """What an answer is worth: scores, and the threshold that validation gives.
 
     Args:
         job: the unit.
-        inputs: the opened dataset.
+        order: what was ordered for it.
+        answer: the answer, under the real ids of the test slides.
         scorer: joins the predictions to the truth.
-        work: does the training; None does it in this process.
+
+    Raises:
+        MethodError: the answer is none, or the protocol's threshold cannot be had.
     """
-    order, real = make_order(job, inputs)
-    answer = (work or _work_here(job))(order).with_names(real)
     return UnitResult(
         threshold=_threshold(job, order, answer),
         validation=_validation(order, answer),
         scored=scorer.score(job.fold, answer.test, asker=job.spec.unit_id),
         answer=answer,
+        cuts=order.cuts,
     )
-
-
-def _work_here(job: UnitJob) -> Callable[[Order], UnitAnswer]:
-    from harness.unit.work import work
-
-    return lambda order: work(order, job.method)
 
 
 def _validation(order: Order, answer: UnitAnswer) -> dict[str, float]:
     if order.val is None or answer.val is None:
         return {}
     probabilities = answer.val.probabilities
+    if (seen := order.val.follow_up) is not None:
+        return {"c_index": float(c_index(seen.times, seen.events, risk_of(probabilities))[0])}
     return score(order.val.labels, probabilities, predicted_classes(probabilities, None))
 
 
 def _threshold(job: UnitJob, order: Order, answer: UnitAnswer) -> float | None:
     """The decision threshold of a binary task from the validation slides; None for the largest probability."""
-    if job.protocol.threshold == "argmax" or order.task.n_classes != 2:
+    if job.protocol.threshold == "argmax" or order.task.kind == "survival" or order.task.n_classes != 2:
         return None
     if order.val is None or answer.val is None:
         raise MethodError(

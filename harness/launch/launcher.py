@@ -1,0 +1,40 @@
+"""What a launcher is: it has errands done, somewhere, and brings the answers as they come in."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from harness.errors import BenchError
+from harness.launch.workers import WorkFailedError
+
+if TYPE_CHECKING:
+    from harness.launch.child import Errand
+    from harness.unit.answer import UnitAnswer
+
+Key = TypeVar("Key")
+
+
+class Launcher(Protocol):
+    """Has errands done."""
+
+    def run(self, tasks: Iterable[tuple[Key, Callable[[], Errand]]]) -> Iterator[tuple[Key, UnitAnswer | Exception]]:
+        """Do every errand; one that fails does not stop the others.
+
+        Args:
+            tasks: pairs of a name and a function that makes the errand; it is called when the errand's turn has come.
+
+        Yields:
+            The name, and the answer or what went wrong, in the order in which they end. What the consumer does with
+            one answer happens in the caller's process; stopping early, or an exception there, ends what is under way.
+        """
+
+
+def describe(error: Exception) -> tuple[str, str]:
+    """Why work failed, in one line, and the traceback of where it did."""
+    told = error if isinstance(error, WorkFailedError) else error.__cause__
+    trace = told.trace if isinstance(told, WorkFailedError) else "".join(traceback.format_exception(error))
+    if isinstance(error, BenchError | WorkFailedError):
+        return str(error), trace
+    return f"{type(error).__name__}: {error}", trace

@@ -1,0 +1,133 @@
+"""The units of a study, from their specification to an errand, and from its answer to evidence."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from harness import console
+from harness.accounting.environment import environment
+from harness.contract.registry import used_plugins
+from harness.launch.child import Errand
+from harness.launch.launcher import describe
+from harness.protocol.seal import Scorer
+from harness.report.publish import Publisher
+from harness.study.evidence import log_of, predictions_of, record_of
+from harness.tracking.questions import Questions
+from harness.unit.explain_unit import explain_unit
+from harness.unit.order import Order, UnitJob, make_order
+from harness.unit.run_unit import judge
+
+if TYPE_CHECKING:
+    import torch
+
+    from harness.study.resolve import ResolvedStudy
+    from harness.tracking.store import RunStore
+    from harness.training.run import Precision
+    from harness.unit.answer import UnitAnswer
+    from harness.unit.inputs import Inputs
+    from harness.unit.spec import UnitSpec
+
+
+@dataclass(frozen=True)
+class _UnderWay:
+    """A unit that has been ordered: what is needed to make something of the answer."""
+
+    job: UnitJob
+    order: Order
+    real: dict[str, str]
+    started: datetime
+
+
+class Units:
+    """Orders the work of units and stores what comes back.
+
+    Attributes:
+        n_failed: how many units have failed.
+    """
+
+    def __init__(self, resolved: ResolvedStudy, inputs: Inputs, store: RunStore, device: torch.device) -> None:
+        self.resolved = resolved
+        self.inputs = inputs
+        self.store = store
+        self.device = device
+        self.scorer = Scorer(
+            resolved.dataset, resolved.splits.folds, instance_labels=inputs.truth_of, journal=Questions(store.root).note
+        )
+        self.folds = {(fold.repeat, fold.fold): fold for fold in resolved.folds}
+        self.environment = environment(str(device))
+        self.publisher = Publisher(store)
+        self.n_failed = 0
+        self._under_way: dict[str, _UnderWay] = {}
+
+    def errand(self, spec: UnitSpec) -> Errand:
+        """What has to be done for a unit."""
+        job = UnitJob(
+            spec=spec,
+            method=self.resolved.method,
+            params=self.resolved.params,
+            fold=self.folds[spec.repeat, spec.fold],
+            protocol=self.resolved.protocol,
+            device=str(self.device),
+            precision=cast("Precision", self.resolved.precision),
+            workdir=self.store.unit_folder(spec.unit_id) / "work",
+        )
+        order, real = make_order(job, self.inputs)
+        self._under_way[spec.unit_id] = _UnderWay(job, order, real, datetime.now(UTC))
+        return make_errand(order, self.inputs, self.store)
+
+    def finish(self, spec: UnitSpec, outcome: UnitAnswer | Exception) -> None:
+        """Score an answer and store the evidence, or note that the unit failed."""
+        under_way = self._under_way.pop(spec.unit_id, None)
+        try:
+            if isinstance(outcome, Exception) or under_way is None:
+                raise outcome if isinstance(outcome, Exception) else RuntimeError("an answer to no order")
+            self._store(under_way, outcome)
+        except Exception as error:  # a bad answer is the unit's failure, and no other's
+            self._failed(spec, error)
+
+    def _store(self, unit: _UnderWay, answer: UnitAnswer) -> None:
+        """Write the evidence of a unit; its scratch space goes once the record is written."""
+        job = unit.job
+        result = judge(job, unit.order, answer.with_names(unit.real), self.scorer)
+        predictions = predictions_of(job, result)
+        record = record_of(self.resolved, job, result, predictions, started=unit.started, environment=self.environment)
+        record = self.store.write_unit(
+            record,
+            predictions,
+            curve=result.answer.curve,
+            log=log_of(record),
+            artefacts=explain_unit(result.scored, self.inputs),
+        )
+        shutil.rmtree(job.workdir, ignore_errors=True)
+        self.publisher.unit(record)
+
+    def _failed(self, spec: UnitSpec, error: Exception) -> None:
+        reason, trace = describe(error)
+        console.warn(f"unit {spec.unit_id} failed: {reason}")
+        self.n_failed += 1
+        self.publisher.failure(
+            self.store.write_failure(spec.unit_id, reason, study_id=spec.study_id, spec=spec.as_dict(), traceback=trace)
+        )
+
+
+def make_errand(order: Order, inputs: Inputs, store: RunStore) -> Errand:
+    """The order, and what must stay out of sight of whoever does it: labels, and the evidence of other units."""
+    order.workdir.mkdir(parents=True, exist_ok=True)  # what does not exist cannot be kept visible
+    plugins = used_plugins()
+    lesions = [part.lesions for part in (order.train, order.val) if part is not None and part.lesions is not None]
+    return Errand(
+        order=order,
+        plugins=plugins,
+        secrets=(*inputs.secrets, *store.secrets),
+        keep=(
+            order.workdir.parent,
+            *order.access.files,
+            *(path for some in lesions for path in some.files.values()),
+            *(Path(plugin) for plugin in plugins if plugin.endswith(".py")),
+        ),
+        answer=order.workdir / "answer",
+    )
