@@ -60,6 +60,7 @@ def show(name: Name) -> None:
     facts = {
         "name": card.name,
         "folder": str(dataset.folder),
+        **_task(dataset),
         "classes": ", ".join(card.classes),
         "counts": ", ".join(f"{count:,} {what}" for what, count in card.counts.items()),
         "licence": card.licence,
@@ -73,6 +74,8 @@ def show(name: Name) -> None:
         console.say(f"  {fact:<10}{value}")
     console.say()
     _protocols(dataset)
+    if card.not_duplicates:
+        console.say(f"  not duplicates: {'; '.join(f'{one} and {other}' for one, other in card.not_duplicates)}")
     if card.errata:
         console.say()
         errata = [(", ".join(e.slides) or "all", e.what, e.action, e.source) for e in card.errata]
@@ -203,6 +206,12 @@ def _ready(dataset: Dataset, data_root: Path | None) -> str:
     )
 
 
+def _task(dataset: Dataset) -> dict[str, str]:
+    """What is predicted, where that is not classes."""
+    card = dataset.card
+    return {} if card.task == "classification" else {"task": f"{card.task} over {card.intervals} intervals of time"}
+
+
 def _layouts(dataset: Dataset) -> list[str]:
     """Where files are looked for below the data root."""
     from harness.protocol.card import PatchesSource, SlidesSource
@@ -237,7 +246,8 @@ def _protocols(dataset: Dataset) -> None:
         default = " (default)" if name == dataset.card.default_protocol else ""
         test = sorted({len(fold.test) for fold in splits.folds})
         sizes = f"{len(splits.folds)} x {test[0]}" + (f" to {test[-1]}" if len(test) > 1 else "")
-        how = f"fit on {protocol.fit_on}, {protocol.select} epoch, threshold {protocol.threshold}"
+        how = f"fit on {protocol.fit_on}, {protocol.select} epoch"
+        how += f", threshold {protocol.threshold}" if dataset.card.task == "classification" else ""
         scaling = "" if protocol.normalise == "none" else f", scaling {protocol.normalise}"
         ranked = "yes" if protocol.ranked else "no"
         title = f"{protocol.title}. {' '.join(protocol.note.split())}".strip()
@@ -246,16 +256,18 @@ def _protocols(dataset: Dataset) -> None:
 
 
 def _opener(dataset: Dataset) -> Opener:
-    """Opens a slide, asks for its resolution and reads from every level."""
+    """Opens a slide, asks for its resolution, reads from every level, and notes how it looks."""
     from harness.protocol.card import SlidesSource
+    from harness.protocol.perceptual import perceptual_hash
     from harness.slides.reader import open_slide
 
     mpp = dataset.card.source.mpp if isinstance(dataset.card.source, SlidesSource) else None
 
-    def check(path: Path) -> None:
+    def check(path: Path) -> str:
         with open_slide(path, mpp=mpp) as slide:
-            slide.need_mpp()
+            native = slide.need_mpp()
             slide.check()
+            return perceptual_hash(slide.thumbnail(max(native, dataset.card.tissue.mpp)))
 
     return check
 

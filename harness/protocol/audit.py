@@ -7,11 +7,18 @@ from itertools import combinations
 from typing import Literal
 
 from harness.errors import DataError, LeakError
+from harness.protocol.likeness import Alike
 from harness.protocol.splits import Fold
 from harness.protocol.table import listed
 
 
-def audit(fold: Fold, patients: Mapping[str, str], fingerprints: Mapping[str, str] | None) -> tuple[str, ...]:
+def audit(
+    fold: Fold,
+    patients: Mapping[str, str],
+    fingerprints: Mapping[str, str] | None,
+    *,
+    alike: Iterable[Alike] = (),
+) -> tuple[str, ...]:
     """Refuse a fold that leaks.
 
     Args:
@@ -19,12 +26,15 @@ def audit(fold: Fold, patients: Mapping[str, str], fingerprints: Mapping[str, st
         patients: slide id → patient id, for every slide of the label table.
         fingerprints: slide id → SHA-256 of its content; None where the data is not there yet (a dry run), and
             content is then not compared.
+        alike: pairs of slides whose content is nearly the same (see :mod:`harness.protocol.likeness`).
 
     Returns:
-        Warnings: slides with identical content inside one part. They leak nothing, but count twice.
+        Warnings: slides with identical or nearly identical content inside one part. They leak nothing, but count
+        twice.
 
     Raises:
-        LeakError: train, validation and test share a slide, a patient, or content; every offender is named.
+        LeakError: train, validation and test share a slide, a patient, or content that is the same or nearly so; every
+            offender is named.
         DataError: the fold lists slides that the label table does not know, or whose content is unknown.
     """
     _check_known(fold, patients, fingerprints)
@@ -38,14 +48,17 @@ def audit(fold: Fold, patients: Mapping[str, str], fingerprints: Mapping[str, st
             leaks += _shared(
                 one, here, other, there, fingerprints, "the same content is in {one} ({here}) and in {other} ({there})"
             )
+    near, twins = _near(fold, alike, fingerprints or {})
+    leaks += near
     if leaks:
         raise LeakError(
             f"the split leaks: {leaks[0]}"
             + (f"; and {len(leaks) - 1} more: {'; '.join(leaks[1:])}" * (len(leaks) > 1)),
             place=f"repeat {fold.repeat}, fold {fold.fold}",
-            fix="put all slides of a patient, and all copies of a slide, into one part of the split file",
+            fix="put all slides of a patient, and all copies of a slide, into one part of the split file"
+            + ("; if these are different slides, list the pair under not_duplicates in the card" if near else ""),
         )
-    return () if fingerprints is None else tuple(_twins(fold, fingerprints))
+    return (*(() if fingerprints is None else _twins(fold, fingerprints)), *twins)
 
 
 def audit_stage(
@@ -131,3 +144,23 @@ def _twins(fold: Fold, fingerprints: Mapping[str, str]) -> Iterable[str]:
         for group in _by_key(slides, fingerprints).values():
             if len(group) > 1:
                 yield f"identical content inside {part} of repeat {fold.repeat}, fold {fold.fold}: {', '.join(group)}"
+
+
+def _near(fold: Fold, alike: Iterable[Alike], fingerprints: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Near-duplicates in two parts, and inside one."""
+    part_of = {slide: part for part, slides in fold.parts() for slide in slides}
+    order = [part for part, _ in fold.parts()]
+    across, inside = [], []
+    for pair in alike:
+        if pair.one not in part_of or pair.other not in part_of:
+            continue
+        if fingerprints.get(pair.one, pair.one) == fingerprints.get(pair.other, pair.other):
+            continue  # the very same content is named already
+        one, other = sorted((pair.one, pair.other), key=lambda slide: order.index(part_of[slide]))
+        here, there = part_of[one], part_of[other]
+        if here == there:
+            where = f"{here} of repeat {fold.repeat}, fold {fold.fold}"
+            inside.append(f"nearly the same content inside {where}: {one}, {other} ({pair.words})")
+        else:
+            across.append(f"nearly the same content is in {here} ({one}) and in {there} ({other}): {pair.words}")
+    return across, inside

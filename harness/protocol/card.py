@@ -169,6 +169,10 @@ class DatasetCard(_Strict):
         tissue: how tissue is told from background.
         presets: method name → the preset of that method which suits this dataset.
         errata: known defects.
+        site: column of the label table that says where a slide comes from (hospital, scanner); None takes a column
+            ``site`` if there is one. Sites on two sides of a split are reported, not refused.
+        not_duplicates: pairs of slides that are different although the leak audit finds them nearly the same. Stated in
+            the evidence; identical content is refused all the same.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
@@ -189,6 +193,8 @@ class DatasetCard(_Strict):
     tissue: TissueSettings = TissueSettings()
     presets: dict[str, str] = {}
     errata: tuple[Erratum, ...] = ()
+    site: str | None = None
+    not_duplicates: tuple[tuple[str, str], ...] = ()
 
     @model_validator(mode="before")
     @classmethod

@@ -16,7 +16,7 @@ from harness.protocol.follow_up import FollowUp, read_event, read_time
 from harness.protocol.names import check_name
 from harness.protocol.splits import Splits, read_splits
 from harness.protocol.table import Row, read_table
-from harness.suggest import unknown
+from harness.suggest import nearest, unknown
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,7 @@ def load_dataset(folder: Path) -> Dataset:
     else:
         entries = tuple(_entry(row, card.classes, path) for row in read_table(path, ("slide", "patient", "label")))
     _check_unique(entries, path)
+    _check_declared(card, entries, folder / "card.yaml")
     return Dataset(card, folder, entries)
 
 
@@ -172,3 +173,16 @@ def _check_unique(entries: Sequence[Entry], path: Path) -> None:
                 f"{both} listed twice (letter case does not count)", place=str(path), fix="keep one line per slide"
             )
         seen[folded] = entry.slide
+
+
+def _check_declared(card: DatasetCard, entries: Sequence[Entry], path: Path) -> None:
+    """A pair under ``not_duplicates`` that names no slide of the table would be an exception that does nothing."""
+    known = {entry.slide for entry in entries}
+    for slide in (slide for pair in card.not_duplicates for slide in pair):
+        if slide not in known:
+            hits = nearest(slide, known, count=1)
+            raise DataError(
+                f"the card declares {slide!r} to be no duplicate, and the label table has no such slide",
+                place=f"{path}, field not_duplicates",
+                fix=f"did you mean {hits[0]!r}?" if hits else "remove the pair",
+            )

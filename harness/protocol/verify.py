@@ -14,12 +14,16 @@ from harness.protocol.card import FeaturesSource, PatchesSource, SlidesSource
 from harness.protocol.dataset import Dataset
 from harness.protocol.follow_up import cut_points
 from harness.protocol.given import read_given
+from harness.protocol.likeness import Alike, Likeness, alike_bags, alike_slides
 from harness.protocol.locate import Found, find_slides, get_text, resolve_root
 from harness.protocol.patch_images import find_images
 from harness.protocol.patch_table import read_patch_tables
+from harness.protocol.sites import sites_of
+from harness.protocol.table import listed
 
-Opener = Callable[[Path], None]
-"""Opens a slide and reads from it; raises a BenchError when it cannot, or when the slide has no resolution."""
+Opener = Callable[[Path], str | None]
+"""Opens a slide and reads from it; raises a BenchError when it cannot, or when the slide has no resolution. Returns the
+perceptual hash of its thumbnail (:mod:`harness.protocol.perceptual`), or None."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Finding:
 
     Attributes:
         kind: ``missing``, ``unusable`` (empty file, pointer, dead link), ``unreadable``, ``counts``, ``split``,
-            ``data`` (tables, patches, features), ``old release``, ``duplicate``, ``extra``.
+            ``data`` (tables, patches, features), ``old release``, ``duplicate``, ``extra``, ``near-duplicate``.
         what: slide id, or the file or protocol.
         detail: a sentence.
         severity: an ``error`` keeps a protocol from running as published, a ``warning`` does not.
@@ -45,7 +49,7 @@ class Report:
     """Outcome of :func:`verify`.
 
     Attributes:
-        checked: what was looked at, one sentence each.
+        checked: what was looked at, one sentence each; sites on both sides of a split among it.
         findings: what is wrong, errors first.
     """
 
@@ -93,6 +97,8 @@ def _splits(dataset: Dataset, checked: list[str]) -> Iterator[Finding]:
                     place = f"protocol {name}, {fold.name}"
                     cut_points(dataset.follow_up(fold.train), dataset.card.intervals, place=place)
             checked.append(f"protocol {name}: {len(folds)} folds, no slide or patient on two sides")
+            if (sites := sites_of(dataset, folds)) is not None:
+                checked.append(f"protocol {name}: {sites.words}")
         except BenchError as problem:
             yield Finding("split", name, f"{problem.problem} ({problem.place})")
 
@@ -126,6 +132,7 @@ def _features(dataset: Dataset, checked: list[str]) -> Iterator[Finding]:
         return
     checked.append(f"features: {len(given.slides)} bags, {len(given.features)} instances, {given.dim} columns")
     yield from _tiles(dataset, len(given.features))
+    yield from _near(dataset, alike_bags(given.slides, given.bag), checked)
 
 
 def _patches(dataset: Dataset, root: Path, checked: list[str]) -> Iterator[Finding]:
@@ -160,8 +167,11 @@ def _slides(dataset: Dataset, found: Found, opener: Opener | None, checked: list
     yield from _extra(dataset, found)
     if opener is not None:
         usable = [slide for slide in found.paths if slide not in found.defects]
-        yield from _opened({slide: found.paths[slide] for slide in usable}, opener)
+        looks: dict[str, str] = {}
+        yield from _opened({slide: found.paths[slide] for slide in usable}, opener, looks)
         checked.append(f"opened: {len(usable)} slides")
+        if looks:
+            yield from _near(dataset, alike_slides(looks), checked)
 
 
 def _extra(dataset: Dataset, found: Found) -> Iterator[Finding]:
@@ -175,10 +185,33 @@ def _extra(dataset: Dataset, found: Found) -> Iterator[Finding]:
             yield Finding("extra", hit.slide, f"not in the label table: {hit.path}", "warning")
 
 
-def _opened(paths: dict[str, Path], opener: Opener) -> Iterator[Finding]:
+def _near(dataset: Dataset, likeness: Likeness, checked: list[str]) -> Iterator[Finding]:
+    """Slides that are nearly the same: an error where a protocol has them on two sides."""
+    known = likeness.without(dataset.card.not_duplicates)
+    checked.append(f"near-duplicates: {known.compared} pairs of slides compared by {known.measure}")
+    checked.extend(f"declared different: {pair.one} and {pair.other} ({pair.words})" for pair in known.excepted)
+    for pair in known.pairs:
+        apart = [name for name in dataset.card.protocols if _apart(dataset, name, pair)]
+        where = f"; on two sides in {listed(apart)}" if apart else ""
+        detail = f"nearly the same as {pair.other}: {pair.words}{where}"
+        yield Finding("near-duplicate", pair.one, detail, "error" if apart else "warning")
+
+
+def _apart(dataset: Dataset, protocol: str, pair: Alike) -> bool:
+    """Whether a fold has the two slides in different parts."""
+    try:
+        folds = dataset.splits(protocol).folds
+    except BenchError:
+        return False  # told as a finding of its own
+    parts = ({part for part, slides in fold.parts() if pair.pair & set(slides)} for fold in folds)
+    return any(len(both) > 1 for both in parts)
+
+
+def _opened(paths: dict[str, Path], opener: Opener, looks: dict[str, str]) -> Iterator[Finding]:
     for slide, path in paths.items():
         try:
-            opener(path)
+            if (look := opener(path)) is not None:
+                looks[slide] = look
         except BenchError as problem:
             yield Finding("unreadable", slide, f"{problem.problem} ({path}); {problem.fix}")
         except Exception as reason:

@@ -46,6 +46,7 @@ class SlideIndex:
         note: what a reader of the result should know.
         stat: sign that the files did not change (``harness.slides.files.stat_signature``).
         seconds: time that preparing took.
+        perceptual: hash of how the thumbnail looks (``harness.protocol.perceptual``); empty in an old index.
     """
 
     slide: str
@@ -65,6 +66,7 @@ class SlideIndex:
     note: str = ""
     stat: str = ""
     seconds: float = 0.0
+    perceptual: str = ""
 
     def __post_init__(self) -> None:
         if not self.sides:

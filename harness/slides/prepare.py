@@ -80,6 +80,8 @@ def _current(slide: str, path: Path, out: Path, settings: PrepareSettings) -> Sl
         index = SlideIndex.load(place)
         if index.slide != slide or index.settings_hash != settings.hash_for(index.mpp_source):
             return None
+        if not index.perceptual:
+            return None  # of an older version, that could not be told from a near-duplicate
         stat = stat_signature(path)
         if stat != index.stat and slide_fingerprint(path) != index.fingerprint:
             return None

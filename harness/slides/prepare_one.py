@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import DataError
+from harness.protocol.perceptual import perceptual_hash
 from harness.slides.base import SlideReader
 from harness.slides.files import slide_fingerprint, stat_signature
 from harness.slides.grid import lay_grid, side_on_level0, too_coarse
@@ -99,6 +100,7 @@ def _prepare(job: Job, reader: SlideReader, began: float) -> SlideIndex:
         note="; ".join(note for note in (reader.resolution.note, *tissue.notes) if note),
         stat=stat,
         seconds=time.perf_counter() - began,
+        perceptual=perceptual_hash(overview),
     )
 
 

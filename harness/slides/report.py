@@ -33,6 +33,7 @@ class SlideRow:
         n_tiles: tiles per scale.
         tissue_mm2: tissue area.
         seconds: time that preparing took.
+        perceptual: hash of how the thumbnail looks.
         reused: whether an index from an earlier run was taken.
     """
 
@@ -49,6 +50,7 @@ class SlideRow:
     n_tiles: tuple[int, ...] = ()
     tissue_mm2: float | None = None
     seconds: float = 0.0
+    perceptual: str = ""
     reused: bool = False
 
 
@@ -67,6 +69,7 @@ def ready_row(index: SlideIndex, *, reused: bool) -> SlideRow:
         n_tiles=tuple(len(grid) for grid in index.coords),
         tissue_mm2=index.tissue_mm2,
         seconds=index.seconds,
+        perceptual=index.perceptual,
         reused=reused,
     )
 
@@ -116,11 +119,12 @@ def write_table(path: Path, rows: Sequence[SlideRow], mpp: Sequence[float]) -> N
     columns = ["slide", "path", "status", "reason", "note", "mpp", "mpp_source", "vendor", "width", "height"]
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*columns, *tiles, "tissue_mm2", "seconds"])
+        writer.writerow([*columns, *tiles, "tissue_mm2", "seconds", "perceptual"])
         for row in rows:
             counts = [str(count) for count in row.n_tiles] or [""] * len(tiles)
             area = "" if row.tissue_mm2 is None else f"{row.tissue_mm2:.4g}"
-            writer.writerow([*(_cell(getattr(row, name)) for name in columns), *counts, area, f"{row.seconds:.2f}"])
+            cells = [_cell(getattr(row, name)) for name in columns]
+            writer.writerow([*cells, *counts, area, f"{row.seconds:.2f}", row.perceptual])
 
 
 def _cell(value: object) -> str:

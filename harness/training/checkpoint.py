@@ -1,15 +1,21 @@
-"""Checkpoints: written whole or not at all, read without executing code."""
+"""Checkpoints: written whole or not at all, read without executing code, and refused in another fold than their own."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from harness import console
 from harness.atomic import replacing
+from harness.protocol.audit import audit_stage
+
+if TYPE_CHECKING:
+    from harness.protocol.splits import Fold
+
+_TRAINED_ON = "trained_on"
 
 
 class Checkpoints:
@@ -20,9 +26,14 @@ class Checkpoints:
         stage: name of the stage.
         interval: least seconds between two of them; a slow disk stretches it, so that writing takes at most a
             twentieth of the time.
+        fold: the fold that is trained in; its training slides are noted in every checkpoint. A codebook, a memory
+            bank, a segmenter or an embedder that a stage trained is in its checkpoint, so none crosses folds unnoticed.
+            None outside a protocol.
     """
 
-    def __init__(self, folder: Path, stage: str, *, interval: float = 10.0) -> None:
+    def __init__(self, folder: Path, stage: str, *, interval: float = 10.0, fold: Fold | None = None) -> None:
+        self._stage = stage
+        self._fold = fold
         self._latest = folder / f"{stage}.pt"
         self._previous = folder / f"{stage}.previous.pt"
         self.final_path = folder / f"{stage}.final.pt"
@@ -39,26 +50,44 @@ class Checkpoints:
         started = time.monotonic()
         if self._latest.exists():
             self._latest.replace(self._previous)
-        _save(self._latest, state)
+        _save(self._latest, self._signed(state))
         ended = time.monotonic()
         self._due = ended + max(self._interval, 20 * (ended - started))
 
     def read(self) -> dict[str, Any] | None:
-        """The latest readable checkpoint; None when there is none."""
+        """The latest readable checkpoint; None when there is none.
+
+        Raises:
+            LeakError: it was trained in another fold.
+        """
         for path in (self._latest, self._previous):
             if (state := load(path)) is not None:
-                return state
+                return self._audited(state)
         return None
 
     def finish(self, state: dict[str, Any]) -> None:
         """Keep the stage's outcome and drop what is no longer needed to continue it."""
-        _save(self.final_path, state)
+        _save(self.final_path, self._signed(state))
         self._latest.unlink(missing_ok=True)
         self._previous.unlink(missing_ok=True)
 
     def outcome(self) -> dict[str, Any] | None:
-        """What :meth:`finish` kept; None while the stage is unfinished."""
-        return load(self.final_path)
+        """What :meth:`finish` kept; None while the stage is unfinished.
+
+        Raises:
+            LeakError: it was trained in another fold.
+        """
+        state = load(self.final_path)
+        return None if state is None else self._audited(state)
+
+    def _signed(self, state: dict[str, Any]) -> dict[str, Any]:
+        return state if self._fold is None else state | {_TRAINED_ON: list(self._fold.train)}
+
+    def _audited(self, state: dict[str, Any]) -> dict[str, Any]:
+        seen = state.pop(_TRAINED_ON, ())
+        if self._fold is not None:
+            audit_stage(self._fold, seen, stage=f"the checkpoint of stage {self._stage}")
+        return state
 
 
 def load(path: Path) -> dict[str, Any] | None:

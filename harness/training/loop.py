@@ -20,7 +20,7 @@ from harness.training.selection import Selection
 
 def train_stage(stage: Stage, run: Context) -> None:
     """Train ``stage``, continuing from its last checkpoint; its module ends with the chosen weights."""
-    checkpoints = Checkpoints(run.workdir, stage.name, interval=run.checkpoint_seconds)
+    checkpoints = Checkpoints(run.workdir, stage.name, interval=run.checkpoint_seconds, fold=run.fold)
     outcome = checkpoints.outcome()
     if outcome is None:
         trainer = _Trainer(stage, run, checkpoints)
@@ -157,6 +157,8 @@ class _Trainer:
     def _out_of_patience(self) -> bool:
         selection = self.selections[self.chosen]
         if self.stage.patience is None or selection.metric == "last" or self.epoch < self.stage.min_epochs:
+            return False
+        if selection.epoch < 0:  # select_from lies ahead
             return False
         return self.epoch - 1 - selection.epoch >= self.stage.patience
 

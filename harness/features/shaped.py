@@ -1,0 +1,87 @@
+"""Encoder files that say which slides their weights learnt from.
+
+A tuned encoder may be used in folds that train on all slides it has seen, and in no other. Its file carries their ids:
+as metadata of a ``.safetensors`` file under the key ``shaped_by``, or in ``FILE.shaped_by.json`` beside any file. Both
+hold the fields of :class:`harness.features.manifest.ShapedBy` as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.encoders.names import parse_name
+from harness.errors import DataError
+from harness.features.manifest import ShapedBy
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_KEY = "shaped_by"
+
+
+def save_weights(module: nn.Module, path: Path, shaped_by: ShapedBy | None) -> None:
+    """Write the weights of an encoder so that ``file:NAME=PATH`` reads them, with what shaped them.
+
+    Args:
+        module: the encoder.
+        path: a ``.safetensors`` file.
+        shaped_by: slides that it learnt from; None for published or drawn weights.
+    """
+    from safetensors.torch import save_file
+
+    from harness.atomic import replacing
+
+    tensors = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    with replacing(path) as temporary:
+        # A set of no slides says that nothing was learnt from slides, which no entry at all would leave open.
+        save_file(tensors, temporary, metadata={_KEY: json.dumps(asdict(shaped_by or ShapedBy(())))})
+
+
+def shaped_by_of(encoder: str) -> ShapedBy | None:
+    """The slides that the weights of an encoder learnt from, as far as they say.
+
+    Args:
+        encoder: encoder name, see :mod:`harness.encoders.names`.
+
+    Returns:
+        None for published and drawn weights, and for a file that does not say.
+
+    Raises:
+        UsageError: the name does not follow the grammar.
+        DataError: what the file says cannot be read.
+    """
+    path = parse_name(encoder).path if encoder else None
+    if path is None or (text := _text(path)) is None:
+        return None
+    try:
+        return ShapedBy.from_dict({"chosen_on": ()} | json.loads(text))
+    except (ValueError, KeyError, TypeError) as reason:
+        raise DataError(
+            f"which slides shaped these weights cannot be read: {reason}",
+            place=str(path),
+            fix="save the encoder again with harness.features.shaped.save_weights",
+        ) from reason
+
+
+def is_silent(encoder: str) -> bool:
+    """Whether the weights come from a file that does not say what they learnt from."""
+    return bool(encoder) and parse_name(encoder).origin == "file" and shaped_by_of(encoder) is None
+
+
+def _text(path: Path) -> str | None:
+    beside = path.with_name(f"{path.name}.{_KEY}.json")
+    if beside.is_file():
+        return beside.read_text(encoding="utf-8")
+    if path.suffix != ".safetensors" or not path.is_file():
+        return None
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+    except (SafetensorError, OSError):
+        return None  # told when the weights are loaded
+    return metadata.get(_KEY)

@@ -1,0 +1,136 @@
+"""The leak audit of a whole study: every fold, near-duplicates, sites, and a report of what was compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from harness.protocol.audit import audit
+from harness.protocol.dataset import Dataset
+from harness.protocol.likeness import Alike, Likeness
+from harness.protocol.sites import Sites, sites_of
+from harness.protocol.splits import Fold
+from harness.protocol.table import listed
+
+
+class Shaped(Protocol):
+    """Something that was trained before the study: says which slides it may be used on, and refuses others."""
+
+    def audit(self, fold: Fold, *, stage: str) -> None:
+        """Raise LeakError where it must not be used in ``fold``."""
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What the audit has found in a study that does not leak.
+
+    Attributes:
+        folds: how many folds were looked at.
+        slides, patients: how many stand in them.
+        compared: pairs of slides whose content was compared, by measure: ``content`` (identical), ``thumbnails``,
+            ``rows``.
+        warnings: what is odd but leaks nothing.
+        sites: which sites stand where; None where the label table does not tell.
+        unchecked: what could not be checked, one sentence each.
+        excepted: near-duplicates that the card declares to be different slides.
+    """
+
+    folds: int
+    slides: int
+    patients: int
+    compared: Mapping[str, int]
+    warnings: tuple[str, ...] = ()
+    sites: Sites | None = None
+    unchecked: tuple[str, ...] = ()
+    excepted: tuple[Alike, ...] = ()
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """In a few lines, for the terminal; warnings apart."""
+        pairs = ", ".join(f"{count:,} pairs by {measure}" for measure, count in self.compared.items())
+        first = (
+            f"no leak: {self.folds} folds, {self.slides} slides of {self.patients} patients; {pairs or 'no content'}"
+        )
+        excepted = [f"declared different: {one.one} and {one.other} ({one.words})" for one in self.excepted]
+        sites = [self.sites.words] if self.sites is not None and self.sites.shared else []
+        return (first, *sites, *excepted, *(f"not checked: {text}" for text in self.unchecked))
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the evidence; JSON-able."""
+        return {
+            "folds": self.folds,
+            "slides": self.slides,
+            "patients": self.patients,
+            "compared_pairs": dict(self.compared),
+            "warnings": list(self.warnings),
+            "sites": None if self.sites is None else self.sites.as_dict(),
+            "not_checked": list(self.unchecked),
+            "declared_different": [
+                {"slides": [one.one, one.other], "measure": one.measure, "value": one.value} for one in self.excepted
+            ],
+        }
+
+
+def audit_study(
+    dataset: Dataset,
+    folds: Sequence[Fold],
+    content: Mapping[str, str] | None,
+    *,
+    likeness: Likeness | None = None,
+    shaped: Mapping[str, Shaped] | None = None,
+    unchecked: Sequence[str] = (),
+) -> AuditReport:
+    """Refuse a study that leaks; see :func:`harness.protocol.audit.audit`.
+
+    Args:
+        dataset: gives patients, sites, and the pairs that its card declares different.
+        folds: all folds of the protocol.
+        content: slide id → SHA-256 of its content; None where the data is not there yet.
+        likeness: which slides are nearly the same; None where nothing could be compared.
+        shaped: what was trained elsewhere and is used here (a tuned encoder), by the name it has in errors.
+        unchecked: what the caller knows that cannot be checked, one sentence each.
+
+    Raises:
+        LeakError: two parts share a slide, a patient, or content that is the same or nearly so; or something in
+            ``shaped`` saw slides that it must not have seen.
+        DataError: unknown slides or unknown content.
+    """
+    declared = dataset.card.not_duplicates
+    known = likeness.without(declared) if likeness is not None else None
+    alike = known.pairs if known is not None else ()
+    warnings: dict[str, None] = {}
+    for fold in folds:
+        warnings |= dict.fromkeys(audit(fold, dataset.patients, content, alike=alike))
+        for stage, thing in (shaped or {}).items():
+            thing.audit(fold, stage=stage)
+    used = {slide for fold in folds for _, part in fold.parts() for slide in part}
+    compared = {} if content is None else {"content": len(used) * (len(used) - 1) // 2}
+    if known is not None:
+        compared[known.measure] = known.compared
+    return AuditReport(
+        folds=len(folds),
+        slides=len(used),
+        patients=len({dataset.patients[slide] for slide in used}),
+        compared=compared,
+        warnings=tuple(warnings),
+        sites=sites_of(dataset, folds),
+        unchecked=(*_unchecked(dataset, content, known), *unchecked),
+        excepted=() if known is None else known.excepted,
+    )
+
+
+def _unchecked(dataset: Dataset, content: Mapping[str, str] | None, likeness: Likeness | None) -> list[str]:
+    """What the audit says nothing about."""
+    found = []
+    if content is None:
+        found.append("identical content: the data was not opened")
+    if likeness is None:
+        found.append("near-duplicates: there is nothing to compare")
+    elif likeness.unknown:
+        found.append(f"near-duplicates of {len(likeness.unknown)} slides without thumbnail: {listed(likeness.unknown)}")
+    if likeness is not None and likeness.measure == "rows" and dataset.card.source.kind == "patches":
+        found.append("patches that were re-encoded or turned: their rows are no longer the same")
+    if all(entry.patient == entry.slide for entry in dataset.entries):
+        found.append("patients: every slide is its own in the label table")
+    return found
