@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 import numpy as np
 
 from harness.errors import LeakError, MethodError
-from harness.protocol.dataset import Dataset
+from harness.protocol.dataset import Dataset, Entry
+from harness.protocol.follow_up import FollowUp
 from harness.protocol.splits import Fold
 from harness.protocol.table import listed
 
@@ -44,13 +45,14 @@ class ScoredRows:
 
     Attributes:
         repeat, fold: which fold.
-        classes: class names.
+        classes: class names; in survival intervals of time, and later.
         slides, patients: ids, n each.
-        labels: class index, (n,) int64.
+        labels: class index, (n,) int64; in survival 1 for an event, 0 for censored.
         probabilities: (n, n_classes) float64.
         attention: per slide the weight of each tile, or None.
         instance_labels: per slide the true label of each tile, or None where the dataset does not know them.
         asked: how often the asker has been answered by now, this time included. Above 1, somebody has looked before.
+        follow_up: in survival how long patients were followed; None for classes.
     """
 
     repeat: int
@@ -63,17 +65,19 @@ class ScoredRows:
     attention: tuple[NDArray[np.float32], ...] | None
     instance_labels: tuple[NDArray[np.int64], ...] | None
     asked: int
+    follow_up: FollowUp | None = None
 
     def __len__(self) -> int:
         return len(self.slides)
 
     def rows(self) -> list[dict[str, Any]]:
-        """One mapping per slide: slide, patient, label, repeat, fold, and ``p_<class>`` for every class."""
+        """One mapping per slide: slide, patient, label, repeat, fold, ``p_<class>`` for every class (and time)."""
         return [
             {"slide": slide, "patient": patient, "label": int(label), "repeat": self.repeat, "fold": self.fold}
             | {f"p_{name}": float(p) for name, p in zip(self.classes, probabilities, strict=True)}
-            for slide, patient, label, probabilities in zip(
-                self.slides, self.patients, self.labels, self.probabilities, strict=True
+            | ({} if self.follow_up is None else {"time": float(self.follow_up.times[row])})
+            for row, (slide, patient, label, probabilities) in enumerate(
+                zip(self.slides, self.patients, self.labels, self.probabilities, strict=True)
             )
         ]
 
@@ -100,7 +104,7 @@ class Scorer:
         instance_labels: Callable[[str], NDArray[Any] | None] | None = None,
         journal: Journal | None = None,
     ) -> None:
-        self._classes = dataset.card.classes
+        self._classes = dataset.card.columns
         self._folds = frozenset(folds)
         self._asked: Counter[str] = Counter()
         self._journal = journal
@@ -140,7 +144,7 @@ class Scorer:
         asker = asker or fold.name
         self._asked[asker] += 1
         asked = self._asked[asker] if self._journal is None else self._journal(asker, fold.test, probabilities)
-        patients, labels, instances = self._reveal(fold.test)
+        patients, labels, follow_up, instances = self._reveal(fold.test)
         attention = prediction.attention
         kept = None if attention is None else tuple(attention[i] for i in order)
         if instances is not None and kept is not None:
@@ -156,6 +160,7 @@ class Scorer:
             attention=kept,
             instance_labels=instances,
             asked=asked,
+            follow_up=follow_up,
         )
 
 
@@ -180,25 +185,36 @@ def labels_for(dataset: Dataset, slides: Sequence[str], *, sealed: Collection[st
     return np.array([dataset.by_slide[slide].label for slide in slides], np.int64)
 
 
-_Truth = tuple[tuple[str, ...], "NDArray[np.int64]", "tuple[NDArray[np.int64], ...] | None"]
+def follow_up_for(dataset: Dataset, slides: Sequence[str], *, sealed: Collection[str] = ()) -> FollowUp:
+    """Follow-up of the patients of training and validation slides, of a dataset of survival.
+
+    Raises:
+        LeakError: one of ``slides`` is sealed.
+    """
+    labels_for(dataset, slides, sealed=sealed)
+    return dataset.follow_up(slides)
+
+
+_Truth = tuple[tuple[str, ...], "NDArray[np.int64]", "FollowUp | None", "tuple[NDArray[np.int64], ...] | None"]
 
 
 def _seal(
     dataset: Dataset, folds: Iterable[Fold], instance_labels: Callable[[str], NDArray[Any] | None] | None
 ) -> Callable[[Sequence[str]], _Truth]:
-    """A function from test slides to patients, labels and instance labels."""
-    truth: Mapping[str, tuple[str, int]] = {
-        slide: (dataset.by_slide[slide].patient, dataset.by_slide[slide].label) for fold in folds for slide in fold.test
-    }
+    """A function from test slides to patients, labels, follow-up and instance labels."""
+    truth: Mapping[str, Entry] = {slide: dataset.by_slide[slide] for fold in folds for slide in fold.test}
+    survival = dataset.card.task == "survival"
 
     def reveal(slides: Sequence[str]) -> _Truth:
-        patients = tuple(truth[slide][0] for slide in slides)
-        labels = np.array([truth[slide][1] for slide in slides], np.int64)
+        patients = tuple(truth[slide].patient for slide in slides)
+        labels = np.array([truth[slide].label for slide in slides], np.int64)
+        times = np.array([truth[slide].time for slide in slides], np.float64) if survival else None
+        follow_up = None if times is None else FollowUp(patients, times, labels)
         if instance_labels is None:
-            return patients, labels, None
+            return patients, labels, follow_up, None
         found = [instance_labels(slide) for slide in slides]
         known = tuple(np.asarray(one, np.int64) for one in found if one is not None)
-        return patients, labels, known if len(known) == len(slides) else None
+        return patients, labels, follow_up, known if len(known) == len(slides) else None
 
     return reveal
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.evaluation.localisation import localisation
+from harness.evaluation.rows import Rows
 from harness.evaluation.study_scores import Predictions, study_scores
+from harness.evaluation.survival import SurvivalPredictions, risk_of
 from harness.evaluation.threshold import predicted_classes
-from harness.tracking.predictions import UnitPredictions
+from harness.tracking.predictions import UnitPredictions, UnitSurvival
 from harness.tracking.record import Record
 
 if TYPE_CHECKING:
@@ -21,18 +23,16 @@ if TYPE_CHECKING:
     from harness.unit.run_unit import UnitResult
 
 
-def predictions_of(job: UnitJob, result: UnitResult) -> UnitPredictions:
+def predictions_of(job: UnitJob, result: UnitResult) -> UnitPredictions | UnitSurvival:
     """The table of test predictions."""
     scored = result.scored
+    common: dict[str, Any] = {name: getattr(job.spec, name) for name in ("repeat", "fold", "seed")}
+    common |= {name: getattr(scored, name) for name in ("classes", "slides", "patients", "probabilities")}
+    if (seen := scored.follow_up) is not None:
+        return UnitSurvival(**common, times=seen.times, events=seen.events, risks=risk_of(scored.probabilities))
     return UnitPredictions(
-        repeat=job.spec.repeat,
-        fold=job.spec.fold,
-        seed=job.spec.seed,
-        classes=scored.classes,
-        slides=scored.slides,
-        patients=scored.patients,
+        **common,
         labels=scored.labels,
-        probabilities=scored.probabilities,
         predicted=predicted_classes(scored.probabilities, result.threshold),
         threshold=result.threshold,
     )
@@ -42,7 +42,7 @@ def record_of(
     resolved: ResolvedStudy,
     job: UnitJob,
     result: UnitResult,
-    predictions: UnitPredictions,
+    predictions: UnitPredictions | UnitSurvival,
     *,
     started: datetime,
     environment: Mapping[str, Any],
@@ -68,7 +68,7 @@ def record_of(
             part: {"slides": len(slides), "patients": len({resolved.dataset.patients[slide] for slide in slides})}
             for part, slides in job.fold.parts()
         },
-        selection={"threshold": result.threshold, "stages": result.answer.facts},
+        selection={**_decided(result), "stages": result.answer.facts},
         validation=result.validation,
         extra={"scorer_asked": result.scored.asked, "seal": result.answer.seal, **_localisation(result.scored)},
     )
@@ -79,24 +79,36 @@ def log_of(record: Record) -> str:
     lines = [f"{record.started} start {record.unit_id}"]
     for name, facts in record.selection["stages"].items():
         lines.append(f"stage {name}: " + ", ".join(f"{key} {value}" for key, value in facts.items()))
-    lines += [f"threshold {record.selection['threshold']}"]
+    lines += [f"{name} {value}" for name, value in record.selection.items() if name != "stages"]
     lines += [f"test {name} {score['value']}" for name, score in record.scores.items()]
     return "\n".join([*lines, f"{record.finished} done", ""])
 
 
-def _scores(predictions: UnitPredictions) -> dict[str, Mapping[str, float | None]]:
-    n = len(predictions.slides)
-    scores = study_scores(
-        Predictions(
-            repeat=np.full(n, predictions.repeat),
-            fold=np.full(n, predictions.fold),
-            seed=np.full(n, predictions.seed),
-            patient=np.asarray(predictions.patients),
-            label=np.asarray(predictions.labels),
-            probabilities=predictions.probabilities,
-            predicted=np.asarray(predictions.predicted),
+def _decided(result: UnitResult) -> dict[str, Any]:
+    """What was decided before the test slides were looked at: the threshold, or the intervals of time."""
+    return {"threshold": result.threshold} if result.scored.follow_up is None else {"cuts": list(result.cuts)}
+
+
+def _rows(predictions: UnitPredictions | UnitSurvival) -> Rows:
+    unit = {name: np.full(len(predictions.slides), getattr(predictions, name)) for name in ("repeat", "fold", "seed")}
+    unit["patient"] = np.asarray(predictions.patients)
+    if isinstance(predictions, UnitSurvival):
+        return SurvivalPredictions(
+            **unit,
+            time=np.asarray(predictions.times),
+            event=np.asarray(predictions.events),
+            risk=np.asarray(predictions.risks),
         )
-    ).scores
+    return Predictions(
+        **unit,
+        label=np.asarray(predictions.labels),
+        probabilities=predictions.probabilities,
+        predicted=np.asarray(predictions.predicted),
+    )
+
+
+def _scores(predictions: UnitPredictions | UnitSurvival) -> dict[str, Mapping[str, float | None]]:
+    scores = study_scores(_rows(predictions)).scores
     return {
         name: {
             "value": score.value,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from harness.evaluation.survival import risk_of
+
 if TYPE_CHECKING:
     from harness.protocol.seal import ScoredRows
     from harness.unit.inputs import Inputs
@@ -19,11 +21,15 @@ SLIDES = 3
 def explain_unit(scored: ScoredRows, inputs: Inputs) -> dict[str, bytes]:
     """File name → PNG for the test slides that the method is surest of, the positive ones first.
 
+    In survival those of the highest risk, patients with an event first.
+
     Empty where the method has no attention or the dataset nothing to draw on.
     """
     if scored.attention is None or inputs.picture_of is None:
         return {}
-    surest = np.argsort(-scored.probabilities[:, 1:].max(axis=1), kind="stable")
+    survival = scored.follow_up is not None
+    certainty = risk_of(scored.probabilities) if survival else scored.probabilities[:, 1:].max(axis=1)
+    surest = np.argsort(-certainty, kind="stable")
     chosen = sorted(surest, key=lambda row: scored.labels[row] == 0)[:SLIDES]
     return {
         f"attention-{scored.slides[row]}.png": _png(inputs.picture_of(scored.slides[row], scored.attention[row]))

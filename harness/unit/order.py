@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.protocol.reports import reports_for
-from harness.protocol.seal import labels_for
 from harness.seeds import Seeds
+from harness.unit.target import Target, target_of, truth_for
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.contract.method import Method, Task
     from harness.contract.params import Params
     from harness.protocol.card import ProtocolCard
+    from harness.protocol.follow_up import FollowUp
     from harness.protocol.splits import Fold
     from harness.training.run import Precision
     from harness.unit.inputs import Inputs
@@ -60,9 +61,10 @@ class Part:
 
     Attributes:
         slides: slide ids.
-        labels: class indices, (n,) int64.
+        labels: class indices, (n,) int64; in survival twice the interval, plus 1 for an event.
         reports, patients: per slide, for methods that learn from reports; None for the others.
         lesions: lesion masks of these slides, for methods that learn from them; None for the others.
+        follow_up: in survival how long patients were followed; None for classes.
     """
 
     slides: tuple[str, ...]
@@ -70,6 +72,7 @@ class Part:
     reports: tuple[str, ...] | None = None
     patients: tuple[str, ...] | None = None
     lesions: Lesions | None = None
+    follow_up: FollowUp | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +92,7 @@ class Order:
         device, precision: where and in which arithmetic.
         workdir: scratch space that survives an interruption.
         root_seed: what all draws are derived from.
+        cuts: in survival the limits between the intervals of time.
     """
 
     unit_id: str
@@ -106,6 +110,7 @@ class Order:
     precision: Precision
     workdir: Path
     root_seed: int
+    cuts: tuple[float, ...] = ()
 
 
 def make_order(job: UnitJob, inputs: Inputs) -> tuple[Order, dict[str, str]]:
@@ -114,20 +119,19 @@ def make_order(job: UnitJob, inputs: Inputs) -> tuple[Order, dict[str, str]]:
     Raises:
         LeakError: the fold trains or validates on a slide that it tests.
     """
-    from harness.contract.method import Task
-
     names = aliases(job, inputs)
     fitted = job.fold.train + job.fold.val if job.fit_all else job.fold.train
     validated = () if job.fit_all else job.fold.val
     fold = replace(job.fold, train=fitted, val=validated, test=tuple(sorted(names[slide] for slide in job.fold.test)))
+    target = target_of(job, inputs.dataset, fitted)
     shown = {slide: names.get(slide, slide) for _, part in job.fold.parts() for slide in part}
     order = Order(
         unit_id=job.spec.unit_id,
         method=job.spec.method,
         params=job.params.as_dict(),
-        task=Task(inputs.dataset.card.classes, encoder=str(job.spec.input["encoder"])),
-        train=_part(job, inputs, fitted),
-        val=_part(job, inputs, validated) if validated else None,
+        task=target.task,
+        train=_part(job, inputs, fitted, target),
+        val=_part(job, inputs, validated, target) if validated else None,
         test=fold.test,
         fold=fold,
         normalise_by=_normalise_by(job, fitted, tuple(shown.values())),
@@ -137,6 +141,7 @@ def make_order(job: UnitJob, inputs: Inputs) -> tuple[Order, dict[str, str]]:
         precision=job.precision,
         workdir=job.workdir,
         root_seed=Seeds(job.spec.seed).seed("unit", job.spec.dataset, job.spec.repeat, job.spec.fold),
+        cuts=target.cuts,
     )
     return order, {alias: slide for slide, alias in names.items()}
 
@@ -156,17 +161,19 @@ def aliases(job: UnitJob, inputs: Inputs) -> dict[str, str]:
     return {slide: f"{prefix}-{number:0{width}d}" for slide, number in zip(job.fold.test, rank, strict=True)}
 
 
-def _part(job: UnitJob, inputs: Inputs, slides: Sequence[str]) -> Part:
+def _part(job: UnitJob, inputs: Inputs, slides: Sequence[str], target: Target) -> Part:
     dataset, needs, sealed = inputs.dataset, job.method.card.needs, job.fold.test
     reads = "reports" in needs
     # Annotations go to methods that say on their card that they use them, and never those of test slides.
     lesions = inputs.lesions.only(slides, sealed=sealed) if "masks" in needs and inputs.lesions is not None else None
+    labels, follow_up = truth_for(target, dataset, slides, sealed)
     return Part(
         slides=tuple(slides),
-        labels=labels_for(dataset, slides, sealed=sealed),
+        labels=labels,
         reports=reports_for(dataset, slides, sealed=sealed) if reads else None,
         patients=tuple(dataset.patients[slide] for slide in slides) if reads else None,
         lesions=lesions,
+        follow_up=follow_up,
     )
 
 

@@ -70,6 +70,7 @@ def _run(order: Order) -> Run:
         workdir=order.workdir,
         meter=Meter(str(device)),
         select=cast("Literal['best', 'last']", order.select),
+        metric="c_index" if order.task.kind == "survival" else "auc",
         label=order.fold.name,
     )
     run.load_meter()
@@ -79,11 +80,11 @@ def _run(order: Order) -> Run:
 
 def _open(order: Order, part: Part, normaliser: Normaliser | None) -> BagSource:
     bags = order.access.bags(part.slides, part.labels, normaliser=normaliser, mask_of=part.lesions)
-    bags.reports, bags.patients = part.reports, part.patients
+    bags.reports, bags.patients, bags.follow_up = part.reports, part.patients, part.follow_up
     return bags
 
 
 def _predict(method: Method, bags: BagSource, run: Run) -> Prediction:
     prediction = method.predict(bags, run)
-    prediction.check(bags.ids, method.task.n_classes, method=method.card.name)
+    prediction.check(bags.ids, method.task.n_columns, method=method.card.name)
     return prediction

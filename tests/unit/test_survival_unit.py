@@ -1,0 +1,170 @@
+"""A unit of survival: what its training is told, what stays sealed, and what it leaves behind."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.lived import write_survival_dataset
+
+from harness.contract.plugins import load_plugin
+from harness.errors import DataError, LeakError
+from harness.evaluation.survival import c_index, risk_of
+from harness.protocol.dataset import Dataset, load_dataset
+from harness.protocol.seal import Scorer, follow_up_for
+from harness.unit.explain_unit import explain_unit
+from harness.unit.open_inputs import open_inputs
+from harness.unit.opening import Opening
+from harness.unit.order import UnitJob, make_order
+from harness.unit.run_unit import run_unit
+from harness.unit.spec import UnitSpec
+
+PLUGIN = """
+from torch import nn
+from harness import Aggregator, BagOutput, MethodCard, MILMethod, MILParams, fixed, segment_mean
+
+class Mean(Aggregator):
+    def __init__(self, dim, outputs):
+        super().__init__()
+        self.head = nn.Linear(dim, outputs)
+    def forward(self, bags):
+        return BagOutput(self.head(segment_mean(bags.x, bags.offsets)))
+
+class Small(MILMethod):
+    card = MethodCard(name="small", title="Small", paper="none", tasks=("survival",))
+    class Params(MILParams):
+        lr: float = fixed(0.05, help="learning rate")
+        epochs: int = fixed(3, help="epochs")
+    def aggregator(self, dim):
+        return Mean(dim, self.task.n_classes)
+"""
+
+
+@pytest.fixture
+def lived(tmp_path: Path) -> Dataset:
+    return load_dataset(write_survival_dataset(tmp_path / "lived"))
+
+
+@pytest.fixture
+def unit(tmp_path: Path):
+    """A function that makes (job, inputs, scorer) of a survival dataset."""
+    (tmp_path / "small.py").write_text(PLUGIN)
+    (method,) = load_plugin(str(tmp_path / "small.py"))
+
+    def make(dataset: Dataset):
+        settings, splits = dataset.card.inputs[0], dataset.splits()
+        inputs = open_inputs(
+            dataset,
+            Opening(
+                settings=settings,
+                slides=dataset.slides,
+                data_root=None,
+                cache=tmp_path / "cache",
+                workers=1,
+                device=torch.device("cpu"),
+            ),
+        )
+        params = method.Params()
+        spec = UnitSpec(
+            method="small",
+            method_version="0",
+            params=params.as_dict(),
+            dataset=dataset.name,
+            dataset_fingerprint=inputs.fingerprint,
+            protocol="cv2",
+            protocol_settings={},
+            split_sha256=splits.sha256,
+            repeat=0,
+            fold=0,
+            seed=0,
+            input=settings.model_dump(mode="json"),
+            precision="fp32",
+        )
+        job = UnitJob(
+            spec=spec,
+            method=method,
+            params=params,
+            fold=splits.folds[0],
+            protocol=dataset.card.protocols["cv2"],
+            device="cpu",
+            precision="fp32",
+            workdir=tmp_path / "work",
+        )
+        return job, inputs, Scorer(dataset, splits.folds)
+
+    return make
+
+
+def test_a_unit_predicts_survival_and_is_scored_by_the_sealed_follow_up(unit, lived: Dataset) -> None:
+    job, inputs, scorer = unit(lived)
+    result = run_unit(job, inputs, scorer)
+    scored = result.scored
+    assert scored.classes == ("interval_1", "interval_2", "interval_3", "later")
+    assert scored.probabilities.shape == (len(job.fold.test), 4)
+    assert scored.follow_up is not None
+    assert scored.follow_up.times.tolist() == [lived.by_slide[slide].time for slide in job.fold.test]
+    assert scored.labels.tolist() == [lived.by_slide[slide].label for slide in job.fold.test]
+    assert c_index(scored.follow_up.times, scored.follow_up.events, risk_of(scored.probabilities), None)[0] > 0.7
+    assert (result.threshold, set(result.validation), len(result.cuts)) == (None, {"c_index"}, 2)
+    assert result.answer.facts["train"]["selected_by"] == "c_index"
+    assert "time" in scored.rows()[0]
+    pictures = replace(inputs, picture_of=lambda slide, weights: np.zeros((2, 2, 3), np.uint8))
+    shown = explain_unit(replace(scored, attention=tuple(np.ones(1, np.float32) for _ in scored.slides)), pictures)
+    highest = scored.slides[int(np.argmax(np.where(scored.labels == 1, risk_of(scored.probabilities), -np.inf)))]
+    assert f"attention-{highest}.png" in shown
+
+
+def test_training_is_told_nothing_that_depends_on_the_test_patients(unit, lived: Dataset) -> None:
+    """The intervals too: whatever happens to the test patients, the order of the unit stays the same."""
+    job, inputs, _ = unit(lived)
+    order, _ = make_order(job, inputs)
+    tested = set(job.fold.test)
+    other = replace(
+        lived,
+        entries=tuple(
+            replace(entry, time=99.0, label=1 - entry.label) if entry.slide in tested else entry
+            for entry in lived.entries
+        ),
+    )
+    changed, _ = make_order(job, replace(inputs, dataset=other))
+    assert order.cuts == changed.cuts
+    assert (order.train.labels == changed.train.labels).all()
+    assert pickle.dumps(replace(order, access=None)) == pickle.dumps(replace(changed, access=None))
+    trained = set(job.fold.train)
+    moved = replace(
+        lived,
+        entries=tuple(
+            replace(entry, time=2 * entry.time) if entry.slide in trained and entry.time else entry
+            for entry in lived.entries
+        ),
+    )
+    assert make_order(job, replace(inputs, dataset=moved))[0].cuts == pytest.approx([2 * cut for cut in order.cuts])
+
+
+def test_labels_are_intervals_and_events_of_the_training_patients(unit, lived: Dataset) -> None:
+    job, inputs, _ = unit(lived)
+    order, _ = make_order(job, inputs)
+    assert (order.task.kind, order.task.n_classes, order.task.n_columns) == ("survival", 3, 4)
+    for slide, label in zip(order.train.slides, order.train.labels, strict=True):
+        entry = lived.by_slide[slide]
+        assert label % 2 == entry.label
+        assert label // 2 == sum(entry.time >= cut for cut in order.cuts)
+    assert order.val is not None and order.val.follow_up is not None
+    assert order.val.follow_up.patients == tuple(lived.patients[slide] for slide in job.fold.val)
+
+
+def test_follow_up_of_test_slides_is_sealed(lived: Dataset) -> None:
+    (fold, *_) = lived.splits().folds
+    with pytest.raises(LeakError, match="labels of 1 test slides"):
+        follow_up_for(lived, [*fold.train, fold.test[0]], sealed=fold.test)
+
+
+def test_too_few_events_are_an_error_before_training(unit, lived: Dataset) -> None:
+    job, inputs, scorer = unit(lived)
+    censored = replace(lived, entries=tuple(replace(entry, label=0) for entry in lived.entries))
+    with pytest.raises(DataError, match="3 intervals cannot be cut from 0 events"):
+        run_unit(job, replace(inputs, dataset=censored), scorer)
