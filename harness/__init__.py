@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.contract.card import MethodCard, Preset
 from harness.contract.method import Method, Task
-from harness.contract.params import Params, fixed, tunable
+from harness.contract.params import Params, fixed, redeclared, tunable
 from harness.contract.prediction import Prediction
 from harness.errors import BenchError, DataError, LeakError, MethodError, UsageError
 
@@ -106,6 +106,7 @@ __all__ = [
     "fixed",
     "keep_embedded",
     "pack",
+    "redeclared",
     "score",
     "segment_ids",
     "segment_max",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness import MethodCard, MILMethod, MILParams, UsageError, fixed, tunable
+from harness import MethodCard, MILMethod, MILParams, UsageError, fixed, redeclared, tunable
 from methods.abmilx_presets import PRESETS
 
 if TYPE_CHECKING:
@@ -71,10 +71,21 @@ class ABMILX(MILMethod):
             ALPHA,
             "the layer norm inside attention plus and the biases of the feed-forward part are in the code, not in the "
             "paper's equations; here as in the code",
-            "the weights that are reported: the code evaluates raw and averaged (EMA) weights, the paper is silent "
-            "about the average; presets report the average for PANDA and BRCA subtyping, raw weights for survival",
-            "batch norm takes its statistics over a chunk of tiles (encode_chunk); the code's chunk is one slide for "
-            "r18_brca_subtyping and a mixture of slides elsewhere",
+            "the weights that are reported: the code validates raw and averaged (EMA) weights each epoch and keeps the "
+            "best of each, the paper is silent about the average. Here too both have scores in the curve (val_*, "
+            "val_ema_*) and a best value in the record (best_raw, best_ema); report_weights alone decides which are "
+            "kept, never the better score: presets keep the average for PANDA and BRCA subtyping, raw for survival",
+            "batch norm takes its statistics over chunks of encode_chunk tiles of the step, slide after slide, coarse "
+            "before fine tiles within a slide; a last chunk may be smaller, running statistics move once per chunk. "
+            "The code's chunk of 512 is one slide for r18_brca_subtyping and a GPU's four slides for "
+            "r50_brca_subtyping; elsewhere it is a GPU's whole batch. Its synchronised batch norm joins the chunks of "
+            "both GPUs: encode_chunk=0 does so here, a chunk of 512 does not",
+            "sampling ablations: the paper compares region-stratified and attention-based sampling in numbers only. "
+            "tile_sampling=regions cuts the box around a slide's tiles into equal rectangles (the code's helper, which "
+            "does not run, cuts its tile list laid out in a square); tile_sampling=attention ranks all fine tiles at "
+            "each visit by the present weights (the code by an averaged copy), each head voting for its highest; what "
+            "the first weights do not attend to may never be drawn. Whether the paper's "
+            "comparison drew coarse tiles too is open: regions may, attention may not",
             "published training used two GPUs; batch_size is the sum over both",
             "coarse tiles are used in training only, as in the code; prediction reads all fine tiles",
             "the code drops an incomplete last batch of an epoch; here it is used",
@@ -92,38 +103,31 @@ class ABMILX(MILMethod):
     class Params(HeadParams):
         """Defaults of the configuration r18_brca_subtyping."""
 
-        optimizer: str = fixed(
-            "adamw", choices=("adam", "adamw", "sgd"), source="paper", help="sgd has Nesterov momentum 0.9"
-        )
-        lr: float = tunable(8e-5, low=1e-5, high=1e-3, log=True, source="paper", help="of encoder and aggregator alike")
+        optimizer: str = redeclared(HeadParams, "optimizer", "adamw", source="paper")
+        lr: float = redeclared(HeadParams, "lr", 8e-5, source="paper", help="of encoder and aggregator alike")
         weight_decay: float = tunable(0.0, low=0.0, high=5e-2, source="paper", help="weight decay of the optimiser")
-        schedule: str = fixed(
-            "cosine", choices=("constant", "cosine", "inverse"), source="code", help="per epoch, down to min_lr"
-        )
-        min_lr: float = fixed(1e-7, source="code", help="where the cosine ends")
-        epochs: int = fixed(75, source="paper", help="epochs at most")
-        warmup_epochs: int = fixed(
-            10, source="code", help="linear warm-up from 1e-6; does not shift the cosine's clock"
-        )
-        patience: int | None = fixed(10, source="code", help="stop after this many epochs without a better score")
-        min_epochs: int = fixed(50, source="code", help="never stop before this many epochs")
-        batch_size: int = fixed(6, source="code", help="slides per step")
+        schedule: str = redeclared(HeadParams, "schedule", "cosine", source="code", help="per epoch, down to min_lr")
+        min_lr: float = redeclared(HeadParams, "min_lr", 1e-7, source="code")
+        epochs: int = redeclared(HeadParams, "epochs", 75, source="paper")
+        warmup_epochs: int = redeclared(HeadParams, "warmup_epochs", 10, source="code")
+        patience: int | None = redeclared(HeadParams, "patience", 10, source="code")
+        min_epochs: int = redeclared(HeadParams, "min_epochs", 50, source="code")
+        batch_size: int = redeclared(HeadParams, "batch_size", 6, source="code", help="slides per step")
         tiles_per_bag: int = tunable(
             512, low=64, high=1280, log=True, source="code", help="s, tiles drawn per slide and visit; 0 takes all"
         )
         low_ratio: int = tunable(4, low=0, high=10, source="code", help="r: floor(s / r) of them from the coarse scale")
-        augment: str = fixed(
+        augment: str = redeclared(
+            HeadParams,
+            "augment",
             "weak",
-            choices=("none", "flips", "rotate", "strong", "weak", "weak_strong"),
             source="code",
             help="geometric augmentation per tile; colour augmentation hurts (paper)",
         )
-        crop_min: float = fixed(0.25, source="code", help="smallest area of a random crop")
-        encode_chunk: int = fixed(
-            512, source="code", help="tiles per encoder pass, and per batch-norm batch; 0 takes all"
-        )
-        ema_decay: float | None = fixed(0.9997, source="code", help="decay of averaged weights; none keeps no average")
-        report_weights: str = fixed("ema", choices=("raw", "ema"), help="which weights are scored where both exist")
+        crop_min: float = redeclared(HeadParams, "crop_min", 0.25, source="code")
+        encode_chunk: int = redeclared(HeadParams, "encode_chunk", 512, source="code")
+        ema_decay: float | None = redeclared(HeadParams, "ema_decay", 0.9997, source="code")
+        report_weights: str = redeclared(HeadParams, "report_weights", "ema")
 
     params: Params
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness import MethodCard, MILMethod, fixed, tunable
+from harness import MethodCard, MILMethod, redeclared, tunable
 from methods.abmilx import ALPHA, PAPER, SURVIVAL, HeadParams, build_head
 
 if TYPE_CHECKING:
@@ -32,19 +32,15 @@ class ABMILXHead(MILMethod):
     class Params(HeadParams):
         """The two-stage configuration: biases on, no layer norms at entry and exit."""
 
-        width: int = tunable(512, choices=(64, 128, 256, 384, 512), source="paper", help="d, width of the embedding")
-        norm: str = fixed("none", choices=("ln", "none"), source="code", help="layer norm at entry and exit")
-        bias: bool = fixed(True, source="code", help="biases in the aggregator's linear layers")
-        attention_bias: bool = fixed(True, source="code", help="biases in the small attention network")
-        optimizer: str = fixed(
-            "adamw", choices=("adam", "adamw", "sgd"), source="paper", help="sgd has Nesterov momentum 0.9"
-        )
-        lr: float = tunable(2e-4, low=1e-5, high=1e-3, log=True, source="paper", help="learning rate")
+        width: int = redeclared(HeadParams, "width", 512, source="paper")
+        norm: str = redeclared(HeadParams, "norm", "none", source="code")
+        bias: bool = redeclared(HeadParams, "bias", True, source="code")
+        attention_bias: bool = redeclared(HeadParams, "attention_bias", True, source="code")
+        optimizer: str = redeclared(HeadParams, "optimizer", "adamw", source="paper")
+        lr: float = redeclared(HeadParams, "lr", 2e-4, source="paper")
         weight_decay: float = tunable(0.0, low=0.0, high=1e-2, source="paper", help="weight decay of the optimiser")
-        schedule: str = fixed(
-            "cosine", choices=("constant", "cosine", "inverse"), source="paper", help="per epoch, down to min_lr"
-        )
-        epochs: int = fixed(75, source="paper", help="epochs at most")
+        schedule: str = redeclared(HeadParams, "schedule", "cosine", source="paper", help="per epoch, down to min_lr")
+        epochs: int = redeclared(HeadParams, "epochs", 75, source="paper")
 
     params: Params
 

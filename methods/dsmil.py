@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness import MethodCard, MILMethod, MILParams, fixed, tunable
+from harness import MethodCard, MILMethod, MILParams, fixed, redeclared, tunable
 
 if TYPE_CHECKING:
     from harness import Aggregator
@@ -25,7 +25,8 @@ class DSMIL(MILMethod):
             "the loss: one-against-rest binary cross-entropy as published, although classes exclude each other "
             "(--set loss=ce for softmax cross-entropy)",
             "CAMELYON16 is published with a single output for the positive class (--set single_logit=true)",
-            "Adam's betas are (0.5, 0.9) in the published code; here torch's (0.9, 0.999)",
+            "the defaults are the published training code (train_tcga.py with 200 epochs); its choice of the epoch by "
+            "test scores and its decision threshold from the test slides are not taken over",
             "the published code starts from stored weights (init.pth); here from torch's initialisation",
         ),
         parity="frozen outputs of the published code to 1e-5: logits of both streams, attention, slide vectors",
@@ -36,11 +37,10 @@ class DSMIL(MILMethod):
 
         lr: float = tunable(2e-4, low=1e-5, high=1e-3, log=True, source="code", help="learning rate")
         weight_decay: float = tunable(5e-3, low=1e-6, high=1e-2, log=True, source="code", help="decay of the optimiser")
-        epochs: int = fixed(200, source="code", help="epochs at most")
-        schedule: str = fixed(
-            "cosine", choices=("constant", "cosine", "inverse"), source="code", help="per epoch, down to min_lr"
-        )
-        min_lr: float = fixed(5e-6, source="code", help="where the cosine ends")
+        epochs: int = redeclared(MILParams, "epochs", 200, source="code")
+        betas: tuple[float, ...] = redeclared(MILParams, "betas", (0.5, 0.9), source="code")
+        schedule: str = redeclared(MILParams, "schedule", "cosine", source="code", help="per epoch, down to min_lr")
+        min_lr: float = redeclared(MILParams, "min_lr", 5e-6, source="code")
         query_dim: int = fixed(128, source="code", help="width of the queries")
         nonlinear: bool = fixed(True, source="code", help="queries by two layers instead of one linear map")
         passing_v: bool = fixed(False, source="code", help="values by a layer instead of the features themselves")

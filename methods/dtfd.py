@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness import MethodCard, MILMethod, MILParams, UsageError, fixed, tunable
+from harness import MethodCard, MILMethod, MILParams, Preset, UsageError, fixed, redeclared, tunable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,13 +28,19 @@ class DTFD(MILMethod):
             "prediction: the published code shuffles at random and can average over shuffles; here one shuffle "
             "that is fixed by the number of tiles",
             "a bag with fewer tiles than pseudo_bags makes one pseudo-bag per tile (the published code fails)",
-            "the published code multiplies the learning rate by 0.2 at epoch 100 and clips the gradient of each part "
-            "of tier 1 on its own; here the rate is constant and the gradient of each tier is clipped as a whole",
+            "the published code chooses the epoch by validation AUC among the last fifth (161 and later of 200); here "
+            "the protocol's metric chooses among all (--preset published for the published rule)",
         ),
         parity=(
             "frozen outputs of the published code to 1e-5: logits of both tiers and distilled features for AFS, MaxS "
             "and MaxMinS, with a given permutation"
         ),
+        presets={
+            "published": Preset(
+                help="the published code's own rule beside the defaults: the best validation AUC of epochs 161 to 199",
+                params={"select_metric": "auc", "select_from": 161},
+            )
+        },
     )
 
     class Params(MILParams):
@@ -42,8 +48,16 @@ class DTFD(MILMethod):
 
         lr: float = tunable(1e-4, low=1e-5, high=1e-3, log=True, source="code", help="learning rate")
         weight_decay: float = tunable(1e-4, low=1e-6, high=1e-2, log=True, source="code", help="decay of the optimiser")
-        epochs: int = fixed(200, source="code", help="epochs at most")
-        clip_grad_norm: float | None = fixed(5.0, source="code", help="largest gradient norm of each tier")
+        epochs: int = redeclared(MILParams, "epochs", 200, source="code")
+        lr_drop_epochs: tuple[int, ...] = redeclared(MILParams, "lr_drop_epochs", (100,), source="code")
+        lr_drop_factor: float = redeclared(MILParams, "lr_drop_factor", 0.2, source="code")
+        clip_grad_norm: float | None = redeclared(
+            MILParams,
+            "clip_grad_norm",
+            5.0,
+            source="code",
+            help="largest gradient norm of tier 2, and of tier 1's embedding, attention and classifier, each alone",
+        )
         rule: str = tunable("AFS", choices=("AFS", "MaxS", "MaxMinS"), source="code", help="what a pseudo-bag hands on")
         pseudo_bags: int = tunable(4, low=2, high=10, source="code", help="pseudo-bags per bag")
         instances: int = fixed(1, source="code", help="tiles that a pseudo-bag hands on per end (MaxS, MaxMinS)")
@@ -78,7 +92,18 @@ class DTFD(MILMethod):
         )
 
     def optimizer_groups(self, network: nn.Module) -> list[list[nn.Parameter]]:
-        """Tier 1 with all that stands in front of it, and tier 2."""
-        named = list(network.named_parameters())
-        second = {name for name, _ in named if "tier2." in name}
-        return [[p for name, p in named if name not in second], [p for name, p in named if name in second]]
+        """Tier 1 in the three parts whose gradients are clipped on their own, and tier 2.
+
+        For the optimisers in use, three with the same settings are one over all of tier 1: each parameter is updated
+        from its own gradients alone. A tile encoder in front belongs to the embedding.
+        """
+        groups: dict[str, list[nn.Parameter]] = {
+            "embedding": [],
+            "tier1.score.": [],
+            "tier1.classify.": [],
+            "tier2.": [],
+        }
+        for name, parameter in network.named_parameters():
+            part = next((part for part in groups if f".{part}" in f".{name}"), "embedding")
+            groups[part].append(parameter)
+        return list(groups.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness import MILParams, Preset, UsageError, fixed, tunable
+from harness import MILParams, Preset, UsageError, fixed, redeclared, tunable
 from methods.widths import parse_widths
 
 OPEN_RECIPE = (
@@ -17,13 +17,10 @@ OPEN_RECIPE = (
 class PoolingParams(MILParams):
     """Trunk and head of a pooling network, with the training recipe for whole slides."""
 
-    lr: float = tunable(2e-4, low=1e-5, high=1e-3, log=True, help="learning rate")
     weight_decay: float = tunable(0.0, low=0.0, high=1e-2, help="weight decay of the optimiser")
-    optimizer: str = fixed("adamw", choices=("adam", "adamw", "sgd"), help="sgd has Nesterov momentum 0.9")
-    schedule: str = fixed(
-        "cosine", choices=("constant", "cosine", "inverse"), help="inverse: lr / (1 + 1e-4 * step), as Keras decays"
-    )
-    epochs: int = fixed(75, help="epochs at most")
+    optimizer: str = redeclared(MILParams, "optimizer", "adamw")
+    schedule: str = redeclared(MILParams, "schedule", "cosine")
+    epochs: int = redeclared(MILParams, "epochs", 75)
     trunk: str = fixed("512", help="widths of the ReLU layers in front of the pooling, as 256-128-64; or none")
     dropout: float = tunable(0.25, low=0.0, high=0.75, help="dropout in the trunk")
     dropout_at: str = fixed(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness import MethodCard, MILMethod, MILParams, Preset, UsageError, fixed, tunable
+from harness import MethodCard, MILMethod, MILParams, Preset, UsageError, fixed, redeclared, tunable
 
 if TYPE_CHECKING:
     from harness import Aggregator
@@ -22,11 +22,20 @@ class TransMIL(MILMethod):
         attention=True,
         permutation_invariant=False,
         open_points=(
-            "the optimiser is Lookahead over RAdam in the published code; here Adam with the same rate and decay",
+            "the optimiser is Lookahead over RAdam with decay on matrices and kernels only, as in the published code",
+            "the published code keeps the epoch of least validation loss and stops by it; here the protocol's metric "
+            "does both (--preset published for the loss). It also trains in half precision: --precision fp16",
             "the order of the tiles is not stated: here as they lie in the slide's index, row by row",
             "attention: how to read a weight per tile is not published; here the class token's row in the second layer",
         ),
         parity="frozen logits of the published code to 1e-5, at width 64 with 32 landmarks",
+        presets={
+            "published": Preset(
+                help="the published code's own rule beside the defaults: the epoch of least validation loss is kept, "
+                "training stops after 10 epochs without a lesser one",
+                params={"select_metric": "loss", "patience": 10},
+            )
+        },
         smoke=Preset(help="narrow", params={"width": 64, "heads": 2, "landmarks": 4}),
     )
 
@@ -35,9 +44,11 @@ class TransMIL(MILMethod):
 
         lr: float = tunable(2e-4, low=1e-5, high=1e-3, log=True, source="code", help="learning rate")
         weight_decay: float = tunable(1e-5, low=1e-6, high=1e-2, log=True, source="code", help="decay of the optimiser")
-        epochs: int = fixed(200, source="code", help="epochs at most")
-        accumulate: int = fixed(2, source="code", help="steps per update of the weights")
-        patience: int | None = fixed(10, source="code", help="stop after this many epochs without a better score")
+        l2_on: str = redeclared(MILParams, "l2_on", "weights", source="code")
+        optimizer: str = redeclared(MILParams, "optimizer", "lookahead_radam", source="code")
+        epochs: int = redeclared(MILParams, "epochs", 200, source="code")
+        accumulate: int = redeclared(MILParams, "accumulate", 2, source="code")
+        patience: int | None = redeclared(MILParams, "patience", 10, source="code")
         width: int = tunable(512, choices=(64, 128, 256, 512), source="paper", help="width of the tokens")
         heads: int = fixed(8, source="paper", help="attention heads; must divide the width")
         landmarks: int | None = fixed(None, source="code", help="landmarks of the attention; none takes width / 2")

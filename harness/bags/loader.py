@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from harness.bags.packed import PackedBags, pack
-from harness.bags.sampling import draw_multi_scale
+from harness.bags.sampling import draw_balanced, draw_multi_scale, regions_of
 from harness.bags.source import BagSource
 from harness.seeds import Seeds
 
 CPU = torch.device("cpu")
+NONE = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class BagLoader:
         batch_size: bags per batch; the last batch of an epoch may be smaller.
         tiles: tiles drawn per bag; 0 for whole bags.
         low_ratio: share of the coarse scale, see :func:`harness.bags.sampling.draw_multi_scale`.
+        divisions: draw tiles by region, with this many regions along each side of a slide; 0 draws uniformly.
+        balanced: draw bags with replacement, every class equally often, instead of each bag once per epoch.
         device: where batches go.
         ahead: batches read in the background.
     """
@@ -46,6 +49,8 @@ class BagLoader:
     batch_size: int
     tiles: int = 0
     low_ratio: int = 0
+    divisions: int = 0
+    balanced: bool = False
     device: torch.device = CPU
     ahead: int = 2
 
@@ -56,7 +61,7 @@ class BagLoader:
 
     def __call__(self, epoch: int, start: int) -> Iterator[Batch]:
         """The batches of ``epoch`` from step ``start`` on."""
-        order = self.seeds.numpy("order", self.stage, epoch).permutation(len(self.source))
+        order = self._order(epoch)
         steps = range(start, self.steps)
         chosen = {step: order[step * self.batch_size : (step + 1) * self.batch_size] for step in steps}
         if self.source.kind == "features":
@@ -71,6 +76,12 @@ class BagLoader:
                     for next_step in range(step + len(waiting), min(step + self.ahead + 1, self.steps))
                 ]
                 yield self._to_device(waiting.pop(0).result())
+
+    def _order(self, epoch: int) -> np.ndarray:
+        rng = self.seeds.numpy("order", self.stage, epoch)
+        if self.balanced and self.source.labels is not None:
+            return draw_balanced(self.source.labels, rng)
+        return rng.permutation(len(self.source))
 
     def _read(self, epoch: int, step: int, bags: np.ndarray) -> Batch:
         labels = self.source.labels
@@ -88,7 +99,11 @@ class BagLoader:
             return self.source.read(bag)
         counts = [self.source.count(bag, scale) for scale in range(len(self.source.scales))]
         rng = self.seeds.numpy("sample", self.stage, epoch, self.source.ids[bag])
-        draws = draw_multi_scale(counts, self.tiles, self.low_ratio, rng)
+        regions = [
+            regions_of(self.source.coords(bag, scale), count, self.divisions) if self.divisions and count else NONE
+            for scale, count in enumerate(counts)
+        ]
+        draws = draw_multi_scale(counts, self.tiles, self.low_ratio, rng, regions=regions, divisions=self.divisions)
         return torch.cat([self.source.read(bag, rows, scale) for scale, rows in draws])
 
     def _to_device(self, batch: Batch) -> Batch:

@@ -60,7 +60,24 @@ def fixed(default: Any, *, choices: tuple[Any, ...] | None = None, source: Sourc
     return dataclasses.field(default=default, metadata={"bench": Field(choices=choices, source=source, help=help)})
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(tunable, fixed))
+def redeclared(owner: type[Params], name: str, default: Any, *, source: Source = "ours", help: str = "") -> Any:
+    """The hyper-parameter ``name`` of a base class with another default.
+
+    Its choices, range and help stay what the base class says, so that they are written once.
+
+    Args:
+        owner: the class that declares it.
+        name: its name there.
+        default: the new default.
+        source: where the new default comes from.
+        help: another help line; empty keeps the old one.
+    """
+    known: Field = owner.__dataclass_fields__[name].metadata["bench"]
+    field = dataclasses.replace(known, source=source, help=help or known.help)
+    return dataclasses.field(default=default, metadata={"bench": field})
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(tunable, fixed, redeclared))
 class Params:
     """Base of every method's hyper-parameters. A subclass only lists annotated fields.
 

@@ -52,6 +52,7 @@ class Stage:
         schedule: factor on every learning rate as a function of progress in epochs (a float).
         validate: ``validate()`` gives metrics of the module in evaluation mode; None without validation data.
         select_by: metric of ``validate`` whose best epoch is kept; ``"last"`` keeps the final weights.
+        select_from: the first epoch (counted from 0) that may be kept; at most the last one.
         maximise: whether a larger metric is better.
         patience: stop after this many epochs without a better metric; None never stops.
         min_epochs: never stop before this many.
@@ -73,6 +74,7 @@ class Stage:
     schedule: Callable[[float], float] = constant
     validate: Callable[[], Mapping[str, float]] | None = None
     select_by: str = "last"
+    select_from: int = 0
     maximise: bool = True
     patience: int | None = None
     min_epochs: int = 0

@@ -24,9 +24,10 @@ from harness.errors import DataError
 from harness.evaluation import metrics
 from harness.evaluation.survival import c_index, interval_log_loss, risk_of
 from harness.protocol.follow_up import decoded
+from harness.training.attentive import most_attended
 from harness.training.chunked_encode import encode_in_chunks
 from harness.training.mil_params import MILParams
-from harness.training.optim import build_optimizer, build_schedule
+from harness.training.recipe import optimizers_of, schedule_of, selection_of
 from harness.training.run import Run
 from harness.training.survival import interval_probabilities, survival_loss
 
@@ -133,45 +134,28 @@ def stage(method: BagMethod, train: BagSource, val: BagSource | None, run: Run) 
         stage="train",
         seeds=run.seeds,
         batch_size=params.batch_size,
-        tiles=params.tiles_per_bag,
+        # To be ranked by attention, whole bags are read; what is kept of them is decided in the step.
+        tiles=0 if params.tile_sampling == "attention" else params.tiles_per_bag,
         low_ratio=params.low_ratio,
+        divisions=params.sampling_regions if params.tile_sampling == "regions" else 0,
+        balanced=params.balanced,
         device=run.device,
     )
-    optimizers = [
-        build_optimizer(
-            params.optimizer,
-            group,
-            lr=params.lr,
-            weight_decay=params.weight_decay,
-            weights_only=params.l2_on == "weights",
-        )
-        for group in method.optimizer_groups(network)
-    ]
-    best = run.select == "best" and val is not None
     return Stage(
         name="train",
         module=network,
         batches=loader,
         steps_per_epoch=loader.steps,
         loss=_loss(method, train),
-        optimizers=optimizers,
+        optimizers=optimizers_of(params, method.optimizer_groups(network)),
         epochs=params.epochs,
-        schedule=build_schedule(
-            params.schedule,
-            lr=params.lr,
-            epochs=params.epochs,
-            steps_per_epoch=loader.steps,
-            warmup_epochs=params.warmup_epochs,
-            min_lr=params.min_lr,
-        ),
+        schedule=schedule_of(params, loader.steps),
         validate=(lambda: validate(network, val, run)) if val is not None else None,
-        select_by=run.metric if best else "last",
-        patience=params.patience if best else None,
-        min_epochs=params.min_epochs,
         clip_grad_norm=params.clip_grad_norm,
         accumulate=params.accumulate,
         ema_decay=params.ema_decay,
         weights="ema" if params.report_weights == "ema" else "raw",
+        **selection_of(params, run, validated=val is not None),
     )
 
 
@@ -181,6 +165,8 @@ def _loss(method: BagMethod, train: BagSource) -> Callable[[Batch], Tensor]:
 
     def loss(batch: Batch) -> Tensor:
         bags = batch.bags
+        if params.tile_sampling == "attention":
+            bags = most_attended(network, bags, params.tiles_per_bag, batch.seed)
         if augment is not None:
             bags = bags.with_x(augment(bags.x, batch.seed))
         output: BagOutput = network(bags)

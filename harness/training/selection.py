@@ -28,7 +28,8 @@ class Selection:
         best: its best value; None before the first.
         loss: validation loss of that epoch; of equally good epochs the one with the smallest loss is kept. Small
             validation sets tie often: an AUC of 1 on a dozen slides is soon reached and says little.
-        epoch: the epoch of the best value.
+        epoch: the epoch of the best value; -1 before there is one.
+        first: the first epoch that may be kept.
         weights: those weights, on the CPU.
     """
 
@@ -37,13 +38,14 @@ class Selection:
     best: float | None = None
     loss: float = math.inf
     epoch: int = -1
+    first: int = 0
     weights: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def of(cls, stage: Stage) -> Selection:
         """The selection that ``stage`` asks for."""
         metric = stage.select_by if stage.validate is not None else "last"
-        return cls(metric, stage.maximise)
+        return cls(metric, stage.maximise, first=min(stage.select_from, stage.epochs - 1))
 
     def see(self, epoch: int, metrics: Mapping[str, float], module: nn.Module, *, last: bool) -> None:
         """Take in the metrics of an epoch and keep the weights if they are the best so far.
@@ -60,6 +62,8 @@ class Selection:
                 place=f"stage selected by {self.metric}",
                 fix=f"select by one of: {', '.join(metrics)}",
             )
+        if epoch < self.first:
+            return
         value, loss = metrics[self.metric], metrics.get("loss", math.inf)
         if self._is_better(value, loss):
             self.best, self.loss, self.epoch, self.weights = value, loss, epoch, copy_of(module.state_dict())

@@ -75,3 +75,15 @@ def test_normaliser_standardises_over_instances_of_its_own_bags():
     scaled = np.concatenate([Normaliser.fit(bags)(bag) for bag in bags])
     np.testing.assert_allclose(scaled.mean(0), 0, atol=1e-5)
     np.testing.assert_allclose(scaled.std(0), 1, atol=1e-4)
+
+
+@pytest.mark.parametrize("source", [_features(), _tiles()], ids=["features", "tiles"])
+@pytest.mark.parametrize("settings", [{"divisions": 2}, {"balanced": True}], ids=["regions", "balanced"])
+def test_other_ways_to_draw_are_functions_of_the_seed_and_the_step(source, settings):
+    loader = BagLoader(source=source, stage="train", seeds=Seeds(3), batch_size=1, tiles=4, **settings)
+    whole, rest = list(loader(5, 0)), list(loader(5, 2))
+    assert len(whole) == len(source)
+    for one, other in zip(whole[2:], rest, strict=True):
+        assert one.bags.ids == other.bags.ids
+        torch.testing.assert_close(one.bags.x, other.bags.x, rtol=0, atol=0)
+        assert len(one.bags.x) == 4

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import Params, UsageError, fixed, tunable
+from harness import Params, UsageError, fixed, redeclared, tunable
 from harness.hashing import canonical_json
 
 
@@ -178,3 +178,17 @@ def test_choices_of_a_tuned_number_are_a_search_space_not_a_bound():
     assert Searched.build({"width": "96"}, place="test").width == 96
     with pytest.raises(UsageError, match="unknown value 'bn'"):
         Searched.build({"norm": "bn"}, place="test")
+
+
+def test_a_redeclared_field_keeps_all_but_its_default():
+    class Other(Example):
+        lr: float = redeclared(Example, "lr", 3e-4, source="code")
+        kind: str = redeclared(Example, "kind", "sgd", help="which optimiser")
+
+    known, described = Example.describe(), Other.describe()
+    assert list(described) == list(known)
+    assert (Other().lr, Other().kind) == (3e-4, "sgd")
+    assert described["lr"][1] == dataclasses.replace(known["lr"][1], source="code")
+    assert described["kind"][1] == dataclasses.replace(known["kind"][1], help="which optimiser")
+    with pytest.raises(UsageError, match="unknown value"):
+        Other.build({"kind": "sdg"}, place="--set")

@@ -19,10 +19,12 @@ from harness.accounting.meter import Meter
 from harness.bags.feature_source import FeatureBags
 from harness.bags.tile_source import PatchReader, TileBags
 from harness.contract.check import check_method
+from harness.encoders import build_encoder
 from harness.evaluation.metrics import macro_auc
 from harness.evaluation.survival import c_index, risk_of
 from harness.protocol.follow_up import FollowUp, interval_names
 from harness.seeds import Seeds
+from harness.training.loop import train_stage
 from harness.training.mil_fit import BagNetwork
 from harness.training.run import Run
 
@@ -141,14 +143,46 @@ def test_learns_tiles_end_to_end(name: str, run: Run) -> None:
     assert macro_auc(test.labels, trained.predict(test, run).probabilities) > 0.9
 
 
-def test_dtfd_has_an_optimiser_per_tier() -> None:
+def test_learns_survival_from_tiles_end_to_end(run: Run) -> None:
+    def drawn(count: int, seed: int) -> TileBags:
+        """Bags of 4 patches; the darker they are, the sooner the event."""
+        rng = np.random.default_rng(seed)
+        hazard = rng.uniform(-1, 1, count)
+        light = 150 - 70 * np.repeat(hazard, 4)[:, None, None, None]
+        patches = (light + rng.integers(-20, 20, (count * 4, 27, 27, 3))).clip(0, 255).astype(np.uint8)
+        rows = {f"s{k}": (k * 4, k * 4 + 4) for k in range(count)}
+        follow_up = FollowUp(tuple(rows), rng.exponential(np.exp(-4 * hazard)), rng.integers(0, 4, count).clip(0, 1))
+        bags = TileBags(list(rows), follow_up.codes((0.2, 1.0)), PatchReader(patches, rows))
+        bags.follow_up = follow_up
+        return bags
+
+    cls = method("abmilx")
+    colon = cls.card.presets["colon"]
+    params = cls.Params.build({**colon.params, "epochs": 3, "lr": 1e-3, "tiles_per_bag": 0}, place="test")
+    trained = cls(params, Task(interval_names(3), encoder=colon.input["encoder"], kind="survival"))
+    run.metric = "c_index"
+    trained.fit(drawn(40, 0), drawn(20, 1), run)
+    test = drawn(40, 2)
+    prediction = trained.predict(test, run)
+    prediction.check(test.ids, 4, method="abmilx")
+    assert test.follow_up is not None
+    assert c_index(test.follow_up.times, test.follow_up.events, risk_of(prediction.probabilities))[0] > 0.7
+
+
+@pytest.mark.parametrize("encoder", [None, "conv27"])
+def test_dtfd_has_optimisers_of_its_own_per_tier_and_clipped_part(encoder: str | None) -> None:
     cls = method("dtfd")
     dtfd = cls(cls.Params(), TASK)
-    network = BagNetwork(dtfd.aggregator(8))
-    first, second = dtfd.optimizer_groups(network)
-    assert len(first) + len(second) == len(list(network.parameters()))
-    second_names = {key for key, p in network.named_parameters() if any(p is q for q in second)}
-    assert second_names == {key for key, _ in network.named_parameters() if key.startswith("aggregator.tier2.")}
+    tile_encoder = None if encoder is None else build_encoder(encoder, tile_px=27, seed=0)
+    network = BagNetwork(dtfd.aggregator(8), tile_encoder)
+    groups = dtfd.optimizer_groups(network)
+    names = [{key for key, p in network.named_parameters() if any(p is q for q in group)} for group in groups]
+    assert sum(map(len, groups)) == len(list(network.parameters()))
+    prefixes = [("aggregator.embed.", "encoder."), ("aggregator.tier1.score.",), ("aggregator.tier1.classify.",)]
+    prefixes.append(("aggregator.tier2.",))
+    for found, prefix in zip(names, prefixes, strict=True):
+        assert found
+        assert all(key.startswith(prefix) for key in found)
 
 
 def survival_bags(count: int, seed: int) -> FeatureBags:
@@ -202,6 +236,13 @@ def test_learns_survival(able: str, intervals: int, run: Run) -> None:
         ("abmil", {"dropout": 1.0}, "dropout must be"),
         ("dtfd", {"pseudo_bags": 0}, "at least 1"),
         ("clam_sb", {"instance_loss": "smv"}, "unknown value 'smv'"),
+        ("dsmil", {"betas": [0.9]}, "betas must be two numbers"),
+        ("dsmil", {"betas": [0.9, 1.0]}, "betas must be two numbers"),
+        ("dtfd", {"lr_drop_epochs": [-1]}, "must not be negative"),
+        ("dtfd", {"lr_drop_factor": 0}, "must be above 0"),
+        ("abmilx", {"tile_sampling": "attention"}, "set low_ratio=0"),
+        ("abmilx", {"tile_sampling": "regions", "tiles_per_bag": 0}, "needs tiles_per_bag"),
+        ("abmilx", {"tile_sampling": "regions", "sampling_regions": 0}, "at least 1"),
     ],
 )
 def test_wrong_values_are_named(name: str, values: dict[str, Any], message: str) -> None:
@@ -276,3 +317,115 @@ def test_classical_recipe(name: str, at: str, preset: str, decay: float) -> None
     assert layers.count("Linear") == 3
     assert layers.count("Dropout") == (3 if at == "each" else 1)
     assert network.head.linear.out_features == 1
+
+
+RECIPES: dict[str, tuple[str | None, dict[str, Any]]] = {
+    "dsmil": (None, {
+        "optimizer": "adam", "betas": (0.5, 0.9), "lr": 2e-4, "weight_decay": 5e-3, "schedule": "cosine",
+        "min_lr": 5e-6, "epochs": 200, "batch_size": 1,
+    }),
+    "transmil": ("published", {
+        "optimizer": "lookahead_radam", "lr": 2e-4, "weight_decay": 1e-5, "l2_on": "weights", "epochs": 200,
+        "accumulate": 2, "patience": 10, "min_epochs": 0, "select_metric": "loss", "batch_size": 1,
+    }),
+    "dtfd": ("published", {
+        "optimizer": "adam", "lr": 1e-4, "weight_decay": 1e-4, "epochs": 200, "lr_drop_epochs": (100,),
+        "lr_drop_factor": 0.2, "clip_grad_norm": 5.0, "select_metric": "auc", "select_from": 161, "batch_size": 1,
+    }),
+    "clam_sb": ("published", {
+        "optimizer": "adam", "lr": 2e-4, "weight_decay": 1e-5, "epochs": 200, "patience": 20, "min_epochs": 52,
+        "select_metric": "loss", "balanced": True, "instance_loss": "svm", "bag_weight": 0.7, "k_sample": 8,
+    }),
+}  # fmt: skip
+"""What the published training codes do, by preset (none: the defaults)."""
+
+
+@pytest.mark.parametrize("recipe", [*RECIPES, "clam_mb"])
+def test_published_recipes(recipe: str) -> None:
+    preset, expected = RECIPES[recipe.replace("_mb", "_sb")]
+    cls = method(recipe)
+    params = cls.Params.build(cls.card.presets[preset].params if preset else {}, place="test")
+    assert {key: params.as_dict()[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize(("select", "expected"), [("protocol", "auc"), ("loss", "loss"), ("balanced_accuracy",) * 2])
+def test_the_epoch_is_chosen_by_the_named_score(run: Run, select: str, expected: str) -> None:
+    cls = method("abmil")
+    params = cls.Params.build({**SMALL["abmil"], "epochs": 6, "select_metric": select, "lr": 0.02}, place="test")
+    cls(params, TASK).fit(feature_bags(12, 0), feature_bags(8, 1), run)
+    values = [float(row[f"val_{expected}"]) for row in run.curve]
+    best = min(values) if expected == "loss" else max(values)
+    assert (run.facts["train"]["selected_by"], run.facts["train"]["best_value"]) == (expected, best)
+
+
+def test_the_protocol_that_keeps_the_last_epoch_has_the_last_word(run: Run) -> None:
+    cls = method("abmil")
+    run.select = "last"
+    params = cls.Params.build({**SMALL["abmil"], "epochs": 3, "select_metric": "loss", "patience": 1}, place="test")
+    cls(params, TASK).fit(feature_bags(8, 0), feature_bags(4, 1), run)
+    assert (run.facts["train"]["selected_by"], run.facts["train"]["best_epoch"]) == ("last", 2)
+
+
+OTHER_SAMPLER: dict[str, Any] = {
+    "low_ratio": 0, "tiles_per_bag": 4, "sampling_regions": 2, "batch_size": 2, "min_epochs": 0,
+    "report_weights": "raw",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["features", "tiles"])
+def test_abmilx_learns_from_tiles_drawn_by_region(run: Run, kind: str) -> None:
+    cls = method("abmilx")
+    make, count = (feature_bags, 40) if kind == "features" else (tile_bags, 16)
+    values = {**SMALL["abmilx"], **OTHER_SAMPLER, "tile_sampling": "regions", "epochs": 12, "patience": None}
+    values |= {"lr": 5e-3 if kind == "features" else 2e-3}
+    trained = cls(cls.Params.build(values, place="test"), Task(("no", "yes"), encoder="conv27"))
+    trained.fit(make(count, 0), make(count // 2, 1), run)
+    test = make(count, 2)
+    assert test.labels is not None
+    assert macro_auc(test.labels, trained.predict(test, run).probabilities) > 0.9
+
+
+@pytest.mark.parametrize("kind", ["features", "tiles"])
+def test_abmilx_trains_on_what_it_attends_to(run: Run, kind: str) -> None:
+    """Four tiles of each bag reach the step. Whether it learns is luck: what is not attended to is never drawn."""
+    cls = method("abmilx")
+    make = feature_bags if kind == "features" else tile_bags
+    values = {**SMALL["abmilx"], **OTHER_SAMPLER, "tile_sampling": "attention", "epochs": 2}
+    trained = cls(cls.Params.build(values, place="test"), Task(("no", "yes"), encoder="conv27"))
+    seen: list[list[int]] = []
+    for stage in trained.stages(make(8, 0), make(4, 1), run):
+        first = {name: value.clone() for name, value in trained.network.state_dict().items()}
+        trained.network.register_forward_pre_hook(lambda _, bags: seen.append(bags[0].offsets.diff().tolist()))
+        train_stage(stage, run)
+        assert any(not torch.equal(value, trained.network.state_dict()[name]) for name, value in first.items())
+    assert seen == [[4, 4]] * 8
+
+
+def test_attention_sampling_continues_bit_for_bit(tmp_path: Path) -> None:
+    """What is drawn depends on the weights at the step, which a checkpoint has."""
+    cls = method("abmilx")
+    values = {**SMALL["abmilx"], **OTHER_SAMPLER, "tile_sampling": "attention", "epochs": 3}
+    params = cls.Params.build(values, place="test")
+
+    def trained(name: str, stop_after: int | None = None) -> dict[str, torch.Tensor]:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        run = Run(Seeds(1), torch.device("cpu"), folder, Meter(), checkpoint_seconds=0.0)
+        one = cls(params, TASK)
+        for stage in one.stages(feature_bags(8, 0), feature_bags(4, 1), run):
+            loss, steps = stage.loss, iter(range(99))
+
+            def stopping(batch: Any, loss: Any = loss, steps: Any = steps) -> Any:
+                if next(steps) == stop_after:
+                    raise InterruptedError
+                return loss(batch)
+
+            stage.loss = stopping
+            train_stage(stage, run)
+        return one.network.state_dict()
+
+    whole = trained("whole")
+    with pytest.raises(InterruptedError):
+        trained("broken", stop_after=6)
+    for key, value in trained("broken").items():
+        assert torch.equal(value, whole[key]), key

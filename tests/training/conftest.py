@@ -10,6 +10,7 @@ from torch import nn
 from harness.bags.feature_source import FeatureBags
 from harness.bags.loader import BagLoader
 from harness.contract.stage import Stage
+from harness.training.optim import build_optimizer
 from harness.training.run import Run
 
 
@@ -54,7 +55,6 @@ def make_stage():
                 "accuracy": float((logits.argmax(1) == labels).float().mean()),
             }
 
-        kind = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[optimizer]
         settings = {"epochs": 4, "validate": validate, "select_by": "loss", "maximise": False} | changes
         return Stage(
             name="toy",
@@ -62,7 +62,7 @@ def make_stage():
             batches=loader,
             steps_per_epoch=loader.steps,
             loss=loss,
-            optimizers=[kind(net.parameters(), lr=0.01)],
+            optimizers=[build_optimizer(optimizer, net.parameters(), lr=0.01, weight_decay=1e-3, weights_only=True)],
             **settings,
         )
 

@@ -14,6 +14,9 @@ SETTINGS = [
     {"ema_decay": 0.9, "weights": "ema"},
     {"optimizer": "sgd", "schedule": lambda progress: 1 / (1 + progress)},
     {"clip_grad_norm": 0.1, "select_by": "last"},
+    {"optimizer": "radam"},
+    {"optimizer": "lookahead_radam", "accumulate": 2},
+    {"optimizer": "lookahead_radam", "select_from": 2},
 ]
 
 
@@ -142,3 +145,44 @@ def test_each_optimiser_can_have_its_own_largest_gradient(make_run, make_stage):
     moved = [float((layer.weight.detach() - old).norm()) for layer, old in zip((first, last), before, strict=True)]
     assert 0 < moved[0] <= stage.steps_per_epoch * 1e-3 + 1e-6
     assert moved[1] > 0.05
+
+
+def test_lookahead_works_with_loss_scaling(make_run, make_stage):
+    """The scaler unscales, skips and steps through the wrapper as through any optimiser."""
+    run = make_run()
+    run.precision = "fp16"
+    stage = make_stage(run, optimizer="lookahead_radam", clip_grad_norm=1.0)
+    before = stage.module.layers[0].weight.detach().clone()
+    train_stage(stage, run)
+    assert not torch.equal(before, stage.module.layers[0].weight)
+    assert all(value.isfinite().all() for value in stage.module.state_dict().values())
+
+
+def test_no_epoch_before_select_from_is_kept_and_patience_waits_for_it(make_run, make_stage):
+    run = make_run()
+    stage = make_stage(run, epochs=9, select_from=4, patience=2, select_by="constant", maximise=True)
+    stage.validate = lambda: {"constant": 0.5}
+    train_stage(stage, run)
+    assert (run.facts["toy"]["best_epoch"], run.facts["toy"]["epochs"]) == (4, 7)
+
+
+def test_select_from_beyond_the_end_keeps_the_last_epoch(make_run, make_stage):
+    run = make_run()
+    train_stage(make_stage(run, epochs=3, select_from=160), run)
+    assert run.facts["toy"]["best_epoch"] == 2
+
+
+@pytest.mark.parametrize("weights", ["raw", "ema"])
+def test_raw_and_averaged_weights_are_both_scored_and_the_named_ones_kept(make_run, make_stage, weights):
+    run = make_run()
+    stage = make_stage(run, epochs=6, ema_decay=0.8, weights=weights)
+    train_stage(stage, run)
+    raw = [row["val_loss"] for row in run.curve]
+    average = [row["val_ema_loss"] for row in run.curve]
+    facts = run.facts["toy"]
+    assert facts["weights"] == weights
+    assert (facts["best_raw"], facts["best_ema"]) == (min(raw), min(average))
+    assert min(raw) != min(average)
+    assert facts["best_value"] == min(raw if weights == "raw" else average)
+    with torch.no_grad():
+        assert stage.validate()["loss"] == pytest.approx(facts["best_value"], abs=1e-6)

@@ -38,3 +38,10 @@ def test_last_keeps_only_the_last():
     assert not selection.weights
     selection.see(1, {}, module, last=True)
     assert selection.epoch == 1
+
+
+def test_the_smallest_loss_is_the_best_where_less_is_better():
+    selection, module = Selection("loss", False, first=1), nn.Linear(1, 1)
+    for epoch, loss in enumerate([0.1, 0.7, 0.4, 0.5]):
+        selection.see(epoch, {"auc": 0.5, "loss": loss}, module, last=False)
+    assert (selection.epoch, selection.best) == (2, 0.4)
