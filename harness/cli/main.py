@@ -14,11 +14,11 @@ import typer
 
 import harness
 from harness import console
-from harness.cli import datasets, doctor, leaderboard, methods, prepare, run, test, ui
+from harness.cli import compare, datasets, doctor, leaderboard, methods, prepare, run, test, ui
 from harness.cli.usage import Group, ParserError, in_three_lines, typed_command
 from harness.errors import BenchError
 
-_ORDER = ("run", "prepare", "datasets", "methods", "test", "leaderboard", "ui", "doctor")
+_ORDER = ("run", "prepare", "datasets", "methods", "test", "leaderboard", "compare", "ui", "doctor")
 
 
 class _Root(Group):
@@ -41,6 +41,7 @@ app.add_typer(datasets.app, name="datasets", cls=Group)
 app.add_typer(methods.app, name="methods", cls=Group)
 app.command("test")(test.test)
 app.add_typer(leaderboard.app, name="leaderboard", cls=Group)
+app.command("compare")(compare.compare)
 app.command("ui")(ui.ui)
 app.command("doctor")(doctor.doctor)
 

@@ -85,9 +85,10 @@ def extract_features(
     if bags.kind != "tiles":
         raise MethodError("only tiles can be encoded", place="extract_features()", fix="give bags of tiles")
     device = torch.device(device)
-    key = feature_key(bags, encoder, scale)
     facts = json.loads(canonical_json(provenance or {}))
-    header = Header(key, encoder.dim, dtype, precision, harness.__version__, facts, shaped_by)
+    header = Header(
+        feature_key(bags, encoder, scale), encoder.dim, dtype, precision, harness.__version__, facts, shaped_by
+    )
     jobs = list(_jobs(bags, scale, fingerprints or {}))
     if (store := _finished(folder, header, jobs)) is not None:
         return store
@@ -97,11 +98,9 @@ def extract_features(
         with FeatureWriter(folder, header) as writer:
             todo = [job for job in jobs if not writer.has(job.slide, job.fingerprint)]
             _encode_all(bags, encoder, writer, todo, device, batch)
-            writer.finish()
+            manifest = writer.finish()
     finally:
         encoder.train(was_training)
-    manifest = Manifest.read(folder)
-    key.check(manifest.header.key, folder)
     return FeatureStore(folder, manifest)
 
 

@@ -31,6 +31,7 @@ sys.stderr.write(f"code={{code}} loaded={{loaded}}")
         "datasets list",
         "datasets show musk1",
         "leaderboard --help",
+        "compare --help",
         "ui --help",
         "doctor --help",
         "run --method abmil --dataset musk1 --dry-run --fold 0",
