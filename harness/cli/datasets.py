@@ -116,6 +116,12 @@ def new(
     patient_col: Annotated[
         str, typer.Option("--patient-col", help="Column with the patients; may be the slide column.")
     ] = "patient",
+    time_col: Annotated[
+        str | None, typer.Option("--time-col", help="Survival: column with the times until event or censoring.")
+    ] = None,
+    event_col: Annotated[
+        str | None, typer.Option("--event-col", help="Survival: column with 1 for an event and 0 for censored.")
+    ] = None,
     classes: Annotated[
         str | None, typer.Option("--classes", help="Classes in order, with commas; of two, the second is positive.")
     ] = None,
@@ -142,6 +148,8 @@ def new(
         slide_column=slide_col,
         label_column=label_col,
         patient_column=patient_col,
+        time_column=time_col,
+        event_column=event_col,
         classes=tuple(part.strip() for part in classes.split(",")) if classes is not None else None,
         mpp=mpp,
         folds=folds,
@@ -152,7 +160,7 @@ def new(
     dataset = new_dataset(wish)
     counts = ", ".join(f"{count:,} {what}" for what, count in dataset.card.counts.items())
     console.say(f"made {dataset.folder}: {counts}")
-    if len(dataset.card.classes) == 2:
+    if dataset.card.task == "classification" and len(dataset.card.classes) == 2:
         console.say(f"the positive class is {dataset.card.classes[1]!r}; --classes chooses another order")
     where = _shortest(dataset)
     console.say(f"next  bench datasets verify {where} --open")

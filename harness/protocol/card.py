@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, m
 from harness.protocol.follow_up import CENSORED, EVENT, LATER, interval_names
 
 TaskKind = Literal["classification", "survival"]
+INTERVALS = 4
+"""Intervals of time unless the card says otherwise, as in ABMILX (arXiv 2506.02408, code)."""
 
 
 class _Strict(BaseModel):
@@ -157,7 +159,7 @@ class DatasetCard(_Strict):
         classes: class names; a label is an index into them, and of two classes the second is the positive one. In
             survival they name how follow-up ended and may be left out: censored and event.
         intervals: survival only: intervals of time that are predicted. Their limits are quantiles of the event times
-            of each fold's training patients. 4 as in ABMILX (arXiv 2506.02408, code).
+            of each fold's training patients.
         counts: what the release holds: ``slides``, ``patients``, ``tiles`` (patches or instances that come with the
             dataset) and the number of slides of each class by its name; ``verify`` compares them. Others are shown.
         source: where slides, patches or features are.
@@ -182,7 +184,7 @@ class DatasetCard(_Strict):
     get: str
     task: TaskKind = "classification"
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
-    intervals: Annotated[int, Field(ge=2, le=100)] = 4
+    intervals: Annotated[int, Field(ge=2, le=100)] = INTERVALS
     counts: dict[str, int]
     source: Annotated[SlidesSource | PatchesSource | FeaturesSource, Field(discriminator="kind")]
     labels: str = "labels.csv"

@@ -12,7 +12,7 @@ import numpy as np
 from harness.errors import DataError
 from harness.protocol.card import DatasetCard, ProtocolCard
 from harness.protocol.card_file import read_card
-from harness.protocol.follow_up import FollowUp, read_event, read_time
+from harness.protocol.follow_up import FollowUp, check_patients, read_event, read_time
 from harness.protocol.names import check_name
 from harness.protocol.splits import Splits, read_splits
 from harness.protocol.table import Row, read_table
@@ -116,12 +116,14 @@ def load_dataset(folder: Path) -> Dataset:
     path = folder / card.labels
     if card.task == "survival":
         entries = tuple(_followed(row, path) for row in read_table(path, ("slide", "patient", "time", "event")))
-        _check_patients(entries, path)
     else:
         entries = tuple(_entry(row, card.classes, path) for row in read_table(path, ("slide", "patient", "label")))
     _check_unique(entries, path)
     _check_declared(card, entries, folder / "card.yaml")
-    return Dataset(card, folder, entries)
+    dataset = Dataset(card, folder, entries)
+    if card.task == "survival":
+        check_patients(dataset.slides, dataset.follow_up(dataset.slides), place=str(path))
+    return dataset
 
 
 def _entry(row: Row, classes: Sequence[str], path: Path) -> Entry:
@@ -137,19 +139,6 @@ def _followed(row: Row, path: Path) -> Entry:
     time, event = read_time(row["time"], f"{place} time"), read_event(row["event"], f"{place} event")
     used = {"slide", "patient", "time", "event"}
     return Entry(slide, patient, event, {name: text for name, text in row.cells.items() if name not in used}, time)
-
-
-def _check_patients(entries: Sequence[Entry], path: Path) -> None:
-    """A patient is followed once, whatever the number of slides."""
-    first: dict[str, Entry] = {}
-    for entry in entries:
-        other = first.setdefault(entry.patient, entry)
-        if (other.time, other.label) != (entry.time, entry.label):
-            raise DataError(
-                f"patient {entry.patient} has two follow-ups: those of slides {other.slide} and {entry.slide} differ",
-                place=str(path),
-                fix="give all slides of a patient the same time and event",
-            )
 
 
 def _class_index(text: str, classes: Sequence[str], place: str) -> int:

@@ -86,6 +86,42 @@ def cut_points(follow_up: FollowUp, intervals: int, *, place: str) -> tuple[floa
     )
 
 
+def most_intervals(follow_ups: Sequence[FollowUp], most: int, *, place: str) -> int:
+    """The largest number of intervals, up to ``most``, that can be cut from each of ``follow_ups``.
+
+    Raises:
+        DataError: not even two can.
+    """
+    for count in range(most, 2, -1):
+        try:
+            for follow_up in follow_ups:
+                cut_points(follow_up, count, place=place)
+        except DataError:
+            continue
+        return count
+    for follow_up in follow_ups:
+        cut_points(follow_up, 2, place=place)
+    return 2
+
+
+def check_patients(slides: Sequence[str], follow_up: FollowUp, *, place: str) -> None:
+    """A patient is followed once, whatever the number of slides.
+
+    Raises:
+        DataError: two slides of a patient have different times or events.
+    """
+    first: dict[str, tuple[str, float, int]] = {}
+    rows = zip(slides, follow_up.patients, follow_up.times.tolist(), follow_up.events.tolist(), strict=True)
+    for slide, patient, time, event in rows:
+        other = first.setdefault(patient, (slide, time, event))
+        if other[1:] != (time, event):
+            raise DataError(
+                f"patient {patient} has two follow-ups: those of slides {other[0]} and {slide} differ",
+                place=place,
+                fix="give all slides of a patient the same time and event",
+            )
+
+
 def read_time(text: str, place: str) -> float:
     """A follow-up time from the label table: a number above 0."""
     try:

@@ -9,7 +9,8 @@ from pathlib import Path
 def card_of(
     *,
     name: str,
-    classes: Sequence[str],
+    classes: Sequence[str] | None,
+    intervals: int | None = None,
     counts: dict[str, int],
     patterns: Sequence[str],
     root: Path,
@@ -21,7 +22,8 @@ def card_of(
 
     Args:
         name: dataset name.
-        classes: class names in their order.
+        classes: class names in their order; None for a dataset of survival.
+        intervals: of time, for a dataset of survival.
         counts: slides, patients and slides per class.
         patterns: patterns that find the slides below ``root``.
         root: folder with the slides.
@@ -38,14 +40,14 @@ def card_of(
         "description": f"{counts['slides']} slides of {counts['patients']} patients, labels from {table}.",
         "licence": "not stated; fill in before results are shared",
         "get": f"The slides were in {root} when the dataset was made.",
-        "classes": list(classes),
+        **({"task": "survival", "intervals": intervals} if classes is None else {"classes": list(classes)}),
         "counts": counts,
         "source": source,
         "protocols": {
             "cv": {
                 "title": f"{folds}-fold cross-validation by patient, stratified; the next fold validates",
                 "splits": "splits/cv.csv",
-                "note": "Epoch and threshold come from the validation slides.",
+                "note": f"Epoch {'and threshold come' if classes is not None else 'comes'} from the validation slides.",
             }
         },
         "default_protocol": "cv",
@@ -58,12 +60,13 @@ def card_of(
 
 def readme_of(card: dict[str, object], table: str, seed: int) -> str:
     """README.md of a new dataset."""
+    truth = "time and event" if card.get("task") == "survival" else "class"
     return f"""# {card["name"]}
 
 {card["description"]}
 
 - `card.yaml`: what the harness knows about the dataset. Fill in title, description and licence.
-- `labels.csv`: slide, patient and class, taken from {table}.
+- `labels.csv`: slide, patient and {truth}, taken from {table}.
 - `splits/cv.csv`: fixed folds, made with seed {seed}. Results name the SHA-256 of this file: changing it makes another
   benchmark.
 

@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 from harness.errors import DataError, UsageError
-from harness.protocol.card import DatasetCard
+from harness.protocol.card import INTERVALS, DatasetCard
 from harness.protocol.card_file import CARD_FILE
 from harness.protocol.catalog import list_datasets
 from harness.protocol.dataset import Dataset, load_dataset
+from harness.protocol.follow_up import CENSORED, EVENT, FollowUp, check_patients, most_intervals, read_event, read_time
 from harness.protocol.make_splits import stratified_folds
 from harness.protocol.names import check_name
 from harness.protocol.new_card import card_of, readme_of
@@ -34,6 +36,8 @@ class NewDataset:
         labels: CSV file with a line per slide.
         slide_column, label_column, patient_column: its columns. Where every slide is its own patient, the patient
             column may be the slide column.
+        time_column, event_column: for a dataset of survival its columns, in place of that of the classes; None for a
+            dataset of classes.
         classes: class names in their order; of two, the second is the positive one. None sorts them.
         mpp: microns per pixel of level 0, for slides that do not say.
         folds: number of folds, at least 3.
@@ -48,6 +52,8 @@ class NewDataset:
     slide_column: str = "slide"
     label_column: str = "label"
     patient_column: str = "patient"
+    time_column: str | None = None
+    event_column: str | None = None
     classes: tuple[str, ...] | None = None
     mpp: float | None = None
     folds: int = 5
@@ -55,12 +61,23 @@ class NewDataset:
     partial: bool = False
     seed: int = 0
 
+    @property
+    def survival(self) -> bool:
+        """Whether patients were followed over time."""
+        return self.time_column is not None
+
 
 @dataclass(frozen=True)
 class _Slide:
     slide: str
     patient: str
     label: str
+    time: str = ""
+
+    @property
+    def event(self) -> int:
+        """1 for an event, 0 for censored (survival)."""
+        return int(self.label == EVENT)
 
 
 def new_dataset(wish: NewDataset) -> Dataset:
@@ -80,11 +97,13 @@ def new_dataset(wish: NewDataset) -> Dataset:
             place="--mpp",
             fix="give their microns per pixel with --mpp",
         )
-    classes = _classes(rows, wish)
-    folds = _folds(rows, classes, wish)
+    classes = (CENSORED, EVENT) if wish.survival else _classes(rows, wish)
+    # Without an event in every part there is nothing to learn or score; without anybody censored there is.
+    folds = _folds(rows, (EVENT,) if wish.survival else classes, wish)
     content = card_of(
         name=wish.name,
-        classes=classes,
+        classes=None if wish.survival else classes,
+        intervals=_intervals(rows, folds, wish) if wish.survival else None,
         counts=_counts(rows, classes),
         patterns=_patterns(files),
         root=wish.slides.resolve(),
@@ -110,6 +129,12 @@ def _target(wish: NewDataset) -> Path:
     taken = next((one for one in list_datasets() if one.name == name), None)
     if taken is not None:
         raise UsageError(f"there is a dataset {name!r} already", place=taken.origin, fix="choose another name")
+    if (wish.time_column is None) != (wish.event_column is None):
+        raise UsageError(
+            "a dataset of survival needs a column of times and one of events",
+            place="--time-col, --event-col",
+            fix="give both, or neither for a dataset of classes",
+        )
     folder = wish.into.expanduser() / name
     if folder.exists() or folder.is_symlink():
         raise UsageError("the folder exists already", place=str(folder), fix="choose another name, or remove it first")
@@ -118,7 +143,8 @@ def _target(wish: NewDataset) -> Path:
 
 def _rows(wish: NewDataset) -> list[_Slide]:
     """The label table, checked cell by cell."""
-    columns = tuple(dict.fromkeys((wish.slide_column, wish.label_column, wish.patient_column)))
+    truth = (wish.label_column,) if wish.time_column is None else (wish.time_column, wish.event_column or "")
+    columns = tuple(dict.fromkeys((wish.slide_column, *truth, wish.patient_column)))
     try:
         table = read_table(wish.labels, columns)
     except DataError as wrong:
@@ -136,6 +162,8 @@ def _rows(wish: NewDataset) -> list[_Slide]:
                 fix="keep one line per slide",
             )
         rows.append(slide)
+    if wish.survival:
+        check_patients([row.slide for row in rows], _follow_up(rows), place=str(wish.labels))
     return rows
 
 
@@ -146,6 +174,10 @@ def _slide(row: Row, wish: NewDataset) -> _Slide:
     if wish.patient_column == wish.slide_column:
         patient = slide
     check_name(patient, "patient", f"{place} {wish.patient_column}")
+    if wish.time_column is not None and wish.event_column is not None:
+        read_time(row[wish.time_column], f"{place} {wish.time_column}")
+        event = read_event(row[wish.event_column], f"{place} {wish.event_column}")
+        return _Slide(slide, patient, (CENSORED, EVENT)[event], row[wish.time_column])
     return _Slide(slide, patient, check_name(row[wish.label_column], "class", f"{place} {wish.label_column}"))
 
 
@@ -210,6 +242,18 @@ def _check_part(part: set[int], rows: Sequence[_Slide], classes: Sequence[str]) 
         )
 
 
+def _intervals(rows: Sequence[_Slide], folds: Sequence[Fold], wish: NewDataset) -> int:
+    """As many intervals of time, up to the usual number, as the training patients of every fold have events for."""
+    by_slide = {row.slide: row for row in rows}
+    trained = [_follow_up([by_slide[slide] for slide in fold.train]) for fold in folds]
+    return most_intervals(trained, INTERVALS, place=f"{wish.labels}, column {wish.time_column}")
+
+
+def _follow_up(rows: Sequence[_Slide]) -> FollowUp:
+    times, events = np.array([float(row.time) for row in rows]), np.array([row.event for row in rows])
+    return FollowUp(tuple(row.patient for row in rows), times, events)
+
+
 def _counts(rows: Sequence[_Slide], classes: Sequence[str]) -> dict[str, int]:
     by_class = Counter(row.label for row in rows)
     reserved = {"slides", "patients", "tiles"}
@@ -232,9 +276,16 @@ def _write(
         (building / "splits").mkdir(parents=True)
         text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
         (building / CARD_FILE).write_text(text, encoding="utf-8")
-        write_table(
-            building / "labels.csv", ("slide", "patient", "label"), [(r.slide, r.patient, r.label) for r in rows]
-        )
+        if wish.survival:
+            columns, table = (
+                ("slide", "patient", "time", "event"),
+                [(r.slide, r.patient, r.time, r.event) for r in rows],
+            )
+            write_table(building / "labels.csv", columns, table)
+        else:
+            write_table(
+                building / "labels.csv", ("slide", "patient", "label"), [(r.slide, r.patient, r.label) for r in rows]
+            )
         write_splits(building / "splits" / "cv.csv", folds)
         (building / "README.md").write_text(readme_of(content, wish.labels.name, wish.seed), encoding="utf-8")
         load_dataset(building).splits()

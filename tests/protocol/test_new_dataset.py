@@ -259,3 +259,47 @@ def test_a_failure_on_the_way_leaves_nothing(wish: NewDataset, monkeypatch) -> N
 
     monkeypatch.setattr("harness.protocol.new_dataset.write_splits", fail)
     assert refusal(wish).problem == "disk full"
+
+
+FOLLOWED = [f"s{i:02d}.svs,p{i // 2:02d},{1 + i // 2},{int(i // 2 % 5 > 0)}" for i in range(N)]
+
+
+def followed(wish: NewDataset, *rows: str) -> NewDataset:
+    wish = rewrite(wish, *rows, head="file,who,months,died\n")
+    return replace(wish, time_column="months", event_column="died")
+
+
+def test_a_dataset_of_survival(wish: NewDataset) -> None:
+    dataset = new_dataset(followed(wish, *FOLLOWED))
+    # Seven of nine patients with an event: two to three are trained on in each fold.
+    assert (dataset.card.task, dataset.card.intervals, dataset.card.classes) == ("survival", 2, ("censored", "event"))
+    assert [(e.slide, e.time, e.label) for e in dataset.entries[:3]] == [("s00", 1, 0), ("s01", 1, 0), ("s02", 2, 1)]
+    assert dataset.card.counts == {"slides": 18, "patients": 9, "censored": 4, "event": 14}
+    for fold in dataset.splits().folds:
+        audit(fold, dataset.patients, None)
+        for _, part in fold.parts():
+            assert any(dataset.by_slide[slide].label for slide in part)
+    assert all(finding.kind != "split" for finding in verify(dataset, None).findings)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("s02.svs,p01,2,1", "s02.svs,p01,soon,1", "no follow-up time"),
+        ("s02.svs,p01,2,1", "s02.svs,p01,2,yes", "whether the event was seen"),
+        ("s02.svs,p01,2,1", "s02.svs,p01,3,1", "patient p01 has two follow-ups"),
+    ],
+)
+def test_follow_up_that_cannot_be_used(wish: NewDataset, old: str, new: str, words: str) -> None:
+    error = refusal(followed(wish, *(row.replace(old, new) for row in FOLLOWED)))
+    assert words in error.problem
+    assert str(wish.labels) in error.place
+
+
+def test_too_few_events_and_half_a_wish_are_refused(wish: NewDataset) -> None:
+    assert (
+        "class 'event' has slides of 0 patients" in refusal(followed(wish, *(f"{r[:-1]}0" for r in FOLLOWED))).problem
+    )
+    same = [f"{row.rsplit(',', 2)[0]},7,1" for row in FOLLOWED]
+    assert "2 intervals cannot be cut" in refusal(followed(wish, *same)).problem
+    assert "one of events" in refusal(replace(followed(wish, *FOLLOWED), event_column=None)).problem
