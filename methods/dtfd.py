@@ -27,7 +27,8 @@ class DTFD(MILMethod):
             "classes; beyond two nothing is published and the last class is kept",
             "prediction: the published code shuffles at random and can average over shuffles; here one shuffle "
             "that is fixed by the number of tiles",
-            "a bag with fewer tiles than pseudo_bags makes one pseudo-bag per tile (the published code fails)",
+            "a bag with fewer tiles than pseudo_bags makes one pseudo-bag per tile; the published code goes on with "
+            "empty ones, which hand on vectors of zeros (AFS) and add their loss to tier 1's",
             "the published code chooses the epoch by validation AUC among the last fifth (161 and later of 200); here "
             "the protocol's metric chooses among all (--preset published for the published rule)",
         ),

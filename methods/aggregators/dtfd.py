@@ -42,10 +42,11 @@ class DTFD(Aggregator):
     Shapes for one bag: x (n, D) → h (n, d) → handed on (G·1, G·k or G·2k, d) → logits (C,).
 
     Open points and what is done: instances are ranked by the last class (as in the published code, made for two
-    classes) also when there are more; a bag with fewer than G tiles makes one pseudo-bag per tile; in evaluation the
-    shuffle is fixed by the number of tiles, so that a prediction is repeatable. In training it comes from torch's
-    generator, like dropout. The attention of a tile is its tier-1 weight within its pseudo-bag times the weight that
-    tier 2 gives to what that pseudo-bag handed on.
+    classes) also when there are more; a bag with fewer than G tiles makes one pseudo-bag per tile (the published code
+    goes on with empty ones, whose vectors are zero); in evaluation the shuffle is fixed by the number of tiles, so
+    that a prediction is repeatable. In training it comes from torch's generator, like dropout. The attention of a
+    tile is its tier-1 weight within its pseudo-bag times the weight that tier 2 gives to what that pseudo-bag handed
+    on.
 
     Args:
         dim: width D of the features.
@@ -125,7 +126,9 @@ class DTFD(Aggregator):
         if self.rule == "AFS":
             return slide.unsqueeze(0)
         activation = (weights.unsqueeze(1) * embeddings) @ self.tier1.classify.weight.detach().T
-        order = activation.log_softmax(1)[:, -1].argsort(descending=True, stable=True)
+        # Probabilities, not their logarithms: where they round to the same number, the earlier tile comes first, as in
+        # the published code.
+        order = activation.softmax(1)[:, -1].argsort(descending=True, stable=True)
         if self.rule == "MaxS":
             return embeddings[order[: self.instances]]
         return embeddings[torch.cat([order[: self.instances], order[-self.instances :]])]

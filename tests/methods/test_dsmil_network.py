@@ -70,3 +70,14 @@ def test_one_output_for_the_positive_class() -> None:
         for s in ("bag_logits", "max_logits")
     )
     torch.testing.assert_close(network.loss(output, torch.tensor([1])), expected / 2)
+
+
+def test_of_equal_tiles_the_first_is_critical() -> None:
+    torch.manual_seed(0)
+    network = DSMIL(2, 3, query_dim=5).eval()
+    torch.nn.init.zeros_(network.instance.weight)
+    bag = torch.randn(6, 2)
+    output = network(pack([bag]))
+    queries = network.query(bag)
+    expected = (queries @ queries[0] / 5**0.5).softmax(0)
+    torch.testing.assert_close(output.extra["attention"], expected[:, None].expand(6, 3))

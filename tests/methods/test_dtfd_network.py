@@ -45,6 +45,22 @@ def test_formula(rule: str, n: int, seed: int) -> None:
     torch.testing.assert_close(attention.sum(), torch.tensor(1.0))
 
 
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("seed", range(3))
+def test_tiles_whose_probabilities_round_to_the_same_number_are_taken_in_order(n_classes: int, seed: int) -> None:
+    """The published code ranks by the probability in single precision; confident tiles all have 1, or 0."""
+    torch.manual_seed(seed)
+    network = DTFD(6, n_classes, rule="MaxMinS", pseudo_bags=1, instances=3, width=8, hidden=4).eval()
+    bag, order = 1e5 * torch.randn(40, 6), torch.randperm(40)
+    h = network.embed(bag[order])
+    weights = torch.full((40,), 1 / 40)
+    probability = ((weights[:, None] * h) @ network.tier1.classify.weight.T).softmax(1)[:, -1].tolist()
+    assert len(set(probability)) < 40
+    ranked = sorted(range(40), key=lambda row: -probability[row])  # stable
+    handed = network._distil(h.detach(), weights, weights @ h)
+    assert torch.equal(handed, h[ranked[:3] + ranked[-3:]])
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_tier_two_never_trains_tier_one(rule: str) -> None:
     torch.manual_seed(0)

@@ -48,6 +48,19 @@ def test_nystrom_formula(n: int) -> None:
     torch.testing.assert_close(layer.first_row(tokens), row, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize(("width", "heads"), [(512, 8), (128, 4), (64, 8)])
+@pytest.mark.parametrize("n", [1, 2, 100, 300])
+def test_published_widths_and_order_of_products(width: int, heads: int, n: int) -> None:
+    """With landmarks of half the width as published, with fewer tokens than landmarks and with more."""
+    torch.manual_seed(n)
+    layer = NystromAttention(width, heads=heads, landmarks=width // 2).eval()
+    tokens = torch.randn(n, width)
+    first, middle, last, value = matrices(layer, tokens)
+    mixed = (first @ pseudo_inverse(middle, 6)) @ (last @ value) + layer.convolve(value[None])[0]
+    expected = layer.project(mixed.transpose(0, 1).flatten(1))[-n:]
+    torch.testing.assert_close(layer(tokens), expected, atol=1e-5, rtol=1e-5)
+
+
 def test_first_row_over_several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     layer = NystromAttention(12, heads=3, landmarks=8).eval()
