@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 import traceback
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +13,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape as without_markup
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -25,8 +27,53 @@ from rich.table import Table
 
 from harness.errors import BenchError
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+
+
+_TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Characters that change the direction of what is behind them, so that a line reads otherwise than it is."""
+
+
+def visible(text: str, *, lines: bool = True) -> str:
+    """``text`` with everything written out that a terminal would obey or could not show.
+
+    Names and texts come from files that somebody sent: control characters (colours, cursor movements, bells), changes
+    of direction, and bytes that are no characters (surrogates) become ``\\x1b``, ``\\u202e`` and the like.
+
+    Args:
+        text: any text.
+        lines: keep line breaks; else they become spaces.
+    """
+    if not lines:
+        text = re.sub(r"\s*[\r\n]+\s*", " ", text)
+    return "".join(
+        character if character in "\n\t" or _harmless(character) else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def _harmless(character: str) -> bool:
+    return character not in _TURNING and unicodedata.category(character) not in {"Cc", "Cs", "Zl", "Zp"}
+
+
+def escape(text: str, *, lines: bool = True) -> str:
+    """``text`` so that neither Rich's markup nor the terminal obeys anything in it."""
+    return without_markup(visible(text, lines=lines))
+
+
+_debugging = False
+
+
+def debug(on: bool) -> None:
+    """Say whether the user wants to see what is otherwise kept off the terminal."""
+    global _debugging
+    _debugging = on
+
+
+def debugging() -> bool:
+    """Whether the user wants to see what is otherwise kept off the terminal: ``--debug``."""
+    return _debugging
 
 
 _relay: Callable[[dict[str, Any]], None] | None = None
@@ -65,9 +112,9 @@ def warn(text: str) -> None:
 
 def error(problem: BenchError) -> None:
     """An error in three lines: problem, place, fix."""
-    err.print(f"[bold red]error:[/] {escape(problem.problem)}")
-    err.print(f"[bold]   at:[/] {escape(problem.place)}")
-    err.print(f"[bold]  fix:[/] {escape(problem.fix)}")
+    err.print(f"[bold red]error:[/] {escape(problem.problem, lines=False)}")
+    err.print(f"[bold]   at:[/] {escape(problem.place, lines=False)}")
+    err.print(f"[bold]  fix:[/] {escape(problem.fix, lines=False)}")
 
 
 def flush() -> None:
@@ -97,7 +144,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, 
     if out.is_terminal:
         out.print(view)
         return
-    pipe = Console(file=out.file, highlight=False)
+    pipe = Console(file=out.file, highlight=False, emoji=False)
     pipe.width = max(pipe.width, _PIPED_WIDTH)
     pipe.print(view)
 
@@ -138,7 +185,7 @@ class LiveBar:
         elif status is None:
             self.progress.advance(self.task, steps)
         else:
-            self.progress.update(self.task, advance=steps, status=escape(status))
+            self.progress.update(self.task, advance=steps, status=visible(status, lines=False))
 
     def _tell(self) -> None:
         now = time.monotonic()
@@ -162,18 +209,18 @@ def progress(label: str, total: float | None, *, status: str = "") -> Iterator[B
     outermost = _live is None
     if _live is None:
         _live = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[status]}"),
+            TextColumn("{task.fields[status]}", markup=False),
             console=err,
             disable=not err.is_terminal,
         )
         _live.start()
     live = _live
-    task = live.add_task(escape(label), total=total, status=escape(status))
+    task = live.add_task(visible(label, lines=False), total=total, status=visible(status, lines=False))
     try:
         yield LiveBar(live, task, label, total)
     finally:

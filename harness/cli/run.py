@@ -11,6 +11,7 @@ import typer
 from harness import console
 from harness.cli.options import Cache, DataRoot, Out, Plugins, Workers, config_file
 from harness.cli.study_options import NAMES, merged, plugins, study_config
+from harness.cli.tune_options import Prune, Trials, TuneBatch, TuneBudget, TuneFolds, TuneMetric, TuneSampler
 from harness.errors import MethodError, UnitFailedError
 
 
@@ -36,30 +37,22 @@ def run(
     cache: Cache = None,
     workers: Workers = None,
     plugin: Plugins = None,
+    seeds: Annotated[int | None, typer.Option(help="Short for --seed 0 to N-1.")] = None,
+    trials: Trials = None,
+    tune_budget: TuneBudget = None,
+    tune_sampler: TuneSampler = None,
+    tune_batch: TuneBatch = None,
+    tune_folds: TuneFolds = None,
+    tune_metric: TuneMetric = None,
+    prune: Prune = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved study and stop.")] = False,
 ) -> None:
     """Train and test a method on a dataset under a fixed protocol.
 
     Units that are finished already are not run again; an interrupted one continues.
     """
-    line = {
-        "method": method,
-        "dataset": dataset,
-        "protocol": protocol,
-        "preset": preset,
-        "set": set_,
-        "fold": fold,
-        "seed": seed,
-        "input": input_,
-        "encoder": encoder,
-        "device": device,
-        "precision": precision,
-        "data_root": data_root,
-        "out": out,
-        "cache": cache,
-        "workers": workers,
-        "plugin": plugin,
-    }
+    # Every option but these two is one of the study, under its own name.
+    line = {name.removesuffix("_"): value for name, value in locals().items() if name not in {"config", "dry_run"}}
     options = merged(line, config_file(config, NAMES) if config else {})
     _run(options, dry_run=dry_run)
 

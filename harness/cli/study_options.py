@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli.options import DEVICES, INPUTS, PRECISIONS, assignments, data_root_of, device_name, numbers, one_of
+from harness.cli.tune_options import NAMES as TUNE_NAMES
+from harness.cli.tune_options import tune_settings
 from harness.errors import UsageError
 from harness.study.config import StudyConfig
 
@@ -27,6 +29,8 @@ NAMES = (
     "cache",
     "workers",
     "plugin",
+    "seeds",
+    *TUNE_NAMES,
 )
 """What a configuration file may say: the options of ``bench run`` with ``_``."""
 
@@ -82,13 +86,14 @@ def study_config(options: Mapping[str, Any]) -> StudyConfig:
         preset=_text(options, "preset"),
         set=options["set"],
         folds=_numbers(options, "fold"),
-        seeds=_numbers(options, "seed") or defaults.seeds,
+        seeds=_seeds(options) or defaults.seeds,
         device=device_name(_text(options, "device") or DEVICES[0]),
         precision=one_of(precision, PRECISIONS, kind="precision", option="--precision"),
         data_root=data_root_of(dataset, _path(options, "data_root")),
         out=_path(options, "out") or defaults.out,
         cache=_path(options, "cache"),
         workers=_workers(options),
+        tune=tune_settings(options),
     )
 
 
@@ -124,6 +129,18 @@ def _numbers(options: Mapping[str, Any], name: str) -> tuple[int, ...] | None:
     if value is None:
         return None
     return numbers(value if isinstance(value, list | tuple) else [value], place=f"--{name}")
+
+
+def _seeds(options: Mapping[str, Any]) -> tuple[int, ...] | None:
+    """``--seed 3,5`` names them, ``--seeds 3`` counts them from 0."""
+    named, count = _numbers(options, "seed"), options.get("seeds")
+    if count is None:
+        return named
+    if named is not None:
+        raise UsageError("--seed and --seeds are both given", place="--seeds", fix="give one of them")
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise UsageError(f"{count!r} is not a number of seeds", place="--seeds", fix="give a number from 1 on")
+    return tuple(range(count))
 
 
 def _workers(options: Mapping[str, Any]) -> int | None:

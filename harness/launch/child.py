@@ -70,13 +70,16 @@ def run_errand(payload: bytes, line: Connection) -> int:
 def _work(errand: Errand) -> None:
     reason = hide(errand.secrets, keep=errand.keep)
     # Imported here: nothing of a method or its plugins runs before the labels are out of sight.
+    from harness.accounting.environment import environment
     from harness.contract.registry import find_method, use_plugin
     from harness.unit.work import work
 
     for plugin in errand.plugins:
         use_plugin(plugin)
+    found = environment(errand.order.device)
     answer = work(errand.order, find_method(errand.order.method))
-    replace(answer, seal=f"{WITHHELD}; files visible: {reason}" if reason else SEALED).save(errand.answer)
+    seal = f"{WITHHELD}; files visible: {reason}" if reason else SEALED
+    replace(answer, seal=seal, environment=found).save(errand.answer)
 
 
 def _told(error: Exception) -> dict[str, Any]:
@@ -85,7 +88,8 @@ def _told(error: Exception) -> dict[str, Any]:
     if isinstance(error, BenchError):
         kind = next(cls.__name__ for cls in type(error).__mro__ if cls.__module__ == BenchError.__module__)
         return {"kind": kind, "problem": error.problem, "place": error.place, "fix": error.fix, "traceback": text}
-    return {"kind": "", "problem": f"{type(error).__name__}: {error}", "traceback": text}
+    own = not isinstance(error, OSError | MemoryError)
+    return {"kind": "", "problem": f"{type(error).__name__}: {error}", "traceback": text, "own": own}
 
 
 def _send(line: Connection, message: Mapping[str, Any]) -> None:

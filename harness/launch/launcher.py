@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
-from harness.errors import BenchError
-from harness.launch.workers import WorkFailedError
+from harness.errors import BenchError, MethodError
+from harness.launch.workers import WorkerDiedError, WorkFailedError
 
 if TYPE_CHECKING:
     from harness.launch.child import Errand
@@ -17,7 +18,15 @@ Key = TypeVar("Key")
 
 
 class Launcher(Protocol):
-    """Has errands done."""
+    """Has errands done. It is a context: leaving it ends what it has started. ``run`` may be called more than once."""
+
+    def __enter__(self) -> Self:
+        """Get ready."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End every process that was started."""
 
     def run(self, tasks: Iterable[tuple[Key, Callable[[], Errand]]]) -> Iterator[tuple[Key, UnitAnswer | Exception]]:
         """Do every errand; one that fails does not stop the others.
@@ -29,6 +38,13 @@ class Launcher(Protocol):
             The name, and the answer or what went wrong, in the order in which they end. What the consumer does with
             one answer happens in the caller's process; stopping early, or an exception there, ends what is under way.
         """
+
+
+def is_own_fault(error: Exception) -> bool:
+    """Whether work failed by what it did, rather than by the machine: it would fail again."""
+    if isinstance(error, WorkFailedError):
+        return error.own
+    return isinstance(error, MethodError) and not isinstance(error, WorkerDiedError)
 
 
 def describe(error: Exception) -> tuple[str, str]:

@@ -50,9 +50,11 @@ def die_with_parent() -> None:
 def _preload() -> None:
     """Import what every unit needs; none of it may start a thread or touch a GPU."""
     import harness.unit.work  # noqa: F401
+    from harness.accounting.environment import environment
     from harness.unit.device import make_repeatable
 
     make_repeatable()  # holds for the forks too; the first call imports much
+    environment()  # asks other programs, and remembers what they said; of a GPU it asks in the fork
     gc.collect()
     gc.freeze()
 
@@ -72,4 +74,5 @@ def _become_child(payload: bytes, line: Connection) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))
+    # Not the ordinary way out: what was kept from the garbage collector would be complained about on it.
+    os._exit(main(int(sys.argv[1])))

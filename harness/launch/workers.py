@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self
@@ -27,18 +28,31 @@ class WorkFailedError(Exception):
     Attributes:
         reason: what, in one line.
         trace: its traceback, as text.
+        own: whether it is the method's doing, and not the machine's (a full disk, no memory).
     """
 
-    def __init__(self, reason: str, trace: str) -> None:
+    def __init__(self, reason: str, trace: str, *, own: bool = True) -> None:
         super().__init__(reason)
         self.reason = reason
         self.trace = trace
+        self.own = own
+
+
+class WorkerDiedError(MethodError):
+    """A process that trained ended without an answer."""
 
 
 class Worker:
-    """Does one errand at a time, each in a fresh process. Use it as a context; it starts with the first errand."""
+    """Does one errand at a time, each in a fresh process. Use it as a context; it starts with the first errand.
 
-    def __init__(self) -> None:
+    Args:
+        threads: threads that an errand computes with; None for what the environment says. Sums depend on it: the same
+            number gives the same bits, whoever starts the worker.
+        environment: environment variables of its processes; None for ours.
+    """
+
+    def __init__(self, *, threads: int | None = None, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = _environment(os.environ if environment is None else environment, threads)
         self._process: subprocess.Popen[bytes] | None = None
         self._line: Connection | None = None
         self._child: int | None = None
@@ -57,7 +71,7 @@ class Worker:
         Raises:
             BenchError: what the work raised, with its traceback as ``__cause__``.
             WorkFailedError: the work raised anything else.
-            MethodError: its process died: out of memory, a crash of a library.
+            WorkerDiedError: its process died: out of memory, a crash of a library.
             KeyboardInterrupt: it was interrupted.
         """
         shutil.rmtree(errand.answer, ignore_errors=True)
@@ -75,7 +89,7 @@ class Worker:
         if code == INTERRUPTED:
             raise KeyboardInterrupt
         if failure:
-            raise _raised(failure)
+            raise raised(failure)
         if code != 0:
             raise _died(errand, _ending(code))
         return UnitAnswer.load(errand.answer)
@@ -103,7 +117,7 @@ class Worker:
             with theirs:
                 command = [sys.executable, "-m", "harness.launch.nursery", str(theirs.fileno())]
                 self._process = subprocess.Popen(
-                    command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=_environment()
+                    command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=self._environment
                 )
             self._line = Connection(ours.detach())
             self._line.recv_bytes()  # ready
@@ -126,16 +140,17 @@ class Worker:
                         screen.show(message)
 
 
-def _environment() -> dict[str, str]:
-    """Ours, with our import path: what can be imported here can be there."""
+def _environment(variables: Mapping[str, str], threads: int | None) -> dict[str, str]:
+    """``variables``, with our import path: what can be imported here can be there."""
     here = [path for path in sys.path if path]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(here), "PYTHONUNBUFFERED": "1"}
+    counted = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
+    return {**variables, "PYTHONPATH": os.pathsep.join(here), "PYTHONUNBUFFERED": "1", **counted}
 
 
-def _raised(failure: dict[str, Any]) -> Exception:
+def raised(failure: Mapping[str, Any]) -> Exception:
     """The exception that the work told of."""
     kind = getattr(errors, failure["kind"], None) if failure["kind"] else None
-    cause = WorkFailedError(str(failure["problem"]), str(failure["traceback"]))
+    cause = WorkFailedError(str(failure["problem"]), str(failure["traceback"]), own=failure.get("own") is not False)
     if not (isinstance(kind, type) and issubclass(kind, BenchError)):
         return cause
     error = kind(str(failure["problem"]), place=str(failure["place"]), fix=str(failure["fix"]))
@@ -143,8 +158,8 @@ def _raised(failure: dict[str, Any]) -> Exception:
     return error
 
 
-def _died(errand: Errand, how: str) -> MethodError:
-    return MethodError(
+def _died(errand: Errand, how: str) -> WorkerDiedError:
+    return WorkerDiedError(
         f"the process that trained this unit died: {how}",
         place=errand.order.unit_id,
         fix="the same command continues from the last checkpoint; if memory ran out, take fewer tiles at a time",

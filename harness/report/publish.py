@@ -13,7 +13,7 @@ from harness.report.figures import confusion_figure, curve_figure, roc_figure
 from harness.report.study_table import labels_text, markdown
 from harness.report.summary import as_predictions, study_predictions, summarise
 from harness.tracking.mlflow_view import MlflowView
-from harness.tracking.store import ARTEFACTS, CURVE, LOG, PREDICTIONS, RECORD, STUDY, RunStore
+from harness.tracking.store import ARTEFACTS, CURVE, LOG, PREDICTIONS, RECORD, STUDY, TRIALS, RunStore
 
 if TYPE_CHECKING:
     from harness.evaluation.study_scores import Score
@@ -112,13 +112,13 @@ def unit_files(store: RunStore, record: Record, scratch: Path) -> dict[str, Path
     title = f"{spec['method']} on {spec['dataset']}, r{spec['repeat']} f{spec['fold']} s{spec['seed']}"
     auc = study_scores(data).scores.get("auc")
     files |= _written(scratch, _score_figures(data, record.classes, title, auc))
-    return {name: path for name, path in files.items() if path.is_file()}
+    return _real(files)
 
 
 def study_files(store: RunStore, study: Study, auc: Score | None) -> dict[str, Path]:
     """Artefacts of a study's run; the figures stay in the study's folder."""
     folder = store.study_folder(study.study_id)
-    files = {STUDY: folder / STUDY}
+    files = {STUDY: folder / STUDY, TRIALS: folder / TRIALS}
     data = study_predictions(store, study)
     if data is not None:
         part = "" if study.complete else f" ({len(study.records)}/{len(study.planned or ()) or '?'} units)"
@@ -127,7 +127,12 @@ def study_files(store: RunStore, study: Study, auc: Score | None) -> dict[str, P
         curves = [store.curve(record.unit_id) for record in study.records]
         figures["curve.png"] = curve_figure(curves, title=title)
         files |= _written(folder, figures)
-    return {name: path for name, path in files.items() if path.is_file()}
+    return _real(files)
+
+
+def _real(files: Mapping[str, Path]) -> dict[str, Path]:
+    """Those that are there. Links are left out: in a runs folder from elsewhere they could lead to any file here."""
+    return {name: path for name, path in files.items() if path.is_file() and not path.is_symlink()}
 
 
 def _score_figures(

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.tuning.settings import TuneSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +29,7 @@ class StudyConfig:
         out: the runs folder.
         cache: where prepared data goes; None for the default.
         workers: processes or threads for reading; None for the number of cores.
+        tune: how the hyper-parameters are searched, on validation, before the units are run; None does not tune.
     """
 
     method: str
@@ -41,3 +45,4 @@ class StudyConfig:
     out: Path = Path("runs")
     cache: Path | None = None
     workers: int | None = None
+    tune: TuneSettings | None = None

@@ -46,8 +46,9 @@ def record_of(
     *,
     started: datetime,
     environment: Mapping[str, Any],
+    tuning: Mapping[str, Any] | None = None,
 ) -> Record:
-    """The record of a finished unit."""
+    """The record of a finished unit; ``tuning`` is what the search of its fold came to."""
     return Record(
         unit_id=job.spec.unit_id,
         study_id=job.spec.study_id,
@@ -68,7 +69,11 @@ def record_of(
             part: {"slides": len(slides), "patients": len({resolved.dataset.patients[slide] for slide in slides})}
             for part, slides in job.fold.parts()
         },
-        selection={**_decided(result), "stages": result.answer.facts},
+        selection={
+            **_decided(result),
+            "stages": result.answer.facts,
+            **({} if tuning is None else {"tuning": tuning, "params": job.params.as_dict()}),
+        },
         validation=result.validation,
         extra={"scorer_asked": result.scored.asked, "seal": result.answer.seal, **_localisation(result.scored)},
     )
@@ -79,7 +84,7 @@ def log_of(record: Record) -> str:
     lines = [f"{record.started} start {record.unit_id}"]
     for name, facts in record.selection["stages"].items():
         lines.append(f"stage {name}: " + ", ".join(f"{key} {value}" for key, value in facts.items()))
-    lines += [f"{name} {value}" for name, value in record.selection.items() if name != "stages"]
+    lines += [f"{name} {value}" for name, value in record.selection.items() if name not in {"stages", "params"}]
     lines += [f"test {name} {score['value']}" for name, score in record.scores.items()]
     return "\n".join([*lines, f"{record.finished} done", ""])
 

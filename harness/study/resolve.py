@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +21,8 @@ from harness.protocol.reports import reports_fingerprint
 from harness.protocol.splits import Fold, Splits
 from harness.study.config import StudyConfig
 from harness.suggest import unknown
+from harness.tuning.settings import TuneSettings
+from harness.tuning.space import space_of
 from harness.unit.spec import UnitSpec
 
 UNKNOWN = "unknown until the data is there"
@@ -42,6 +44,8 @@ class ResolvedStudy:
         seeds: one run of every fold per seed.
         precision: arithmetic.
         fingerprint: SHA-256 over the dataset's labels and content.
+        tuning: how the hyper-parameters are searched; None where they are not.
+        fixed: hyper-parameters that the user has set, and that are not searched therefore.
     """
 
     method: type[Method]
@@ -56,6 +60,8 @@ class ResolvedStudy:
     seeds: tuple[int, ...]
     precision: str
     fingerprint: str = UNKNOWN
+    tuning: TuneSettings | None = None
+    fixed: tuple[str, ...] = ()
 
     @property
     def method_card(self) -> MethodCard:
@@ -65,7 +71,7 @@ class ResolvedStudy:
     @property
     def units(self) -> tuple[UnitSpec, ...]:
         """The units that are run, fold by fold within each seed."""
-        return tuple(self._unit(fold, seed) for seed in self.seeds for fold in self.folds)
+        return tuple(self.unit(fold, seed) for seed in self.seeds for fold in self.folds)
 
     @property
     def study_id(self) -> str:
@@ -93,9 +99,11 @@ class ResolvedStudy:
             "seeds": list(self.seeds),
             "precision": self.precision,
             "dataset_fingerprint": self.fingerprint,
+            **self._tuned,
         }
 
-    def _unit(self, fold: Fold, seed: int) -> UnitSpec:
+    def unit(self, fold: Fold, seed: int) -> UnitSpec:
+        """One unit."""
         return UnitSpec(
             method=self.method_card.name,
             method_version=method_version(self.method),
@@ -110,6 +118,7 @@ class ResolvedStudy:
             seed=seed,
             input=self.input.model_dump(mode="json") | self._reports,
             precision=self.precision,
+            tuning=None if self.tuning is None else {**self.tuning.as_dict(), "fixed": list(self.fixed)},
         )
 
     @property
@@ -117,6 +126,14 @@ class ResolvedStudy:
         """What is predicted, where that is not classes."""
         card = self.dataset.card
         return {} if card.task == "classification" else {"task": card.task, "intervals": card.intervals}
+
+    @property
+    def _tuned(self) -> dict[str, Any]:
+        """How it is tuned, if it is."""
+        if self.tuning is None:
+            return {}
+        space = space_of(self.method.Params, fixed=self.fixed, method=self.method_card.name)
+        return {"tuning": {**self.tuning.as_dict(), "space": [asdict(dimension) for dimension in space]}}
 
     @cached_property
     def _reports(self) -> dict[str, str]:
@@ -152,7 +169,17 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
         folds=_folds(splits, config.folds),
         seeds=config.seeds,
         precision="fp32" if config.precision == "auto" else config.precision,
+        tuning=config.tune,
+        fixed=_fixed(config, method, params_set),
     )
+
+
+def _fixed(config: StudyConfig, method: type[Method], params_set: Mapping[str, Any]) -> tuple[str, ...]:
+    """The hyper-parameters that tuning leaves alone; checks that it has something left."""
+    if config.tune is None:
+        return ()
+    space_of(method.Params, fixed=params_set, method=method.card.name)
+    return tuple(sorted(params_set))
 
 
 def _preset(card: MethodCard, dataset: Dataset, config: StudyConfig) -> tuple[str | None, Preset]:

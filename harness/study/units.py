@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from harness import console
-from harness.accounting.environment import environment
 from harness.contract.registry import used_plugins
 from harness.launch.child import Errand
 from harness.launch.launcher import describe
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
     from harness.study.resolve import ResolvedStudy
+    from harness.study.tune import Tuner
     from harness.tracking.store import RunStore
     from harness.training.run import Precision
     from harness.unit.answer import UnitAnswer
@@ -45,12 +45,27 @@ class _UnderWay:
 class Units:
     """Orders the work of units and stores what comes back.
 
+    Args:
+        resolved: the study, its data looked at.
+        inputs: the opened dataset.
+        store: where the evidence goes.
+        device: where units run.
+        tuner: has found the hyper-parameters of every fold; None takes the study's own.
+
     Attributes:
         n_failed: how many units have failed.
     """
 
-    def __init__(self, resolved: ResolvedStudy, inputs: Inputs, store: RunStore, device: torch.device) -> None:
+    def __init__(
+        self,
+        resolved: ResolvedStudy,
+        inputs: Inputs,
+        store: RunStore,
+        device: torch.device,
+        tuner: Tuner | None = None,
+    ) -> None:
         self.resolved = resolved
+        self.tuner = tuner
         self.inputs = inputs
         self.store = store
         self.device = device
@@ -58,18 +73,18 @@ class Units:
             resolved.dataset, resolved.splits.folds, instance_labels=inputs.truth_of, journal=Questions(store.root).note
         )
         self.folds = {(fold.repeat, fold.fold): fold for fold in resolved.folds}
-        self.environment = environment(str(device))
         self.publisher = Publisher(store)
         self.n_failed = 0
         self._under_way: dict[str, _UnderWay] = {}
 
     def errand(self, spec: UnitSpec) -> Errand:
         """What has to be done for a unit."""
+        fold = self.folds[spec.repeat, spec.fold]
         job = UnitJob(
             spec=spec,
             method=self.resolved.method,
-            params=self.resolved.params,
-            fold=self.folds[spec.repeat, spec.fold],
+            params=self.resolved.params if self.tuner is None else self.tuner.params(fold),
+            fold=fold,
             protocol=self.resolved.protocol,
             device=str(self.device),
             precision=cast("Precision", self.resolved.precision),
@@ -94,7 +109,15 @@ class Units:
         job = unit.job
         result = judge(job, unit.order, answer.with_names(unit.real), self.scorer)
         predictions = predictions_of(job, result)
-        record = record_of(self.resolved, job, result, predictions, started=unit.started, environment=self.environment)
+        record = record_of(
+            self.resolved,
+            job,
+            result,
+            predictions,
+            started=unit.started,
+            environment=answer.environment,
+            tuning=None if self.tuner is None else self.tuner.facts(job.fold),
+        )
         record = self.store.write_unit(
             record,
             predictions,

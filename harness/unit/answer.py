@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ARRAYS, _REST = "answer.npz", "answer.json"
+_REST_OF_IT = ("curve", "facts", "accounting", "root_seed", "seal", "environment")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,40 +31,48 @@ class UnitAnswer:
     """What the work of a unit leaves behind.
 
     Attributes:
-        test: predictions of the sealed slides.
+        test: predictions of the sealed slides; None for a trial, which predicts none.
         val: those of the validation slides; None where there are none.
         curve: rows of the training curves.
         facts: per stage: epochs, best epoch, whether resumed ...
         accounting: time, memory and device hours by stage.
         root_seed: what all draws were derived from.
         seal: how well the labels were closed away from the process that trained.
+        environment: where it was trained (see :func:`harness.accounting.environment.environment`).
     """
 
-    test: Prediction
+    test: Prediction | None
     val: Prediction | None
     curve: list[dict[str, float | str]]
     facts: dict[str, dict[str, float | int | str | bool | None]]
     accounting: dict[str, Any]
     root_seed: int
     seal: str = ""
+    environment: Mapping[str, Any] = field(default_factory=dict)
 
     def with_names(self, real: Mapping[str, str]) -> UnitAnswer:
         """The same answer with the real ids of the test slides."""
+        if self.test is None:
+            return self
         return replace(self, test=replace(self.test, slides=tuple(real[alias] for alias in self.test.slides)))
 
     def save(self, folder: Path) -> None:
         """Write to ``folder``; the answer is whole once ``answer.json`` is there."""
         folder.mkdir(parents=True, exist_ok=True)
-        arrays = _arrays("test", self.test) | (_arrays("val", self.val) if self.val is not None else {})
+        parts = {"test": self.test, "val": self.val}
+        arrays: dict[str, NDArray[Any]] = {}
+        for part, prediction in parts.items():
+            arrays |= {} if prediction is None else _arrays(part, prediction)
         with replacing(folder / _ARRAYS) as path:
             np.savez(path, **arrays)  # type: ignore[arg-type]  # the stub takes the names for its own options
         rest = {
-            "slides": {"test": self.test.slides, "val": None if self.val is None else self.val.slides},
+            "slides": {part: None if one is None else one.slides for part, one in parts.items()},
             "curve": self.curve,
             "facts": self.facts,
             "accounting": self.accounting,
             "root_seed": self.root_seed,
             "seal": self.seal,
+            "environment": dict(self.environment),
         }
         # Not strict JSON: a training curve may hold what is not a number.
         write_text(folder / _REST, json.dumps(rest))
@@ -78,17 +87,15 @@ class UnitAnswer:
         try:
             rest = json.loads((folder / _REST).read_text(encoding="utf-8"))
             with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
-                test = _prediction("test", rest["slides"]["test"], arrays)
-                val = None if rest["slides"]["val"] is None else _prediction("val", rest["slides"]["val"], arrays)
+                parts = {part: _prediction(part, rest["slides"][part], arrays) for part in ("test", "val")}
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise MethodError(
                 f"the answer of the process that trained cannot be read: {error}",
                 place=str(folder),
                 fix="run the unit again: the same command does; a full disk is the usual reason",
             ) from error
-        return cls(
-            test=test, val=val, **{name: rest[name] for name in ("curve", "facts", "accounting", "root_seed", "seal")}
-        )
+        others = {name: rest[name] for name in _REST_OF_IT}
+        return cls(test=parts["test"], val=parts["val"], **others)
 
 
 def _arrays(part: str, prediction: Prediction) -> dict[str, NDArray[Any]]:
@@ -99,7 +106,9 @@ def _arrays(part: str, prediction: Prediction) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _prediction(part: str, slides: list[str], arrays: Mapping[str, NDArray[Any]]) -> Prediction:
+def _prediction(part: str, slides: list[str] | None, arrays: Mapping[str, NDArray[Any]]) -> Prediction | None:
+    if slides is None:
+        return None
     attention = None
     if f"{part}_tiles" in arrays:
         ends = np.cumsum(arrays[f"{part}_tiles"])[:-1]

@@ -38,6 +38,7 @@ class UnitJob:
         protocol: how is selected, normalised and thresholded.
         device, precision: where (``cpu``, ``cuda``, ``cuda:N``) and in which arithmetic.
         workdir: scratch space that survives an interruption.
+        sealed: slides beside the fold's test slides whose labels stay closed: in a trial, those of the outer fold.
     """
 
     spec: UnitSpec
@@ -48,6 +49,7 @@ class UnitJob:
     device: str
     precision: Precision
     workdir: Path
+    sealed: tuple[str, ...] = ()
 
     @property
     def fit_all(self) -> bool:
@@ -162,7 +164,7 @@ def aliases(job: UnitJob, inputs: Inputs) -> dict[str, str]:
 
 
 def _part(job: UnitJob, inputs: Inputs, slides: Sequence[str], target: Target) -> Part:
-    dataset, needs, sealed = inputs.dataset, job.method.card.needs, job.fold.test
+    dataset, needs, sealed = inputs.dataset, job.method.card.needs, job.fold.test + job.sealed
     reads = "reports" in needs
     # Annotations go to methods that say on their card that they use them, and never those of test slides.
     lesions = inputs.lesions.only(slides, sealed=sealed) if "masks" in needs and inputs.lesions is not None else None

@@ -59,16 +59,23 @@ def judge(job: UnitJob, order: Order, answer: UnitAnswer, scorer: Scorer) -> Uni
     Raises:
         MethodError: the answer is none, or the protocol's threshold cannot be had.
     """
+    if answer.test is None:
+        raise MethodError(
+            "the answer holds no test predictions",
+            place=job.spec.unit_id,
+            fix="run the unit again: the same command does",
+        )
     return UnitResult(
         threshold=_threshold(job, order, answer),
-        validation=_validation(order, answer),
+        validation=validation_scores(order, answer),
         scored=scorer.score(job.fold, answer.test, asker=job.spec.unit_id),
         answer=answer,
         cuts=order.cuts,
     )
 
 
-def _validation(order: Order, answer: UnitAnswer) -> dict[str, float]:
+def validation_scores(order: Order, answer: UnitAnswer) -> dict[str, float]:
+    """Scores of the validation predictions by name; empty without validation slides."""
     if order.val is None or answer.val is None:
         return {}
     probabilities = answer.val.probabilities

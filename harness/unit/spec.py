@@ -22,6 +22,9 @@ class UnitSpec:
         repeat, fold, seed: which part of the protocol.
         input: input settings (kind, encoder, mpp, tile_px).
         precision: ``fp32``, ``bf16`` or ``fp16``.
+        tuning: how the hyper-parameters were searched, ``params`` being where the search began; None where they were
+            not. What a unit was trained with follows from both.
+        inner: names the inner fold of a trial, whose test slides are left alone; empty for a unit that is tested.
     """
 
     method: str
@@ -37,19 +40,22 @@ class UnitSpec:
     seed: int
     input: Mapping[str, Any]
     precision: str
+    tuning: Mapping[str, Any] | None = None
+    inner: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """All fields, JSON-able."""
-        return asdict(self)
+        """All fields, JSON-able; without those of tuning where there is none."""
+        return {name: value for name, value in asdict(self).items() if name not in {"tuning", "inner"} or value}
 
     @property
     def unit_id(self) -> str:
         """Readable and unique: ``gated_abmil-musk1-r0f3-s0-<12 hex digits>``."""
         short = sha256_json(self.as_dict())[:12]
-        return f"{self.method}-{self.dataset}-r{self.repeat}f{self.fold}-s{self.seed}-{short}"
+        trial = f"-{self.inner}" if self.inner else ""
+        return f"{self.method}-{self.dataset}-r{self.repeat}f{self.fold}-s{self.seed}{trial}-{short}"
 
     @property
     def study_id(self) -> str:
         """The same for all folds and seeds of one leaderboard row."""
-        shared = {k: v for k, v in self.as_dict().items() if k not in {"repeat", "fold", "seed"}}
+        shared = {k: v for k, v in self.as_dict().items() if k not in {"repeat", "fold", "seed", "inner"}}
         return f"{self.method}-{self.dataset}-{self.protocol}-{sha256_json(shared)[:12]}"

@@ -40,7 +40,7 @@ def target_of(job: UnitJob, dataset: Dataset, fitted: Sequence[str]) -> Target:
     card, encoder = dataset.card, str(job.spec.input["encoder"])
     if card.task == "classification":
         return Target(Task(card.classes, encoder=encoder))
-    seen = follow_up_for(dataset, fitted, sealed=job.fold.test)
+    seen = follow_up_for(dataset, fitted, sealed=job.fold.test + job.sealed)
     cuts = cut_points(seen, card.intervals, place=f"{job.spec.dataset}, {job.spec.protocol}, {job.fold.name}")
     return Target(Task(interval_names(card.intervals), encoder=encoder, kind="survival"), cuts)
 

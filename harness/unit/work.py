@@ -38,12 +38,12 @@ def work(order: Order, kind: type[Method]) -> UnitAnswer:
     normaliser = order.access.normaliser(order.normalise_by) if order.normalise_by is not None else None
     train = _open(order, order.train, normaliser)
     val = _open(order, order.val, normaliser) if order.val is not None else None
-    test = order.access.bags(order.test, normaliser=normaliser)
+    test = order.access.bags(order.test, normaliser=normaliser) if order.test else None
     try:
         method.fit(train, val, run)
         with run.meter.stage("predict"):
             answered = None if val is None else _predict(method, val, run)
-            prediction = _predict(method, test, run)
+            prediction = None if test is None else _predict(method, test, run)
     except torch.cuda.OutOfMemoryError as error:
         raise MethodError(
             "the GPU's memory does not hold this unit",

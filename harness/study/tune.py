@@ -1,0 +1,233 @@
+"""Tuning a study: every outer fold searches on its own inner validation, before any of its test slides is predicted."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from harness import console
+from harness.errors import MethodError
+from harness.launch.launcher import describe, is_own_fault
+from harness.study.units import make_errand
+from harness.tracking.trial_store import TrialResult, TrialStore
+from harness.tuning.inner import inner_folds
+from harness.tuning.search import Question, Search, flat
+from harness.tuning.space import space_of
+from harness.unit.order import Order, UnitJob, make_order
+from harness.unit.run_unit import validation_scores
+from harness.unit.spec import UnitSpec
+
+if TYPE_CHECKING:
+    from harness.contract.params import Params
+    from harness.launch.child import Errand
+    from harness.launch.launcher import Launcher
+    from harness.protocol.splits import Fold
+    from harness.study.resolve import ResolvedStudy
+    from harness.tracking.store import RunStore
+    from harness.training.run import Precision
+    from harness.unit.answer import UnitAnswer
+    from harness.unit.inputs import Inputs
+
+TRIAL_SEED = 0
+"""Trials are trained with this seed, whichever seeds the study is run with."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A question of one fold's search."""
+
+    fold: str
+    question: Question
+
+
+@dataclass(frozen=True)
+class _UnderWay:
+    job: UnitJob
+    order: Order
+    started: datetime
+
+
+class Tuner:
+    """Tunes the folds of a study.
+
+    Args:
+        resolved: the study, its data looked at; it says how it is tuned.
+        inputs: the opened dataset.
+        store: where trials are kept.
+        device: where they run.
+    """
+
+    def __init__(self, resolved: ResolvedStudy, inputs: Inputs, store: RunStore, device: str) -> None:
+        assert resolved.tuning is not None
+        settings = resolved.tuning
+        self.resolved = resolved
+        self.settings = settings
+        self.inputs = inputs
+        self.store = store
+        self.device = device
+        self.trials = TrialStore(store.root)
+        self.space = space_of(resolved.method.Params, fixed=resolved.fixed, method=resolved.method_card.name)
+        self.metric = settings.metric or ("c_index" if resolved.dataset.card.task == "survival" else "auc")
+        self.inner = {fold.name: inner_folds(fold, settings.folds, resolved.dataset) for fold in resolved.folds}
+        self.searches = {fold.name: self._search(fold) for fold in resolved.folds}
+        self.stopped: dict[str, str] = {}
+        self._under_way: dict[Ask, _UnderWay] = {}
+
+    def run(self, launcher: Launcher) -> None:
+        """Search every fold to its end. What has been done before is not done again."""
+        total = self.settings.trials * self.settings.folds * len(self.searches)
+        with console.progress(f"tuning {self.resolved.study_id}", total) as bar:
+            while asks := self._asks():
+                for ask, result in self._results(asks, launcher):
+                    search = self.searches[ask.fold]
+                    search.tell(ask.question, result.known_scores, result.device_s, result.reason)
+                    bar.advance(status=self._status(ask.fold))
+
+    def _asks(self) -> list[Ask]:
+        """What all searches want to know next; those that the machine has let down are left for another time."""
+        going = [(name, search) for name, search in self.searches.items() if name not in self.stopped]
+        return [Ask(name, question) for name, search in going for question in search.questions()]
+
+    def params(self, fold: Fold) -> Params:
+        """The hyper-parameters that a fold's search chose.
+
+        Raises:
+            MethodError: none of its trials was completed, or the machine stopped them.
+        """
+        search = self.searches[fold.name]
+        if fold.name in self.stopped:
+            raise MethodError(
+                f"tuning was not finished: {self.stopped[fold.name]}",
+                place=f"tuning of {self.resolved.study_id}, {fold.name}",
+                fix="mend that; the same command goes on with the trial that was under way",
+            )
+        if (chosen := search.best) is None:
+            reasons = list(dict.fromkeys(trial.reason for trial in search.trials if trial.reason))
+            raise MethodError(
+                f"no trial of {fold.name} was completed: {'; '.join(reasons) or 'all were pruned'}",
+                place=f"tuning of {self.resolved.method_card.name} on {self.resolved.dataset.name}",
+                fix="mend what the reasons name, or narrow the search by --set",
+            )
+        return self._params(chosen.params)
+
+    def facts(self, fold: Fold) -> dict[str, Any]:
+        """What tuning did for a fold, for the record of its units."""
+        search = self.searches[fold.name]
+        chosen = search.best
+        states = [trial.state for trial in search.trials]
+        return {
+            "params": dict(chosen.params) if chosen else {},
+            "trial": chosen.number if chosen else None,
+            "metric": self.metric,
+            "value": chosen.value(self.metric) if chosen else None,
+            "trials": len(states),
+            "failed": states.count("failed"),
+            "pruned": states.count("pruned"),
+            "device_s": round(search.device_s, 3),
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All trials of all folds as rows of a table."""
+        searches = self.searches.items()
+        return [row for name, one in searches for row in flat(name, one.trials, self.metric, one.best)]
+
+    def _search(self, fold: Fold) -> Search:
+        budget = self.settings.budget_s
+        return Search(
+            self.settings,
+            self.space,
+            f"{self.resolved.study_id}/{fold.name}",
+            self.resolved.params.as_dict(),
+            metric=self.metric,
+            share_s=None if budget is None else budget / len(self.resolved.splits.folds),
+        )
+
+    def _results(self, asks: Sequence[Ask], launcher: Launcher) -> Iterator[tuple[Ask, TrialResult]]:
+        """Results of ``asks`` as they come in; those that are stored already come first."""
+        specs = {ask: self._spec(ask) for ask in asks}
+        stored = {ask: self.trials.read(spec.unit_id) for ask, spec in specs.items()}
+        yield from ((ask, result) for ask, result in stored.items() if result is not None)
+        todo = [ask for ask, result in stored.items() if result is None]
+        for ask, outcome in launcher.run((ask, partial(self._errand, ask, specs[ask])) for ask in todo):
+            if isinstance(outcome, Exception) and not is_own_fault(outcome):
+                self._stop(ask, outcome)
+            else:
+                yield ask, self._store(ask, specs[ask], outcome)
+
+    def _stop(self, ask: Ask, error: Exception) -> None:
+        """Leave a fold for another time: a full disk says nothing about hyper-parameters, and is not their result."""
+        self._under_way.pop(ask, None)
+        self.stopped[ask.fold] = describe(error)[0]
+        console.warn(f"tuning of {ask.fold} stops at trial {ask.question.trial}: {self.stopped[ask.fold]}")
+
+    def _errand(self, ask: Ask, spec: UnitSpec) -> Errand:
+        outer, fold = self._fold(ask)
+        job = UnitJob(
+            spec=spec,
+            method=self.resolved.method,
+            params=self._params(ask.question.params),
+            fold=fold,
+            protocol=self.resolved.protocol.model_copy(update={"fit_on": "train"}),
+            device=self.device,
+            precision=cast("Precision", self.resolved.precision),
+            workdir=self.trials.folder(spec.unit_id) / "work",
+            sealed=outer.test,
+        )
+        order, _ = make_order(job, self.inputs)
+        self._under_way[ask] = _UnderWay(job, order, datetime.now(UTC))
+        return make_errand(order, self.inputs, self.store)
+
+    def _store(self, ask: Ask, spec: UnitSpec, outcome: UnitAnswer | Exception) -> TrialResult:
+        under_way = self._under_way.pop(ask, None)
+        started = under_way.started if under_way else datetime.now(UTC)
+        scores, reason, compute = None, "", {}
+        if isinstance(outcome, Exception) or under_way is None:
+            reason = describe(outcome)[0] if isinstance(outcome, Exception) else "an answer to no order"
+            console.warn(f"trial {ask.question.trial} of {ask.fold} failed: {reason}")
+        else:
+            scores, compute = validation_scores(under_way.order, outcome), outcome.accounting
+        result = TrialResult(
+            unit_id=spec.unit_id,
+            spec=spec.as_dict(),
+            scores=None if scores is None else {name: v if v == v else None for name, v in scores.items()},
+            reason=reason,
+            device_s=device_seconds(compute),
+            compute=compute,
+            started=started.isoformat(timespec="seconds"),
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        self.trials.write(result)
+        shutil.rmtree(self.trials.folder(spec.unit_id), ignore_errors=True)
+        return result
+
+    def _spec(self, ask: Ask) -> UnitSpec:
+        outer, _ = self._fold(ask)
+        spec = self.resolved.unit(outer, TRIAL_SEED)
+        inner = f"trial-i{ask.question.step}of{self.settings.folds}"
+        return replace(spec, params=self._params(ask.question.params).as_dict(), tuning=None, inner=inner)
+
+    def _fold(self, ask: Ask) -> tuple[Fold, Fold]:
+        """The outer fold, and the inner one of it that is asked about."""
+        outer = next(fold for fold in self.resolved.folds if fold.name == ask.fold)
+        return outer, self.inner[ask.fold][ask.question.step]
+
+    def _params(self, searched: Mapping[str, Any]) -> Params:
+        values = self.resolved.params.as_dict() | dict(searched)
+        return self.resolved.method.Params.build(values, place="the search space")
+
+    def _status(self, fold: str) -> str:
+        chosen = self.searches[fold].best
+        if chosen is None:
+            return f"{fold}: nothing yet"
+        return f"{fold}: best {self.metric} {chosen.value(self.metric):.3f} (trial {chosen.number})"
+
+
+def device_seconds(compute: Mapping[str, Any]) -> float:
+    """Seconds on the device by the meter's account: on the GPU, or on the clock where there is none."""
+    if compute.get("gpu_hours"):
+        return float(compute["gpu_hours"]) * 3600
+    return float(compute.get("wall_s") or 0.0)

@@ -1,0 +1,157 @@
+"""``bench run --trials``: nested, decided on validation, and the same whatever happens on the way."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from support.toy import PLUGIN, write_toy_dataset
+
+TUNED = ("--trials", "6", "--tune-batch", "3", "--set", "epochs=3")
+
+
+@pytest.fixture
+def words(tmp_path: Path):
+    """A function that gives the words of ``bench run`` on the toy dataset."""
+    dataset = write_toy_dataset(tmp_path / "toy")
+    plugin = tmp_path / "tiny_plugin.py"
+    plugin.write_text(PLUGIN)
+
+    def make(out: Path, *more: str) -> list[str]:
+        place = ["--dataset", str(dataset), "--plugin", str(plugin), "--out", str(out), "--device", "cpu"]
+        return ["run", "--method", "tiny", *place, *more]
+
+    return make
+
+
+def trials(out: Path) -> list[dict[str, str]]:
+    """The table of trials, without what took how long."""
+    (path,) = out.glob("studies/*/trials.csv")
+    with path.open(newline="") as file:
+        return [{k: v for k, v in row.items() if k != "device_s"} for row in csv.DictReader(file)]
+
+
+def evidence(out: Path) -> dict[str, pd.DataFrame]:
+    return {path.parent.name: pd.read_parquet(path) for path in sorted(out.glob("units/*/predictions.parquet"))}
+
+
+def records(out: Path) -> list[dict]:
+    return [json.loads(path.read_text()) for path in sorted(out.glob("units/*/record.json"))]
+
+
+def test_every_fold_is_tuned_on_validation_and_trained_with_what_it_found(bench, words, tmp_path):
+    out = tmp_path / "runs"
+    answer = bench(*words(out, *TUNED, "--seeds", "2"))
+    assert answer.code == 0, answer.err
+    rows = trials(out)
+    assert [(row["fold"], row["trial"]) for row in rows] == [(f"r0f{f}", str(k)) for f in range(2) for k in range(6)]
+    assert len(records(out)) == 4
+    for record in records(out):
+        tuning = record["selection"]["tuning"]
+        (chosen,) = [r for r in rows if r["chosen"] == "True" and r["fold"] == f"r0f{record['spec']['fold']}"]
+        assert tuning["trial"] == int(chosen["trial"])
+        assert tuning["params"]["lr"] == float(chosen["param.lr"]) == record["selection"]["params"]["lr"]
+        assert record["spec"]["tuning"]["fixed"] == ["epochs"]
+        assert tuning["device_s"] > 0
+    # Six trials on two folds, and the scorer was asked four times: trials never touch a test slide.
+    assert len((out / "questions.jsonl").read_text().splitlines()) == 4
+    for path in out.glob("trials/*.json"):
+        assert set(json.loads(path.read_text())["scores"]) >= {"auc", "log_loss"}
+
+
+def test_more_trials_go_on_from_the_same_ones_and_another_tuning_is_another_study(bench, words, tmp_path):
+    out = tmp_path / "runs"
+    more = ("--tune-sampler", "random", "--set", "epochs=2", "--fold", "0")
+    assert bench(*words(out, "--trials", "3", *more)).code == 0
+    first = {path.name: path.stat().st_mtime_ns for path in out.glob("trials/*.json")}
+    assert bench(*words(out, "--trials", "5", *more)).code == 0
+    again = {path.name: path.stat().st_mtime_ns for path in out.glob("trials/*.json")}
+    assert len(list((out / "studies").iterdir())) == 2
+    # The first trial is the defaults in both; proposals are drawn anew for a study of another budget.
+    assert len(first.items() & again.items()) == len(first)
+
+
+def test_what_is_wrong_is_said_before_anything_is_run(bench, words, tmp_path):
+    out = tmp_path / "runs"
+    cases = {
+        ("--trials", "0"): "0 is too small",
+        ("--trials", "3", "--tune-sampler", "rndom"): "unknown sampler 'rndom'",
+        ("--tune-folds", "3"): "--tune-folds has nothing to say without a search",
+        ("--tune-budget", "soon"): "'soon' is not a time",
+        ("--trials", "3", "--prune", "median"): "only one",
+        ("--trials", "3", "--tune-metric", "acu"): "unknown score 'acu'",
+        ("--trials", "3", "--set", "lr=0.1", "--set", "weight_decay=0"): "no hyper-parameter to tune",
+        ("--seeds", "2", "--seed", "1"): "--seed and --seeds are both given",
+        ("--seeds", "0"): "0 is not a number of seeds",
+    }
+    for more, expected in cases.items():
+        answer = bench(*words(out, *more))
+        assert answer.code == 2
+        assert expected in answer.check_three_lines()[0], more
+    assert not out.exists()
+
+
+def test_a_search_in_which_every_trial_fails_is_a_failed_unit_with_the_reason(bench, words, tmp_path):
+    out = tmp_path / "runs"
+    answer = bench(
+        *words(
+            out, "--trials", "2", "--fold", "0", "--set", "epochs=1", "--set", "lr=1e30", "--set", "clip_grad_norm=none"
+        )
+    )
+    assert answer.code == 1
+    assert "no trial of r0f0 was completed" in answer.err
+    assert "the loss is" in answer.err
+
+
+def _start(words: list[str], cache: Path) -> subprocess.Popen[str]:
+    environment = os.environ | {"BENCH_CACHE": str(cache), "BENCH_CHECKPOINT_SECONDS": "0", "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "harness.cli.main", *words],
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_killed_at_random_moments_it_ends_with_the_same_trials_and_predictions(words, tmp_path, sampler):
+    """The whole process group at once, as a machine that loses power does; each time a little later."""
+    more = (*TUNED, "--tune-sampler", sampler, "--tune-folds", "2", "--prune", "halving")
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    started = time.monotonic()
+    process = _start(words(whole, *more), tmp_path / "cache")
+    output, _ = process.communicate(timeout=300)
+    took = time.monotonic() - started
+    assert process.returncode == 0, output
+    moments = random.Random(sampler)
+    kills = 0
+    for _ in range(10):
+        process = _start(words(broken, *more), tmp_path / "cache")
+        try:
+            process.communicate(timeout=took * moments.uniform(0.4, 0.9))
+            break
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            kills += 1
+    assert kills >= 2
+    process = _start(words(broken, *more), tmp_path / "cache")
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    assert trials(broken) == trials(whole)
+    assert evidence(broken).keys() == evidence(whole).keys()
+    for name, frame in evidence(whole).items():
+        pd.testing.assert_frame_equal(evidence(broken)[name], frame, check_exact=True)
+    assert not list(broken.glob("trials/*/work"))
