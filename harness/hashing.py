@@ -18,7 +18,8 @@ def canonical_json(value: Any) -> str:
 
 def sha256_text(text: str) -> str:
     """SHA-256 of a text, as 64 hexadecimal digits."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    # File names need not be UTF-8; what is not stands in them as surrogates.
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def sha256_json(value: Mapping[str, Any] | list[Any]) -> str:

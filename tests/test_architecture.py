@@ -82,3 +82,61 @@ def test_tests_mirror_the_rooms():
     rooms = {path.name for path in (ROOT / "harness").iterdir() if (path / "__init__.py").is_file()}
     folders = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
     assert folders - rooms <= {"methods", "docs", "benchmarks"}
+
+
+OWN_PROCESSES = {"harness/launch/child.py"}
+"""May unpickle: what the parent process sends to the child that it has just started, through their own pipe."""
+
+
+def unsafe_reads(tree: ast.AST) -> list[str]:
+    """Calls that can execute what stands in the file they read."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module in {"torch", "numpy", "pickle", "yaml"}:
+            found += [f"from {node.module} import {name.name}" for name in node.names if name.name.startswith("load")]
+        if not isinstance(node, ast.Call):
+            continue
+        call = ast.unparse(node.func)
+        given = {word.arg: ast.unparse(word.value) for word in node.keywords}
+        if (
+            (call == "torch.load" and given.get("weights_only") != "True")
+            or (call in {"np.load", "numpy.load"} and given.get("allow_pickle") != "False")
+            or (call in {"np.save", "np.savez", "np.savez_compressed"} and given.get("allow_pickle") == "True")
+            or (call == "yaml.load" and given.get("Loader") not in {"_Loader", "yaml.SafeLoader", "yaml.CSafeLoader"})
+            or call in {"yaml.unsafe_load", "yaml.full_load", "yaml.load_all", "eval", "exec", "os.system"}
+            or (
+                call.rpartition(".")[0] in {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+                and call.rpartition(".")[2] in {"load", "loads", "Unpickler", "open"}
+            )
+            or call.rpartition(".")[2] in {"read_pickle", "extractall", "load_model"}
+            or given.get("shell") == "True"
+        ):
+            found.append(f"line {node.lineno}: {call}")
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_file_is_read_in_a_way_that_executes_it(path):
+    name = path.relative_to(ROOT).as_posix()
+    found = unsafe_reads(ast.parse(path.read_text()))
+    assert not found or name in OWN_PROCESSES
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "torch.load(path)",
+        "torch.load(path, weights_only=False)",
+        "np.load(path, mmap_mode='r')",
+        "np.load(path, allow_pickle=True)",
+        "from torch import load",
+        "pickle.loads(data)",
+        "yaml.load(text, Loader=yaml.Loader)",
+        "joblib.load(path)",
+        "frame.read_pickle(path)",
+        "archive.extractall(folder)",
+        "subprocess.run(line, shell=True)",
+    ],
+)
+def test_the_search_for_unsafe_reads_finds_them(line):
+    assert unsafe_reads(ast.parse(line))

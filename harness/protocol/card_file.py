@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,11 +13,14 @@ from pydantic_core import ErrorDetails
 from harness.errors import DataError
 from harness.protocol import card as cards
 from harness.protocol.card import DatasetCard, FeaturesSource, PatchesSource, ReportsSource, SlidesSource
+from harness.protocol.names import check_label
 from harness.suggest import nearest
 
 CARD_FILE = "card.yaml"
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SOURCE_KINDS = {"slides", "patches", "features"}
+_LONGEST_NAME, _LONGEST_PATH = 100, 1000
+_SLIDE_ID = re.compile(r"[^{}]*\{slide(:[^{}]?[<>^]\d{1,2})?\}[^{}]*")
 _PATCH_COLUMNS = {"image", "slide", "patient", "instance_label"}
 
 
@@ -116,19 +120,50 @@ def _check(card: DatasetCard, path: Path) -> None:
         raise _wrong(path, "classes", "follow-up ends in one of two ways", "name censored and event, or leave it out")
     if card.task != "survival" and "intervals" in card.model_fields_set:
         raise _wrong(path, "intervals", "there are no intervals of time without survival", "add task: survival")
+    _check_names(card, path)
     inside = {"labels": card.labels} | {f"protocols.{name}.splits": p.splits for name, p in card.protocols.items()}
     if isinstance(card.source, FeaturesSource):
         inside["source.file"] = card.source.file
+    if isinstance(card.source, PatchesSource):
+        inside |= {f"source.tables.{number}": table for number, table in enumerate(card.source.tables)}
+        inside |= {"source.archive": card.source.archive} if card.source.archive else {}
     if card.reports is not None:
         _check_reports(card.reports, path)
         inside |= {"reports.table": card.reports.table} if card.reports.table else {}
     for field, file in inside.items():
+        if not file.isprintable() or len(file) > _LONGEST_PATH:
+            raise _wrong(path, field, "it is no path: too long, or with control characters", "write the path anew")
         if PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts:
-            raise _wrong(path, field, f"{file!r} leads out of the dataset folder", "give a path relative to the card")
+            raise _wrong(path, field, f"{file!r} leads out of the dataset folder", "give a path relative to it")
     if isinstance(card.source, SlidesSource):
         _check_patterns(card.source, path)
     if isinstance(card.source, PatchesSource) and (lacking := _PATCH_COLUMNS - set(card.source.columns)):
         raise _wrong(path, "source.columns", f"no column is named for {', '.join(sorted(lacking))}", "add it")
+    if isinstance(card.source, PatchesSource):
+        _check_patch_patterns(card.source, path)
+
+
+def _check_names(card: DatasetCard, path: Path) -> None:
+    """Names that are shown, and become columns and parts of file names."""
+    if len(card.name) > _LONGEST_NAME:
+        raise _wrong(path, "name", f"it is longer than {_LONGEST_NAME} characters", "give a shorter one")
+    for name in card.classes:
+        check_label(name, "class", f"{path}, field classes")
+    for name in card.protocols:
+        check_label(name, "protocol", f"{path}, field protocols")
+
+
+def _check_patch_patterns(source: PatchesSource, path: Path) -> None:
+    for pattern in source.images:
+        if pattern.count("{image}") != 1 or "{" in pattern.replace("{image}", ""):
+            raise _wrong(path, "source.images", f"{pattern!r} has not exactly one {{image}}", "write {image} once")
+    if not _SLIDE_ID.fullmatch(source.slide_id):
+        raise _wrong(
+            path,
+            "source.slide_id",
+            f"{source.slide_id!r} has not exactly one {{slide}}",
+            "write {slide} once, or {slide:0>3} to fill up with zeros",
+        )
 
 
 def _check_patterns(source: SlidesSource, path: Path) -> None:

@@ -75,7 +75,7 @@ def find_dataset(name_or_path: str, *, place: str = "--dataset") -> Dataset:
         return load_dataset(path)
     catalogue = list_datasets()
     hits = [one for one in catalogue if one.name == name_or_path]
-    if not hits and (path / CARD_FILE).is_file():
+    if not hits and _has_card(path):
         return load_dataset(path)
     if not hits:
         raise unknown(
@@ -90,6 +90,13 @@ def find_dataset(name_or_path: str, *, place: str = "--dataset") -> Dataset:
         raise problem
     assert hits[0].dataset is not None
     return hits[0].dataset
+
+
+def _has_card(folder: Path) -> bool:
+    try:
+        return (folder / CARD_FILE).is_file()
+    except (OSError, ValueError):
+        return False  # no name of a file at all
 
 
 def _without_clash(one: Listed, everything: list[Listed]) -> Listed:

@@ -95,7 +95,7 @@ def instance_labels_of(patches: Patches) -> Callable[[str], NDArray[np.int64]]:
 
     def labels(slide: str) -> NDArray[np.int64]:
         start, stop = rows[slide]
-        return np.asarray(np.load(folder / _LABELS)[start:stop], np.int64)
+        return np.asarray(np.load(folder / _LABELS, allow_pickle=False)[start:stop], np.int64)
 
     return labels
 
@@ -137,7 +137,7 @@ def _open(folder: Path) -> Patches:
     return Patches(
         folder=folder,
         slides=tuple(manifest["slides"]),
-        tiles=np.load(folder / _TILES, mmap_mode="r"),
+        tiles=np.load(folder / _TILES, mmap_mode="r", allow_pickle=False),
         offsets=np.array(manifest["offsets"], np.int64),
         fingerprints=manifest["fingerprints"],
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import math
+import re
 from typing import TYPE_CHECKING
 
 from harness.report.summary import NO_GPU, Cost, Summary
@@ -45,23 +47,29 @@ def markdown(summary: Summary) -> str:
     study = summary.study
     planned = len(study.planned) if study.planned is not None else UNKNOWN
     lines = [
-        f"**{study.method}** on **{study.dataset}**, protocol `{study.protocol}`"
+        f"**{literal(study.method)}** on **{literal(study.dataset)}**, protocol {literal(study.protocol)}"
         f"{'' if study.ranked else ' (not ranked)'}: {len(study.records)} of {planned} units done"
         f"{f', {len(study.failures)} failed' if study.failures else ''}.",
-        f"Labels used in training: {labels_text(study)}.",
+        f"Labels used in training: {literal(labels_text(study))}.",
         "",
         "| metric | value | 95 % interval |",
         "|---|---|---|",
         *(
-            f"| {name} | {number_text(value)} | {limits_text(low, high)} |"
+            f"| {literal(name)} | {number_text(value)} | {limits_text(low, high)} |"
             for name, value, low, high in score_rows(summary)
         ),
         "",
         "| cost | |",
         "|---|---|",
-        *(f"| {name} | {text} |" for name, text in cost_rows(summary.cost)),
+        *(f"| {name} | {literal(text)} |" for name, text in cost_rows(summary.cost)),
     ]
     return "\n".join(lines)
+
+
+def literal(text: str) -> str:
+    """``text`` so that Markdown and HTML take it literally, in one line: names come from files that somebody sent."""
+    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return re.sub(r"([\\`*\[\]|#~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))", r"\\\1", html.escape(plain, quote=False))
 
 
 def labels_text(study: Study) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.errors import DataError
 from harness.evaluation.study_scores import Predictions, StudyScores, study_scores
 from harness.evaluation.survival import SurvivalPredictions
 from harness.tracking.store import RunStore
@@ -105,7 +106,18 @@ def study_predictions(store: RunStore, study: Study) -> Predictions | SurvivalPr
 
 
 def as_predictions(frame: pd.DataFrame, classes: Sequence[str]) -> Predictions | SurvivalPredictions:
-    """The store's table in the form that is scored."""
+    """The store's table in the form that is scored.
+
+    Raises:
+        DataError: it is not a table of these classes.
+    """
+    lacking = [] if "risk" in frame else [name for name in classes if f"p_{name}" not in frame]
+    if lacking:
+        raise DataError(
+            f"the predictions have no column for class {lacking[0][:40]!r} of the record",
+            place="predictions.parquet",
+            fix="run the unit again: the same bench run command does",
+        )
     unit = {name: frame[name].to_numpy() for name in ("repeat", "fold", "seed", "patient", "slide")}
     if "risk" in frame:
         return SurvivalPredictions(**unit, **{name: frame[name].to_numpy() for name in ("time", "event", "risk")})

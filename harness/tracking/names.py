@@ -6,10 +6,11 @@ import hashlib
 import math
 import re
 from collections.abc import Mapping
-from pathlib import PurePath
+from pathlib import PurePath, PurePosixPath
 from typing import Any
 
 _LONGEST = 120
+_FORMULA = ("=", "+", "-", "@")
 
 
 def safe_name(text: str) -> str:
@@ -36,3 +37,25 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def cell(value: Any) -> Any:
+    """``value`` for a CSV file that somebody may open in a spreadsheet: no text starts a formula or breaks a line."""
+    if not isinstance(value, str):
+        return value
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
+    return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_inside(name: str) -> bool:
+    """Whether a relative path from a file that somebody sent stays in its folder."""
+    path = PurePosixPath(name)
+    return bool(name) and not path.is_absolute() and ".." not in path.parts and "\\" not in name and "\0" not in name

@@ -85,11 +85,27 @@ class Record:
                 raise DataError(f"the record's {name} is of type {type(item).__name__}", place=place, fix=_FIX)
         if missing := sorted(name for name in SPEC_KEYS if name not in known["spec"]):
             raise DataError(f"the record's spec lacks {', '.join(missing)}", place=place, fix=_FIX)
+        _check_spec(known["spec"], known["classes"], place)
         return cls(**{**known, "classes": tuple(known["classes"])})
+
+
+def _check_spec(spec: Mapping[str, Any], classes: list[Any], place: str) -> None:
+    """What views sort by and show as names. A record may come from anywhere: one that is odd must not stop the rest."""
+    for key in SPEC_KEYS[:3]:
+        name = spec[key]
+        if not isinstance(name, str) or not 0 < len(name) <= _LONGEST or not name.isprintable():
+            raise DataError(f"the record's {key} is no name: {str(name)[:40]!r}", place=place, fix=_FIX)
+    for key in SPEC_KEYS[3:]:
+        if type(spec[key]) is not int:
+            raise DataError(f"the record's {key} is no number: {str(spec[key])[:40]!r}", place=place, fix=_FIX)
+    if not all(isinstance(name, str) for name in classes):
+        raise DataError("the record's classes are no names", place=place, fix=_FIX)
 
 
 SPEC_KEYS = ("method", "dataset", "protocol", "repeat", "fold", "seed")
 """What every view of the evidence needs to know of a unit."""
+
+_LONGEST = 200
 
 _TYPES: Mapping[str, type] = {
     "unit_id": str,

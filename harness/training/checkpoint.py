@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,14 @@ import torch
 
 from harness import console
 from harness.atomic import replacing
+from harness.errors import MethodError
 from harness.protocol.audit import audit_stage
 
 if TYPE_CHECKING:
     from harness.protocol.splits import Fold
 
 _TRAINED_ON = "trained_on"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 class Checkpoints:
@@ -29,9 +32,18 @@ class Checkpoints:
         fold: the fold that is trained in; its training slides are noted in every checkpoint. A codebook, a memory
             bank, a segmenter or an embedder that a stage trained is in its checkpoint, so none crosses folds unnoticed.
             None outside a protocol.
+
+    Raises:
+        MethodError: the name of the stage cannot be part of a file name.
     """
 
     def __init__(self, folder: Path, stage: str, *, interval: float = 10.0, fold: Fold | None = None) -> None:
+        if not _NAME.fullmatch(stage):
+            raise MethodError(
+                f"{stage[:40]!r} cannot be the name of a stage, which becomes a file name",
+                place="Stage.name",
+                fix="use letters, digits, _, - and dots, starting with a letter or digit",
+            )
         self._stage = stage
         self._fold = fold
         self._latest = folder / f"{stage}.pt"

@@ -174,7 +174,7 @@ class MemoryBank:
         undo = self._paths(generation)[2]
         for path in sorted(undo.glob("*.npz"), reverse=True):
             if int(path.stem) >= writes:
-                with np.load(path) as record:
+                with np.load(path, allow_pickle=False) as record:
                     self.features[record["where"]] = record["features"]
                     self.updated[record["where"]] = record["updated"]
                 path.unlink()

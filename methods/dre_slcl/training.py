@@ -57,7 +57,7 @@ class Reports:
             temporary = path.with_suffix(".tmp.npy")
             np.save(temporary, vectors)
             temporary.replace(path)
-        self.vectors = torch.from_numpy(np.load(path)).to(run.device)
+        self.vectors = torch.from_numpy(np.load(path, allow_pickle=False)).to(run.device)
 
     def of(self, slides: np.ndarray) -> tuple[Tensor, Tensor]:
         """Vectors (B, P) and positives (B, B) of some slides."""
