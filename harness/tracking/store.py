@@ -9,15 +9,16 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.atomic import write_json
+from harness.atomic import replacing, write_json
 from harness.errors import DataError
+from harness.filelock import locked
 from harness.hashing import sha256_file
-from harness.tracking.lock import locked
 from harness.tracking.names import cell, is_inside, plain, safe_name
 from harness.tracking.predictions import UnitRows, read_predictions
 from harness.tracking.questions import FILE as QUESTIONS
@@ -34,6 +35,7 @@ LOG = "log.txt"
 FAILED = "failed.json"
 ARTEFACTS = "artefacts"
 STUDY = "study.json"
+TRIALS = "trials.csv"
 _STALE_S = 24 * 3600
 
 
@@ -118,7 +120,7 @@ class RunStore:
         staging.mkdir(parents=True)
         try:
             predictions.write(staging / PREDICTIONS)
-            _write_curve(staging / CURVE, [plain(row) for row in curve])
+            _write_rows(staging / CURVE, [plain(row) for row in curve])
             if log is not None:
                 (staging / LOG).write_text(log, encoding="utf-8", errors="replace")
             _write_artefacts(staging / ARTEFACTS, artefacts or {})
@@ -146,21 +148,24 @@ class RunStore:
             traceback: the details.
         """
         path = self.unit_folder(unit_id) / FAILED
-        try:
-            attempts = int(json.loads(path.read_text(encoding="utf-8"))["attempts"]) + 1
-        except (OSError, ValueError, KeyError, TypeError):
-            attempts = 1  # none before, or a note that is damaged
         value = {
             "unit_id": unit_id,
             "study_id": study_id,
             "reason": reason,
-            "attempts": attempts,
+            "attempts": self.attempts(unit_id) + 1,
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "spec": spec,
             "traceback": traceback,
         }
         write_json(path, plain(value))
         return Failure.from_json(path.read_text(encoding="utf-8"))
+
+    def attempts(self, unit_id: str) -> int:
+        """How often a unit has failed since it was last done; 0 for a note that is damaged."""
+        try:
+            return int(json.loads((self.unit_folder(unit_id) / FAILED).read_text(encoding="utf-8"))["attempts"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
 
     def write_study(self, study: Mapping[str, Any]) -> None:
         """Write study.json.
@@ -170,6 +175,24 @@ class RunStore:
                 all units of the protocol, run or not), ``n_units`` and ``config``.
         """
         write_json(self.study_folder(str(study["study_id"])) / STUDY, plain(study))
+
+    def planning(self, study_id: str) -> AbstractContextManager[None]:
+        """Held while study.json is read and written anew, by one process at a time."""
+        return locked(self.study_folder(study_id) / ".lock")
+
+    def write_trials(self, study_id: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write trials.csv of a study; trials of folds that are not among ``rows`` stay."""
+        new = [plain(row) for row in rows]
+        told = {str(row["fold"]) for row in new}
+        kept: list[dict[str, Any]] = [row for row in self.trials(study_id) if row["fold"] not in told]
+        path = self.study_folder(study_id) / TRIALS
+        if kept or new:
+            with replacing(path) as temporary:
+                _write_rows(temporary, sorted([*kept, *new], key=lambda row: (str(row["fold"]), int(row["trial"]))))
+
+    def trials(self, study_id: str) -> list[dict[str, str]]:
+        """Rows of a study's trials.csv as text; empty where it was not tuned."""
+        return _read_rows(self.study_folder(study_id) / TRIALS)
 
     def scan(self) -> Evidence:
         """Read the whole folder; what cannot be read is listed by name and stops nothing."""
@@ -247,11 +270,7 @@ class RunStore:
 
     def curve(self, unit_id: str) -> list[dict[str, str]]:
         """Rows of a unit's training curve as text; empty where it has none."""
-        path = self.unit_folder(unit_id) / CURVE
-        if not path.is_file():
-            return []
-        with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+        return _read_rows(self.unit_folder(unit_id) / CURVE)
 
     def altered(self, unit_id: str) -> list[str]:
         """Files of a finished unit that are missing or not what its record says."""
@@ -280,7 +299,14 @@ def _folders(parent: Path) -> list[Path]:
     return sorted(path for path in parent.iterdir() if path.is_dir()) if parent.is_dir() else []
 
 
-def _write_curve(path: Path, rows: list[dict[str, Any]]) -> None:
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     if not rows:
         return
     columns = list(dict.fromkeys(name for row in rows for name in row))
