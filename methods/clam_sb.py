@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
 
 PUBLISHED = Preset(
-    help="the command of the published README: learning rate 2e-4, slides drawn so that classes come up equally often, "
-    "smooth SVM for instances; the epoch of least validation loss is kept, and training stops after 20 epochs without "
+    help="the command of the published README for tumour against normal: learning rate 2e-4, slides drawn so "
+    "that classes come up equally often, smooth SVM for instances; the epoch of least validation loss is kept, "
+    "and training stops after 20 epochs without "
     "a lesser one, but not within the first 52 (the code's condition is a number above 50, counted from 0)",
     params={
         "lr": 2e-4,
@@ -22,6 +23,10 @@ PUBLISHED = Preset(
         "patience": 20,
         "min_epochs": 52,
     },
+)
+PUBLISHED_SUBTYPING = Preset(
+    help="as published, with the subtyping variant that the README's command for subtypes has",
+    params={**PUBLISHED.params, "subtyping": True},
 )
 
 
@@ -49,7 +54,7 @@ class CLAMSB(MILMethod):
             "frozen outputs of the published code to 1e-5: logits, attention scores and instance loss (cross-entropy); "
             "the smooth SVM loss is tested against its formula"
         ),
-        presets={"published": PUBLISHED},
+        presets={"published": PUBLISHED, "published_subtyping": PUBLISHED_SUBTYPING},
     )
 
     class Params(MILParams):
