@@ -52,7 +52,7 @@ PRESETS = {
             "epochs in place of pretrained weights; then one round with a short distillation"
         ),
         params={
-            "warm_epochs": 6,
+            "warm_epochs": 10,
             "warm_lr": 5e-4,
             "warm_weight_decay": 1e-4,
             "warm_batch": 4,
