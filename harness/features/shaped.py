@@ -54,9 +54,11 @@ def shaped_by_of(encoder: str) -> ShapedBy | None:
         DataError: what the file says cannot be read.
     """
     path = parse_name(encoder).path if encoder else None
-    if path is None or (text := _text(path)) is None:
+    if path is None:
         return None
     try:
+        if (text := _text(path)) is None:
+            return None
         return ShapedBy.from_dict({"chosen_on": ()} | json.loads(text))
     except (ValueError, KeyError, TypeError) as reason:
         raise DataError(
