@@ -84,8 +84,8 @@ def test_tests_mirror_the_rooms():
     assert folders - rooms <= {"methods", "docs", "benchmarks"}
 
 
-OWN_PROCESSES = {"harness/launch/child.py"}
-"""May unpickle: what the parent process sends to the child that it has just started, through their own pipe."""
+OWN_PROCESSES = {"harness/launch/child.py", "harness/launch/ray_task.py"}
+"""May unpickle bytes (no file): what a process sends to one that it has started itself, by their own pipe or by Ray."""
 
 
 def unsafe_reads(tree: ast.AST) -> list[str]:
@@ -119,7 +119,7 @@ def unsafe_reads(tree: ast.AST) -> list[str]:
 def test_no_file_is_read_in_a_way_that_executes_it(path):
     name = path.relative_to(ROOT).as_posix()
     found = unsafe_reads(ast.parse(path.read_text()))
-    assert not found or name in OWN_PROCESSES
+    assert not [one for one in found if not (name in OWN_PROCESSES and one.endswith(": pickle.loads"))]
 
 
 @pytest.mark.parametrize(
