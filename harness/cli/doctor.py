@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -55,6 +56,7 @@ def doctor(data_root: DataRoot = None, out: Out = None, cache: Cache = None) -> 
         ("cache", lambda: _folder("cache", cache or cache_root())),
         ("runs folder", lambda: _folder("runs folder", out or Path("runs"))),
         ("methods", _methods),
+        ("sealed labels", _seal),
         ("data", lambda: _data(data_root)),
     )
     findings = [finding for what, check in checks for finding in _guarded(what, check)]
@@ -151,6 +153,29 @@ def _methods() -> Iterator[Finding]:
             yield Finding("method", "note", f"{entry.name}: {entry.broken}", f"mend or uninstall {entry.origin}")
     usable = sum(not entry.broken for entry in entries)
     yield Finding("methods", "ok" if usable else "wrong", f"{usable} usable", "" if usable else "reinstall the project")
+
+
+_HIDE = """
+import os, sys
+from harness.launch.hiding import hide
+if os.fork():
+    os._exit(os.waitstatus_to_exitcode(os.wait()[1]))
+sys.stdout.write(hide([]))
+sys.stdout.flush()
+os._exit(0)
+"""
+"""Hides nothing in a fork, as units do: a process with threads is not allowed to."""
+
+
+def _seal() -> Iterator[Finding]:
+    """Whether files with labels can be hidden from the processes that train; tried in a process of its own."""
+    tried = subprocess.run([sys.executable, "-c", _HIDE], capture_output=True, text=True, timeout=60, check=False)
+    reason = tried.stdout.strip() or (tried.stderr.strip().splitlines() or [""])[-1]
+    if not reason:
+        yield Finding("sealed labels", "ok", "files with test labels are hidden from methods")
+        return
+    fix = "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, or the container's settings)"
+    yield Finding("sealed labels", "note", f"methods are told no test label, but could read label files: {reason}", fix)
 
 
 def _data(data_root: Path | None) -> Iterator[Finding]:

@@ -107,7 +107,7 @@ def _show_group(group: Group, *, twins: list[Group]) -> None:
         f"{_label(metric)} [95 % interval]",
         *(f">{_label(name)}" for name in others),
     ]
-    columns += [">units", ">GPU-hours", ">CPU-hours", ">peak memory"]
+    columns += [">units", ">asked", ">trials", ">GPU-hours", ">CPU-hours", ">peak memory"]
     unranked = any(row.reason for row in group.rows)
     cells = [_cells(row, others, metric, reasons=unranked) for row in group.rows]
     labels = [labels_text(row.summary.study) for row in group.rows]
@@ -120,7 +120,8 @@ def _show_group(group: Group, *, twins: list[Group]) -> None:
         title,
         [*columns, "not ranked"] if unranked else columns,
         cells,
-        caption=f"ranked by {_label(metric)}; intervals over patients; memory of the GPU, or RSS without one",
+        caption=f"ranked by {_label(metric)}; intervals over patients; asked: how often test labels were looked at; "
+        "trials: of tuning on validation, their hours apart; memory of the GPU, or RSS without one",
     )
 
 
@@ -137,6 +138,8 @@ def _cells(row: Row, others: Sequence[str], metric: str, *, reasons: bool) -> li
         text.interval_text(row.value, *limits),
         *(text.number_text(numbers.get(name)) for name in others),
         units_text(study),
+        row.summary.scrutiny.asked_text,
+        str(row.summary.scrutiny.trials or "-"),
         text.gpu_hours_text(cost),
         text.hours_text(cost.cpu_hours),
         text.memory_text(cost.peak_memory_mb),

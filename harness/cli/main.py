@@ -14,11 +14,11 @@ import typer
 
 import harness
 from harness import console
-from harness.cli import compare, datasets, doctor, leaderboard, methods, prepare, run, test, ui
+from harness.cli import compare, datasets, doctor, leaderboard, methods, prepare, run, sync, test, tune, ui
 from harness.cli.usage import Group, ParserError, in_three_lines, typed_command
 from harness.errors import BenchError
 
-_ORDER = ("run", "prepare", "datasets", "methods", "test", "leaderboard", "compare", "ui", "doctor")
+_ORDER = ("run", "prepare", "datasets", "methods", "test", "leaderboard", "compare", "tune", "ui", "sync", "doctor")
 
 
 class _Root(Group):
@@ -42,7 +42,9 @@ app.add_typer(methods.app, name="methods", cls=Group)
 app.command("test")(test.test)
 app.add_typer(leaderboard.app, name="leaderboard", cls=Group)
 app.command("compare")(compare.compare)
+app.add_typer(tune.app, name="tune", cls=Group)
 app.command("ui")(ui.ui)
+app.command("sync")(sync.sync)
 app.command("doctor")(doctor.doctor)
 
 
@@ -77,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or os.environ.get("BENCH_DEBUG", "").lower() not in {"", "0", "false", "no"}
     words = [word for word in words if word != "--debug"]
+    console.debug(debug)
     command = typer.main.get_command(app)
     try:
         # A number is the code of typer.Exit; Typer answers Ctrl-C with 130, older versions with Abort.

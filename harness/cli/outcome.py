@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from harness.study.resolve import ResolvedStudy
     from harness.study.result import StudyResult
 
+_NAME = 20
+"""Columns for the names of what a study used."""
 _WHERE = ("device", "data_root", "out", "cache", "workers")
 
 
@@ -52,7 +54,9 @@ def show_result(result: StudyResult, resolved: ResolvedStudy, config: StudyConfi
     console.say(f"  {done}")
     known: dict[str, Any] = {field.name: result.compute.get(field.name) for field in fields(Cost)}
     for name, text in cost_rows(Cost(**known)):
-        console.say(f"  {name:<14}{text}")
+        console.say(f"  {name:<{_NAME}}{text}")
+    for name, text in result.scrutiny:
+        console.say(f"  {name:<{_NAME}}{text}")
     show_next(result.paths, config.out)
 
 
@@ -62,9 +66,9 @@ def show_next(paths: Mapping[str, Path], out: Path) -> None:
     console.say()
     console.say("What to look at next", style="bold")
     for name, path in paths.items():
-        console.say(f"  {name.replace('_', ' '):<14}{path}")
-    console.say(f"  {'leaderboard':<14}bench leaderboard show{where}")
-    console.say(f"  {'all runs':<14}bench ui{where}")
+        console.say(f"  {name.replace('_', ' '):<{_NAME}}{path}")
+    console.say(f"  {'leaderboard':<{_NAME}}bench leaderboard show{where}")
+    console.say(f"  {'all runs':<{_NAME}}bench ui{where}")
 
 
 def _as_yaml(value: Mapping[str, Any]) -> str:

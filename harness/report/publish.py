@@ -33,11 +33,14 @@ class Publisher:
     Args:
         store: the evidence.
         uri: tracking URI; None for ``$MLFLOW_TRACKING_URI``, or else SQLite in the runs folder.
+
+    Attributes:
+        broken: why publishing has ended; empty while it works.
     """
 
     def __init__(self, store: RunStore, uri: str | None = None) -> None:
         self.store = store
-        self.broken = False
+        self.broken = ""
         self._uri = uri
         self._view: MlflowView | None = None
 
@@ -96,9 +99,11 @@ class Publisher:
                 self._view = MlflowView(self.store.root, self._uri)
             return write(self._view)
         except Exception as error:  # a server that is down, a full disk, a locked database: the evidence is safe
-            self.broken = True
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            console.warn(f"MLflow is not kept up to date: {reason[0]} (the evidence in {self.store.root} is complete)")
+            self.broken = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            console.warn(
+                f"MLflow is not kept up to date: {self.broken} (the evidence in {self.store.root} is complete; "
+                "bench sync fills in what is missing)"
+            )
             return False
 
 

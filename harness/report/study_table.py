@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from harness.report.summary import NO_GPU, Cost, Summary
 
 if TYPE_CHECKING:
+    from harness.report.scrutiny import Scrutiny
     from harness.tracking.studies import Study
 
 ScoreRow = tuple[str, float | None, float | None, float | None]
@@ -42,6 +43,17 @@ def cost_rows(cost: Cost) -> list[tuple[str, str]]:
     ]
 
 
+def scrutiny_rows(scrutiny: Scrutiny) -> list[tuple[str, str]]:
+    """How often test labels were asked, and what tuning cost, in words."""
+    rows = [("test labels asked", scrutiny.asked_text)]
+    if scrutiny.trials is not None:
+        spent = duration_text(scrutiny.tuning_device_s)
+        rows.append(
+            ("tuning", f"{scrutiny.trials} trials ({scrutiny.sampler}), {spent} of device time, not in the above")
+        )
+    return rows
+
+
 def markdown(summary: Summary) -> str:
     """The study as a Markdown page, for the description of its MLflow run."""
     study = summary.study
@@ -62,6 +74,7 @@ def markdown(summary: Summary) -> str:
         "| cost | |",
         "|---|---|",
         *(f"| {name} | {literal(text)} |" for name, text in cost_rows(summary.cost)),
+        *(f"| {name} | {literal(text)} |" for name, text in scrutiny_rows(summary.scrutiny)),
     ]
     return "\n".join(lines)
 

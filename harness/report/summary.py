@@ -12,6 +12,7 @@ import numpy as np
 from harness.errors import DataError
 from harness.evaluation.study_scores import Predictions, StudyScores, study_scores
 from harness.evaluation.survival import SurvivalPredictions
+from harness.report.scrutiny import Scrutiny
 from harness.tracking.store import RunStore
 from harness.tracking.studies import Study
 
@@ -69,12 +70,14 @@ class Summary:
         scores: its scores; None without a finished unit.
         cost: what its finished units used.
         extra: means over units of further results (``localisation.patch_auc`` ...).
+        scrutiny: how often test labels were asked, and what tuning cost.
     """
 
     study: Study
     scores: StudyScores | None
     cost: Cost
     extra: Mapping[str, float]
+    scrutiny: Scrutiny
 
     def metrics(self) -> dict[str, float]:
         """All numbers by name, for comparing studies; what is undefined or unknown is absent."""
@@ -85,6 +88,7 @@ class Summary:
         found |= {name: value for name, value in vars(self.cost).items() if name != "gpu"}
         found |= {"units_done": len(self.study.records), "units_planned": len(self.study.planned or ()) or None}
         found |= self.extra
+        found |= self.scrutiny.metrics()
         return {name: float(value) for name, value in found.items() if value is not None and math.isfinite(value)}
 
 
@@ -96,7 +100,7 @@ def summarise(store: RunStore, study: Study, *, resamples: int = 2000) -> Summar
     """
     data = study_predictions(store, study)
     scores = study_scores(data, resamples=resamples) if data is not None else None
-    return Summary(study, scores, Cost.of(study.records), _extra(study.records))
+    return Summary(study, scores, Cost.of(study.records), _extra(study.records), Scrutiny.of(study.records))
 
 
 def study_predictions(store: RunStore, study: Study) -> Predictions | SurvivalPredictions | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.report.study_table import scrutiny_rows
 from harness.report.summary import summarise
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class StudyResult:
         n_reused: those of them that had been done before.
         n_failed: units that failed now.
         compute: name → amount, over all done units.
+        scrutiny: how often test labels were asked, and what tuning cost, in words.
         paths: name → what was written.
     """
 
@@ -33,6 +35,7 @@ class StudyResult:
     n_reused: int
     n_failed: int
     compute: Mapping[str, Any]
+    scrutiny: list[tuple[str, str]]
     paths: Mapping[str, Path]
 
 
@@ -50,6 +53,7 @@ def result_of(store: RunStore, study_id: str, *, reused: int, failed: int) -> St
         n_reused=reused,
         n_failed=failed,
         compute={name: value for name, value in vars(summary.cost).items() if value is not None},
+        scrutiny=scrutiny_rows(summary.scrutiny),
         paths={"study": store.study_folder(study_id), "units": store.root / "units", "evidence": store.root},
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from harness import console
 from harness.contract.registry import used_plugins
+from harness.features.kept import deliver
 from harness.launch.child import Errand
 from harness.launch.launcher import describe
 from harness.protocol.seal import Scorer
@@ -125,6 +126,7 @@ class Units:
             log=log_of(record),
             artefacts=explain_unit(result.scored, self.inputs),
         )
+        deliver(job.workdir / "keep", self.store.unit_folder(job.spec.unit_id), names=unit.real)
         shutil.rmtree(job.workdir, ignore_errors=True)
         self.publisher.unit(record)
 

@@ -68,6 +68,28 @@ def test_every_fold_is_tuned_on_validation_and_trained_with_what_it_found(bench,
         assert set(json.loads(path.read_text())["scores"]) >= {"auc", "log_loss"}
 
 
+def test_a_search_shows_what_it_tried_what_it_chose_and_what_mattered(bench, words, tmp_path):
+    out = tmp_path / "runs"
+    assert bench(*words(out, *TUNED)).code == 0
+    shown = bench("tune", "show", "tiny", "--fold", "r0f1", "--out", str(out))
+    assert shown.code == 0, shown.err
+    for row in trials(out):
+        if row["chosen"] == "True":
+            assert f"{float(row['param.lr']):.3g}" in shown.out
+    assert "trials of r0f1" in shown.out
+    assert "of how much auc varies" in shown.out
+    (study,) = (out / "studies").iterdir()
+    for name in ("history", "importances"):
+        assert (study / "figures" / f"tuning-r0f1-{name}.png").read_bytes().startswith(b"\x89PNG")
+    wrong = bench("tune", "show", "tiny", "--fold", "r0f7", "--out", str(out)).check_three_lines()
+    assert "unknown fold 'r0f7'" in wrong[0]
+    board = bench("leaderboard", "show", "--out", str(out)).out
+    assert "trials" in board
+    assert " 12 " in board
+    assert bench(*words(tmp_path / "plain", "--fold", "0", "--set", "epochs=1")).code == 0
+    assert "was not tuned" in bench("tune", "show", "tiny", "--out", str(tmp_path / "plain")).check_three_lines()[0]
+
+
 def test_more_trials_go_on_from_the_same_ones_and_another_tuning_is_another_study(bench, words, tmp_path):
     out = tmp_path / "runs"
     more = ("--tune-sampler", "random", "--set", "epochs=2", "--fold", "0")

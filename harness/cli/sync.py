@@ -1,0 +1,39 @@
+"""``bench sync``: bring the MLflow view up to date with the evidence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness import console
+from harness.cli.options import Out
+from harness.errors import DataError
+
+
+def sync(
+    out: Out = None,
+    uri: Annotated[
+        str | None, typer.Option(help="MLflow tracking URI (default: $MLFLOW_TRACKING_URI, or the runs folder's).")
+    ] = None,
+) -> None:
+    """Write to MLflow what it does not show yet: after a server was down, or to a new one. Twice adds nothing."""
+    from harness.report.publish import Publisher
+    from harness.tracking.mlflow_view import default_uri
+    from harness.tracking.store import RunStore
+
+    root = out or Path("runs")
+    if not root.is_dir():
+        raise DataError("there is no runs folder", place=str(root), fix="point --out to your runs")
+    store = RunStore(root)
+    publisher = Publisher(store, uri)
+    written = publisher.sync()
+    where = uri or default_uri(root)
+    if publisher.broken:
+        raise DataError(
+            f"MLflow could not be brought up to date: {publisher.broken}",
+            place=where,
+            fix="start or mend the server, then bench sync again; the evidence is complete",
+        )
+    console.say(f"{console.count(written, 'run')} written to {where}" if written else f"{where} is up to date")

@@ -1,0 +1,109 @@
+"""``bench tune``: what the searches of a tuned study tried, and what mattered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness import console
+from harness.cli.options import Out
+from harness.errors import DataError
+
+if TYPE_CHECKING:
+    from harness.tuning.history import History
+
+app = typer.Typer(no_args_is_help=True, help="Look at how a study was tuned.")
+
+
+@app.command("show")
+def show(
+    study: Annotated[str, typer.Argument(help="Study id, a beginning of it, or of the hash at its end.")],
+    fold: Annotated[str | None, typer.Option(help="Show all trials of this fold, such as r0f3.")] = None,
+    out: Out = None,
+) -> None:
+    """Show the chosen hyper-parameters of every fold, which of them mattered, and write Optuna's plots."""
+    from harness.report.compare import find_study
+    from harness.suggest import unknown
+    from harness.tracking.store import RunStore
+    from harness.tuning.history import histories
+
+    store = RunStore(out or Path("runs"))
+    found = find_study(store.studies(), study, place="bench tune show")
+    rows = store.trials(found.study_id)
+    space = ((found.config or {}).get("tuning") or {}).get("space")
+    if not rows or not space:
+        raise DataError(
+            f"study {found.study_id} was not tuned",
+            place=str(store.study_folder(found.study_id)),
+            fix="run it with --trials N, or choose another: bench leaderboard show has a column for trials",
+        )
+    searches = histories(rows, space)
+    if fold is not None and fold not in {search.fold for search in searches}:
+        raise unknown("fold", fold, [search.fold for search in searches], place="--fold", listing="bench tune show")
+    _show_chosen(found.study_id, searches)
+    for search in searches:
+        if search.fold == fold:
+            _show_trials(search)
+    _write_plots(store.study_folder(found.study_id) / "figures", searches, every=fold)
+
+
+def _show_chosen(title: str, searches: Sequence[History]) -> None:
+    names = [dimension.name for dimension in searches[0].space]
+    rows = []
+    for search in searches:
+        importances = search.importances()
+        chosen = next((trial for trial in search.trials if trial.number == search.chosen), None)
+        states = [trial.state for trial in search.trials]
+        rows.append(
+            (
+                search.fold,
+                f"{states.count('complete')}/{len(states)}",
+                "none" if chosen is None else str(chosen.number),
+                "" if chosen is None else f"{chosen.value(search.metric):.3f}",
+                *("" if chosen is None else _short(chosen.params[name]) for name in names),
+                max(importances, key=lambda name: importances[name]) if importances else "too few trials",
+            )
+        )
+    console.table(
+        title,
+        ["fold", ">complete", ">chosen", f">{searches[0].metric}", *(f">{name}" for name in names), "matters most"],
+        rows,
+        caption="scores on inner validation; trial 0 is the defaults; what matters most is by fANOVA",
+    )
+
+
+def _show_trials(search: History) -> None:
+    names = [dimension.name for dimension in search.space]
+    console.table(
+        f"trials of {search.fold}",
+        [">trial", "state", f">{search.metric}", ">device s", *(f">{name}" for name in names), "reason"],
+        [
+            (
+                f"{trial.number}{' *' if trial.number == search.chosen else ''}",
+                trial.state,
+                f"{trial.value(search.metric):.3f}" if trial.scores else "",
+                f"{trial.device_s:.1f}",
+                *(_short(trial.params[name]) for name in names),
+                trial.reason,
+            )
+            for trial in search.trials
+        ],
+    )
+    for name, share in search.importances().items():
+        console.say(f"  {name:<20}{share:.2f} of how much {search.metric} varies")
+
+
+def _write_plots(folder: Path, searches: Sequence[History], *, every: str | None) -> None:
+    """Plots of the fold that was asked for, or of the first one."""
+    search = next(one for one in searches if every in (None, one.fold))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, png in search.plots().items():
+        (folder / name).write_bytes(png)
+        console.say(f"  plot  {folder / name}")
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
