@@ -149,7 +149,7 @@ def make_errand(order: Order, inputs: Inputs, store: RunStore) -> Errand:
         plugins=plugins,
         secrets=(*inputs.secrets, *store.secrets),
         keep=(
-            order.workdir.parent,
+            order.workdir,
             *order.access.files,
             *(path for some in lesions for path in some.files.values()),
             *(Path(plugin) for plugin in plugins if plugin.endswith(".py")),

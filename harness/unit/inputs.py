@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.bags.access import BagAccess
+    from harness.features.manifest import ShapedBy
     from harness.protocol.dataset import Dataset
+    from harness.protocol.likeness import Likeness
     from harness.unit.lesions import Lesions
 
 TruthOf = Callable[[str], "NDArray[np.int64] | None"]
@@ -35,6 +37,9 @@ class Inputs:
         truth_of, picture_of: see :data:`TruthOf` and :data:`PictureOf`; None where there is nothing to know or show.
         lesions: lesion masks of all annotated slides, for methods that need them; None without annotations.
         secrets: files and folders that hold labels: hidden from the process that trains, where the system can.
+        likeness: compares the content of all slides, for near-duplicates; None where there is nothing to compare.
+        shaped: what was trained before and is used here (a tuned encoder), by the name it has in errors.
+        unchecked: what the leak audit cannot check, one sentence each.
     """
 
     dataset: Dataset
@@ -44,6 +49,9 @@ class Inputs:
     picture_of: PictureOf | None = None
     lesions: Lesions | None = None
     secrets: tuple[Path, ...] = ()
+    likeness: Callable[[], Likeness] | None = None
+    shaped: Mapping[str, ShapedBy] = field(default_factory=dict)
+    unchecked: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:

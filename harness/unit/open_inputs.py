@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +14,8 @@ from harness.bags.tile_source import PatchReader, TileBags
 from harness.explain.attention import patch_montage
 from harness.protocol.card import FeaturesSource, PatchesSource
 from harness.protocol.given import read_given
+from harness.protocol.likeness import alike_bags
+from harness.protocol.patch_looks import alike_patches
 from harness.protocol.patches import instance_labels_of, label_files, open_patches
 from harness.unit.inputs import Inputs
 from harness.unit.open_slides import open_slides
@@ -37,12 +41,27 @@ def open_inputs(dataset: Dataset, opening: Opening) -> Inputs:
             content=given.fingerprints,
             access=FeatureAccess(given.features, given.rows),
             secrets=(dataset.folder,),
+            likeness=partial(alike_bags, given.slides, given.bag),
         )
     if isinstance(source, PatchesSource):
         tiles = _open_patches(dataset, opening)
     else:
         tiles = open_slides(dataset, source, opening)
+    tiles = _with_provenance(tiles, opening.settings.encoder)
     return tiles if opening.settings.kind == "tiles" else _encode(dataset, tiles, opening)
+
+
+def _with_provenance(tiles: Inputs, encoder: str) -> Inputs:
+    """What the leak audit has to know of an encoder whose weights come from a file."""
+    from harness.features.shaped import is_silent, shaped_by_of
+
+    shaped = shaped_by_of(encoder)
+    silent = (f"whether encoder {encoder} has learnt from these slides: its file does not say",)
+    return replace(
+        tiles,
+        shaped={} if shaped is None else {f"encoder {encoder}": shaped},
+        unchecked=(*tiles.unchecked, *(silent if is_silent(encoder) else ())),
+    )
 
 
 def _open_patches(dataset: Dataset, opening: Opening) -> Inputs:
@@ -59,6 +78,8 @@ def _open_patches(dataset: Dataset, opening: Opening) -> Inputs:
         truth_of=instance_labels_of(patches),
         picture_of=picture,
         secrets=(dataset.folder, *label_files(dataset, opening.data_root, patches)),
+        likeness=partial(alike_patches, patches),
+        unchecked=("patches that were encoded anew or turned are not recognised as copies",),
     )
 
 
@@ -73,11 +94,6 @@ def _encode(dataset: Dataset, tiles: Inputs, opening: Opening) -> Inputs:
     encoder = build_encoder(opening.settings.encoder, tile_px=bags.scales[0].tile_px, seed=0)
     identity = opening.settings.model_dump(mode="json") | {"content": sorted(tiles.content.items())}
     folder = opening.cache / dataset.name / "features" / sha256_json(identity)[:16]
-    store = extract_features(bags, encoder, folder, device=opening.device)
-    return Inputs(
-        dataset=dataset,
-        content=tiles.content,
-        access=FeatureAccess.of_store(store),
-        truth_of=tiles.truth_of,
-        secrets=tiles.secrets,
-    )
+    shaped = next(iter(tiles.shaped.values()), None)
+    store = extract_features(bags, encoder, folder, device=opening.device, shaped_by=shaped)
+    return replace(tiles, access=FeatureAccess.of_store(store), picture_of=None, lesions=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from harness.bags.tile_source import CachingReader, TileReader
 from harness.errors import DataError
 from harness.explain.attention import attention_thumbnail
 from harness.protocol.annotations import read_asap, tile_labels
+from harness.protocol.likeness import alike_slides
 from harness.protocol.locate import locate, locate_annotations, resolve_root
 from harness.slides.index import index_path, load
 from harness.slides.prepare import PrepareSettings, prepare_slides
@@ -54,6 +56,7 @@ def open_slides(dataset: Dataset, source: SlidesSource, opening: Opening) -> Inp
         picture_of=_picture(source, indexes),
         lesions=_lesions(dataset, annotations, indexes),
         secrets=(dataset.folder, *annotations.values()),
+        likeness=partial(alike_slides, {slide: index.perceptual for slide, index in indexes.items()}),
     )
 
 
