@@ -48,10 +48,18 @@ class Method(ABC):
     """A method under test. Most subclass :class:`harness.MILMethod` and only build a network.
 
     ``fit`` sees training and validation bags with labels; ``predict`` sees bags without labels.
+
+    Attributes:
+        card: what it is, and what it needs.
+        Params: its hyper-parameters.
+        watched: name of the last stage, if ``predict`` answers with that stage's weights as they stand while it is
+            trained; empty where predictions can only be had after the training. Only then can the epochs of a training
+            be looked at one by one (``bench inflate``, protocols that choose the epoch on the test slides).
     """
 
     card: ClassVar[MethodCard]
     Params: ClassVar[type[Params]]
+    watched: ClassVar[str] = ""
 
     def __init__(self, params: Any, task: Task) -> None:
         self.params = params

@@ -106,8 +106,9 @@ class ProtocolCard(_Strict):
             that is not listed in a fold is excluded from it.
         ranked: whether results may stand on the leaderboard; False for literature protocols that leak.
         fit_on: what the final fit trains on. ``train+val`` only where nothing is selected.
-        select: ``best`` epoch by validation, or the ``last`` one.
-        threshold: decision threshold (binary) from ``validation``, or ``argmax``.
+        select: ``best`` epoch by validation, or the ``last`` one; ``test``: the one that predicts the test slides best.
+        threshold: decision threshold (binary) from ``validation``, or ``argmax``; ``test``: the best one for the test
+            slides. Some published recipes choose on the test slides; such a protocol cannot be ranked.
         normalise: scaling of given features: none, by statistics of ``train``, or of all bags (``transductive``).
         note: what a reader of its results has to know.
     """
@@ -116,10 +117,15 @@ class ProtocolCard(_Strict):
     splits: str
     ranked: bool = True
     fit_on: Literal["train", "train+val"] = "train"
-    select: Literal["best", "last"] = "best"
-    threshold: Literal["validation", "argmax"] = "validation"
+    select: Literal["best", "last", "test"] = "best"
+    threshold: Literal["validation", "argmax", "test"] = "validation"
     normalise: Literal["none", "train", "transductive"] = "none"
     note: str = ""
+
+    @property
+    def on_test(self) -> tuple[str, ...]:
+        """What is chosen on the test slides: ``select``, ``threshold``, both or, as it should be, nothing."""
+        return tuple(name for name in ("select", "threshold") if getattr(self, name) == "test")
 
 
 class Erratum(_Strict):

@@ -121,6 +121,14 @@ def _check(card: DatasetCard, path: Path) -> None:
     if card.task != "survival" and "intervals" in card.model_fields_set:
         raise _wrong(path, "intervals", "there are no intervals of time without survival", "add task: survival")
     _check_names(card, path)
+    for name, protocol in card.protocols.items():
+        if protocol.ranked and protocol.on_test:
+            raise _wrong(
+                path,
+                f"protocols.{name}.ranked",
+                f"protocol {name} takes {' and '.join(protocol.on_test)} from the test slides and is ranked",
+                "add ranked: false, or choose on validation slides",
+            )
     inside = {"labels": card.labels} | {f"protocols.{name}.splits": p.splits for name, p in card.protocols.items()}
     if isinstance(card.source, FeaturesSource):
         inside["source.file"] = card.source.file

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 Journal = Callable[[str, Sequence[str], "NDArray[np.float64]"], int]
-"""Takes down a question: (asker, slides, probabilities) → how often this asker has asked, this time included."""
+"""Takes down a question: (asker, slides, probabilities) → how often this asker has asked, this time included.
+
+Probabilities are (n, C), or (Q, n, C) for Q questions at once.
+"""
 
 
 class Answer(Protocol):
@@ -133,35 +136,51 @@ class Scorer:
             LeakError: ``fold`` is none of the folds that this scorer was made for.
             MethodError: slides are missing, repeated or too many, or the probabilities are none.
         """
+        return self.score_each(fold, [prediction], asker=asker)[0]
+
+    def score_each(self, fold: Fold, predictions: Sequence[Answer], *, asker: str = "") -> list[ScoredRows]:
+        """:meth:`score` for several predictions of the same slides, such as those of every epoch: a question each.
+
+        Raises:
+            LeakError, MethodError: as :meth:`score`; nothing has been answered then.
+        """
         if fold not in self._folds:
             raise LeakError(
                 "the scorer was asked for slides that are not the test set of one of its folds",
                 place=f"repeat {fold.repeat}, fold {fold.fold}",
                 fix="score the folds of the protocol as they are",
             )
-        order = _check(prediction, fold, len(self._classes))
-        probabilities = np.asarray(prediction.probabilities, np.float64)[order]
+        orders = [_check(prediction, fold, len(self._classes)) for prediction in predictions]
+        ordered = [
+            np.asarray(one.probabilities, np.float64)[order] for one, order in zip(predictions, orders, strict=True)
+        ]
         asker = asker or fold.name
-        self._asked[asker] += 1
-        asked = self._asked[asker] if self._journal is None else self._journal(asker, fold.test, probabilities)
+        self._asked[asker] += len(ordered)
+        asked = self._asked[asker]
+        if self._journal is not None:
+            asked = self._journal(asker, fold.test, ordered[0] if len(ordered) == 1 else np.stack(ordered))
         patients, labels, follow_up, instances = self._reveal(fold.test)
-        attention = prediction.attention
-        kept = None if attention is None else tuple(attention[i] for i in order)
-        if instances is not None and kept is not None:
-            _check_attention(fold, kept, instances)
-        return ScoredRows(
-            repeat=fold.repeat,
-            fold=fold.fold,
-            classes=self._classes,
-            slides=fold.test,
-            patients=patients,
-            labels=labels,
-            probabilities=probabilities,
-            attention=kept,
-            instance_labels=instances,
-            asked=asked,
-            follow_up=follow_up,
-        )
+        found = []
+        for prediction, order, probabilities in zip(predictions, orders, ordered, strict=True):
+            attention = prediction.attention
+            kept = None if attention is None else tuple(attention[i] for i in order)
+            if instances is not None and kept is not None:
+                _check_attention(fold, kept, instances)
+            rows = ScoredRows(
+                repeat=fold.repeat,
+                fold=fold.fold,
+                classes=self._classes,
+                slides=fold.test,
+                patients=patients,
+                labels=labels,
+                probabilities=probabilities,
+                attention=kept,
+                instance_labels=instances,
+                asked=asked,
+                follow_up=follow_up,
+            )
+            found.append(rows)
+        return found
 
 
 def labels_for(dataset: Dataset, slides: Sequence[str], *, sealed: Collection[str] = ()) -> NDArray[np.int64]:

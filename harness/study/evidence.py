@@ -90,8 +90,11 @@ def log_of(record: Record) -> str:
 
 
 def _decided(result: UnitResult) -> dict[str, Any]:
-    """What was decided before the test slides were looked at: the threshold, or the intervals of time."""
-    return {"threshold": result.threshold} if result.scored.follow_up is None else {"cuts": list(result.cuts)}
+    """The threshold, or the intervals of time; and the epoch, where the protocol has it chosen on the test slides."""
+    found: dict[str, Any] = {"threshold": result.threshold}
+    if result.scored.follow_up is not None:
+        found = {"cuts": list(result.cuts)}
+    return found if result.epoch is None else {**found, "epoch_on_test": result.epoch}
 
 
 def _rows(predictions: UnitPredictions | UnitSurvival) -> Rows:

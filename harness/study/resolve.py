@@ -157,6 +157,13 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
     _check_needs(method.card, dataset)
     protocol_name, protocol = dataset.protocol(config.protocol)
     splits = dataset.splits(protocol_name)
+    if protocol.select == "test" and not method.watched:
+        raise UsageError(
+            f"protocol {protocol_name} compares epochs on the test slides, and method {method.card.name} "
+            "cannot predict while it is trained",
+            place="--protocol",
+            fix=f"choose another protocol; bench datasets show {dataset.name} lists them",
+        )
     return ResolvedStudy(
         method=method,
         params=params,

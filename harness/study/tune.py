@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from harness.contract.params import Params
     from harness.launch.child import Errand
     from harness.launch.launcher import Launcher
+    from harness.protocol.card import ProtocolCard
     from harness.protocol.splits import Fold
     from harness.study.resolve import ResolvedStudy
     from harness.tracking.store import RunStore
@@ -171,7 +172,7 @@ class Tuner:
             method=self.resolved.method,
             params=self._params(ask.question.params),
             fold=fold,
-            protocol=self.resolved.protocol.model_copy(update={"fit_on": "train"}),
+            protocol=trial_protocol(self.resolved.protocol),
             device=self.device,
             precision=cast("Precision", self.resolved.precision),
             workdir=self.trials.folder(spec.unit_id) / "work",
@@ -224,6 +225,12 @@ class Tuner:
         if chosen is None:
             return f"{fold}: nothing yet"
         return f"{fold}: best {self.metric} {chosen.value(self.metric):.3f} (trial {chosen.number})"
+
+
+def trial_protocol(protocol: ProtocolCard) -> ProtocolCard:
+    """The protocol as trials follow it: nothing judges that was trained on, and nothing is chosen on test slides."""
+    honest = {"select": "best", "threshold": "validation"}
+    return protocol.model_copy(update={"fit_on": "train"} | {name: honest[name] for name in protocol.on_test})
 
 
 def device_seconds(compute: Mapping[str, Any]) -> float:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.tracking.lock import locked
+from harness.filelock import locked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,11 +35,17 @@ class Questions:
         """Take down that ``asker`` had predictions for ``slides`` scored; how often it has asked by now.
 
         Several processes may write at once.
+
+        Args:
+            asker: who asks.
+            slides: n slide ids.
+            probabilities: (n, C); (Q, n, C) are Q questions at once, in one line.
         """
         line = {
             "asker": asker,
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "slides": len(slides),
+            **({"questions": len(probabilities)} if probabilities.ndim == 3 else {}),
             "predictions_sha256": hashlib.sha256(
                 "\n".join(slides).encode() + np.ascontiguousarray(probabilities).tobytes()
             ).hexdigest(),
@@ -55,7 +61,11 @@ class Questions:
 
     def counts(self) -> Counter[str]:
         """How often each asker has asked."""
-        return Counter(asker for asker in map(_asker, self._text().splitlines()) if asker is not None)
+        found: Counter[str] = Counter()
+        for asker, questions in map(_question, self._text().splitlines()):
+            found[asker] += questions
+        del found[""]  # lines that were cut short
+        return found
 
     def _text(self) -> str:
         try:
@@ -64,8 +74,10 @@ class Questions:
             return ""
 
 
-def _asker(line: str) -> str | None:
+def _question(line: str) -> tuple[str, int]:
+    """Who asked, and how many questions at once; "" where the line cannot be read."""
     try:
-        return str(json.loads(line)["asker"])
-    except (ValueError, KeyError, TypeError):
-        return None
+        entry = json.loads(line)
+        return str(entry["asker"]), max(1, int(entry.get("questions", 1)))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "", 0

@@ -36,6 +36,8 @@ FAILED = "failed.json"
 ARTEFACTS = "artefacts"
 STUDY = "study.json"
 TRIALS = "trials.csv"
+INFLATE = "inflate"
+"""Folder of ``bench inflate``: what selection on the test slides adds. No evidence of a unit, and never ranked."""
 _STALE_S = 24 * 3600
 
 
@@ -78,7 +80,7 @@ class RunStore:
     @property
     def secrets(self) -> tuple[Path, ...]:
         """What holds labels of slides that some unit has tested: all the evidence, and the view of it."""
-        names = ("units", "studies", QUESTIONS, "mlartifacts", "mlflow.db", "mlflow.db-wal", "mlflow.db-shm")
+        names = ("units", "studies", INFLATE, QUESTIONS, "mlartifacts", "mlflow.db", "mlflow.db-wal", "mlflow.db-shm")
         return tuple(self.root / name for name in names)
 
     def is_done(self, unit_id: str) -> bool:

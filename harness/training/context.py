@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +44,10 @@ class Context:
         checkpoint_seconds: least seconds between two checkpoints; ``$BENCH_CHECKPOINT_SECONDS``, or else 10.
         curve: rows of training curves: stage, epoch and numbers.
         facts: what stages leave for the record (best epoch, stopped early, resumed ...).
+        watch: called at the end of every epoch of every stage with (stage, epoch): its module is in evaluation mode and
+            has the weights of that epoch, averaged ones where these are reported. Nothing that it does changes the
+            training, and it is called before the epoch's checkpoint is written, so that a run that is continued has
+            missed none. None watches nothing.
     """
 
     seeds: Seeds
@@ -58,6 +62,7 @@ class Context:
     checkpoint_seconds: float = field(default_factory=lambda: float(os.environ.get("BENCH_CHECKPOINT_SECONDS", "10")))
     curve: list[dict[str, float | str]] = field(default_factory=list)
     facts: dict[str, dict[str, float | int | str | bool | None]] = field(default_factory=dict)
+    watch: Callable[[str, int], None] | None = None
 
     def keep(self, name: str) -> Path:
         """Where to put something that stays when the scratch space goes: ``<unit folder>/<name>`` in the end.

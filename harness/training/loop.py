@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from harness.training.checkpoint import Checkpoints
 from harness.training.context import Context
 from harness.training.ema import Average
 from harness.training.selection import Selection
+from harness.training.watching import undisturbed
 
 
 def train_stage(stage: Stage, run: Context) -> None:
@@ -132,6 +134,7 @@ class _Trainer:
         if self.average is not None:
             with self.average.applied_to(stage.module):
                 row |= self._validate("ema", last)
+        self._watch()
         self.curve.append(row)
         self.epoch, self.step, self.loss_sum, self.logged = self.epoch + 1, 0, 0.0, {}
         self._checkpoint()
@@ -153,6 +156,14 @@ class _Trainer:
         self.selections[kind].see(self.epoch, metrics, module, last=last)
         prefix = "val_" if kind == "raw" else "val_ema_"
         return {prefix + name: value for name, value in metrics.items()}
+
+    def _watch(self) -> None:
+        """Show the weights of this epoch, as they are reported, to whoever watches."""
+        if self.run.watch is None:
+            return
+        module, averaged = self.stage.module, self.average if self.chosen == "ema" else None
+        with undisturbed(module, self.run.device), averaged.applied_to(module) if averaged else nullcontext():
+            self.run.watch(self.stage.name, self.epoch)
 
     def _out_of_patience(self) -> bool:
         selection = self.selections[self.chosen]

@@ -33,6 +33,7 @@ class MILMethod(Method):
     """
 
     Params: ClassVar[type[Params]] = MILParams
+    watched: ClassVar[str] = "train"
     params: MILParams
     network: BagNetwork
 

@@ -16,6 +16,7 @@ import numpy as np
 from harness.atomic import replacing, write_text
 from harness.contract.prediction import Prediction
 from harness.errors import MethodError
+from harness.unit.epochs import EpochPredictions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +40,7 @@ class UnitAnswer:
         root_seed: what all draws were derived from.
         seal: how well the labels were closed away from the process that trained.
         environment: where it was trained (see :func:`harness.accounting.environment.environment`).
+        epochs: what the weights of every epoch predict, where that was ordered.
     """
 
     test: Prediction | None
@@ -49,6 +51,7 @@ class UnitAnswer:
     root_seed: int
     seal: str = ""
     environment: Mapping[str, Any] = field(default_factory=dict)
+    epochs: EpochPredictions | None = None
 
     def with_names(self, real: Mapping[str, str]) -> UnitAnswer:
         """The same answer with the real ids of the test slides."""
@@ -63,10 +66,12 @@ class UnitAnswer:
         arrays: dict[str, NDArray[Any]] = {}
         for part, prediction in parts.items():
             arrays |= {} if prediction is None else _arrays(part, prediction)
+        arrays |= {} if self.epochs is None else self.epochs.arrays()
         with replacing(folder / _ARRAYS) as path:
             np.savez(path, **arrays)  # type: ignore[arg-type]  # the stub takes the names for its own options
         rest = {
             "slides": {part: None if one is None else one.slides for part, one in parts.items()},
+            "watched": None if self.epochs is None else self.epochs.stage,
             "curve": self.curve,
             "facts": self.facts,
             "accounting": self.accounting,
@@ -88,6 +93,8 @@ class UnitAnswer:
             rest = json.loads((folder / _REST).read_text(encoding="utf-8"))
             with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
                 parts = {part: _prediction(part, rest["slides"][part], arrays) for part in ("test", "val")}
+                stage = rest["watched"]
+                epochs = None if stage is None else EpochPredictions.of(stage, arrays)
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise MethodError(
                 f"the answer of the process that trained cannot be read: {error}",
@@ -95,7 +102,7 @@ class UnitAnswer:
                 fix="run the unit again: the same command does; a full disk is the usual reason",
             ) from error
         others = {name: rest[name] for name in _REST_OF_IT}
-        return cls(test=parts["test"], val=parts["val"], **others)
+        return cls(test=parts["test"], val=parts["val"], epochs=epochs, **others)
 
 
 def _arrays(part: str, prediction: Prediction) -> dict[str, NDArray[Any]]:

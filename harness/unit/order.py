@@ -39,6 +39,7 @@ class UnitJob:
         device, precision: where (``cpu``, ``cuda``, ``cuda:N``) and in which arithmetic.
         workdir: scratch space that survives an interruption.
         sealed: slides beside the fold's test slides whose labels stay closed: in a trial, those of the outer fold.
+        watch: whether the weights of every epoch predict, although the protocol does not need it.
     """
 
     spec: UnitSpec
@@ -50,6 +51,7 @@ class UnitJob:
     precision: Precision
     workdir: Path
     sealed: tuple[str, ...] = ()
+    watch: bool = False
 
     @property
     def fit_all(self) -> bool:
@@ -95,6 +97,7 @@ class Order:
         workdir: scratch space that survives an interruption.
         root_seed: what all draws are derived from.
         cuts: in survival the limits between the intervals of time.
+        watch: whether the weights of every epoch predict the validation and test slides.
     """
 
     unit_id: str
@@ -113,6 +116,7 @@ class Order:
     workdir: Path
     root_seed: int
     cuts: tuple[float, ...] = ()
+    watch: bool = False
 
 
 def make_order(job: UnitJob, inputs: Inputs) -> tuple[Order, dict[str, str]]:
@@ -126,6 +130,7 @@ def make_order(job: UnitJob, inputs: Inputs) -> tuple[Order, dict[str, str]]:
     validated = () if job.fit_all else job.fold.val
     fold = replace(job.fold, train=fitted, val=validated, test=tuple(sorted(names[slide] for slide in job.fold.test)))
     target = target_of(job, inputs.dataset, fitted)
+    on_test = job.protocol.select == "test"
     shown = {slide: names.get(slide, slide) for _, part in job.fold.parts() for slide in part}
     order = Order(
         unit_id=job.spec.unit_id,
@@ -138,12 +143,14 @@ def make_order(job: UnitJob, inputs: Inputs) -> tuple[Order, dict[str, str]]:
         fold=fold,
         normalise_by=_normalise_by(job, fitted, tuple(shown.values())),
         access=inputs.access.renamed(shown),
-        select=job.protocol.select,
+        # Who trains has no say where the epoch is chosen on the test slides: it trains on and shows every epoch.
+        select="last" if on_test else job.protocol.select,
         device=job.device,
         precision=job.precision,
         workdir=job.workdir,
         root_seed=Seeds(job.spec.seed).seed("unit", job.spec.dataset, job.spec.repeat, job.spec.fold),
         cuts=target.cuts,
+        watch=job.watch or on_test,
     )
     return order, {alias: slide for slide, alias in names.items()}
 

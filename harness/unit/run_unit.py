@@ -9,6 +9,7 @@ from harness.errors import MethodError
 from harness.evaluation.metrics import score
 from harness.evaluation.survival import c_index, risk_of
 from harness.evaluation.threshold import choose_threshold, predicted_classes
+from harness.unit.on_test import at_epoch, best_of, score_epochs, scores_of, threshold_on_test
 from harness.unit.order import Order, UnitJob, make_order
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class UnitResult:
         validation: validation scores by name; empty without validation slides.
         answer: what the process that trained left behind.
         cuts: in survival the limits between the intervals of time; empty for classes.
+        epoch: the epoch that was chosen on the test slides; None where none was, as it should be.
     """
 
     scored: ScoredRows
@@ -34,6 +36,7 @@ class UnitResult:
     validation: dict[str, float]
     answer: UnitAnswer
     cuts: tuple[float, ...] = ()
+    epoch: int | None = None
 
 
 def run_unit(job: UnitJob, inputs: Inputs, scorer: Scorer) -> UnitResult:
@@ -65,12 +68,24 @@ def judge(job: UnitJob, order: Order, answer: UnitAnswer, scorer: Scorer) -> Uni
             place=job.spec.unit_id,
             fix="run the unit again: the same command does",
         )
+    epoch, scored = None, None
+    if job.protocol.select == "test":
+        epochs = score_epochs(job.fold, answer, scorer, asker=job.spec.unit_id)
+        epoch = best_of([scores_of(rows) for rows in epochs])
+        answer, scored = at_epoch(answer, epoch), epochs[epoch]
+    threshold = threshold_of(job, order, answer)
+    if scored is None:
+        assert answer.test is not None
+        scored = scorer.score(job.fold, answer.test, asker=job.spec.unit_id)
+    if job.protocol.threshold == "test":
+        threshold = threshold_on_test(scored)
     return UnitResult(
-        threshold=_threshold(job, order, answer),
+        threshold=threshold,
         validation=validation_scores(order, answer),
-        scored=scorer.score(job.fold, answer.test, asker=job.spec.unit_id),
+        scored=scored,
         answer=answer,
         cuts=order.cuts,
+        epoch=epoch,
     )
 
 
@@ -84,9 +99,13 @@ def validation_scores(order: Order, answer: UnitAnswer) -> dict[str, float]:
     return score(order.val.labels, probabilities, predicted_classes(probabilities, None))
 
 
-def _threshold(job: UnitJob, order: Order, answer: UnitAnswer) -> float | None:
-    """The decision threshold of a binary task from the validation slides; None for the largest probability."""
-    if job.protocol.threshold == "argmax" or order.task.kind == "survival" or order.task.n_classes != 2:
+def threshold_of(job: UnitJob, order: Order, answer: UnitAnswer) -> float | None:
+    """The decision threshold of a binary task from the validation slides; None for the largest probability.
+
+    Raises:
+        MethodError: the protocol wants one, and there are no validation slides.
+    """
+    if job.protocol.threshold != "validation" or order.task.kind == "survival" or order.task.n_classes != 2:
         return None
     if order.val is None or answer.val is None:
         raise MethodError(

@@ -11,6 +11,7 @@ from harness.errors import MethodError
 from harness.seeds import Seeds
 from harness.training.run import Run
 from harness.unit.answer import UnitAnswer
+from harness.unit.watcher import Watcher
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -39,6 +40,8 @@ def work(order: Order, kind: type[Method]) -> UnitAnswer:
     train = _open(order, order.train, normaliser)
     val = _open(order, order.val, normaliser) if order.val is not None else None
     test = order.access.bags(order.test, normaliser=normaliser) if order.test else None
+    watcher = Watcher(method, val, test, run, predict=_predict) if order.watch else None
+    run.watch = watcher
     try:
         method.fit(train, val, run)
         with run.meter.stage("predict"):
@@ -57,6 +60,7 @@ def work(order: Order, kind: type[Method]) -> UnitAnswer:
         facts=run.facts,
         accounting=run.meter.summary(),
         root_seed=order.root_seed,
+        epochs=None if watcher is None else watcher.collected(answered, prediction),
     )
 
 

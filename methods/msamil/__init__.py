@@ -76,6 +76,7 @@ class MsaMIL(Method):
     )
 
     Params: ClassVar[type[Params]] = MsaMILParams
+    watched: ClassVar[str] = "train"
     params: MsaMILParams
     network: MsaMILNet
     tile_filter: TileFilter

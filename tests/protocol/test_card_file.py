@@ -32,7 +32,7 @@ def refusal(folder) -> DataError:
         (
             {"protocols": {"official": {"title": "t", "splits": "s.csv", "select": "first"}}},
             "protocols.official.select",
-            "'best' or 'last'",
+            "'best', 'last' or 'test'",
         ),
     ],
 )
@@ -40,6 +40,17 @@ def test_every_mistake_names_file_and_field(write, fields, field: str, words: st
     error = refusal(write(card=fields))
     assert error.place.endswith(f"card.yaml, field {field}")
     assert words in f"{error.problem} {error.fix}"
+
+
+@pytest.mark.parametrize("chosen", [{"select": "test"}, {"threshold": "test"}, {"select": "test", "threshold": "test"}])
+def test_a_protocol_that_chooses_on_the_test_slides_is_never_ranked(write, chosen) -> None:
+    leaky = {"title": "t", "splits": "s.csv", **chosen}
+    error = refusal(write(card={"protocols": {"official": leaky}}))
+    assert error.place.endswith("card.yaml, field protocols.official.ranked")
+    assert " and ".join(chosen) in error.problem
+    assert "ranked: false" in error.fix
+    card = read_card(write(card={"protocols": {"official": leaky | {"ranked": False}}}) / "card.yaml")
+    assert card.protocols["official"].on_test == tuple(chosen)
 
 
 def test_further_mistakes_are_named_too(write) -> None:

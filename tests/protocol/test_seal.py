@@ -51,7 +51,7 @@ def test_nothing_that_a_scorer_shows_depends_on_the_truth(tiny: Dataset) -> None
     assert shown == {name: vars(other)[name] for name in shown}
     assert set(vars(one)) - set(shown) == {"_reveal"}
     assert vars(one)["_reveal"].__dict__ == {}
-    assert {name for name in dir(one) if not name.startswith("_")} == {"asked", "score"}
+    assert {name for name in dir(one) if not name.startswith("_")} == {"asked", "score", "score_each"}
     assert repr(one) == repr(other) == "Scorer(1 folds, asked 0 times)"
 
 

@@ -56,6 +56,7 @@ def _card(name: str, n_bags: int) -> dict[str, object]:
         "protocols": {
             "cv2": protocol,
             "last": protocol | {"fit_on": "train+val", "select": "last", "threshold": "argmax", "normalise": "train"},
+            "on-test": protocol | {"ranked": False, "select": "test", "threshold": "test", "note": "leaks"},
             "leaky": protocol | {"ranked": False, "normalise": "transductive", "note": "for reproduction only"},
         },
         "default_protocol": "cv2",
