@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from harness import console
+from harness.cli.launch_options import Address, CpusPerUnit, GpusPerUnit, Launcher, Parallel
 from harness.cli.options import Cache, DataRoot, Out, Plugins, Workers, config_file
 from harness.cli.study_options import NAMES, merged, plugins, study_config
 from harness.cli.tune_options import Prune, Trials, TuneBatch, TuneBudget, TuneFolds, TuneMetric, TuneSampler
@@ -45,6 +46,11 @@ def run(
     tune_folds: TuneFolds = None,
     tune_metric: TuneMetric = None,
     prune: Prune = None,
+    launcher: Launcher = None,
+    address: Address = None,
+    gpus_per_unit: GpusPerUnit = None,
+    cpus_per_unit: CpusPerUnit = None,
+    parallel: Parallel = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved study and stop.")] = False,
 ) -> None:
     """Train and test a method on a dataset under a fixed protocol.

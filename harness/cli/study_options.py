@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.cli.launch_options import NAMES as LAUNCH_NAMES
+from harness.cli.launch_options import launch_settings
 from harness.cli.options import DEVICES, INPUTS, PRECISIONS, assignments, data_root_of, device_name, numbers, one_of
 from harness.cli.tune_options import NAMES as TUNE_NAMES
 from harness.cli.tune_options import tune_settings
@@ -31,6 +33,7 @@ NAMES = (
     "plugin",
     "seeds",
     *TUNE_NAMES,
+    *LAUNCH_NAMES,
 )
 """What a configuration file may say: the options of ``bench run`` with ``_``."""
 
@@ -94,6 +97,7 @@ def study_config(options: Mapping[str, Any]) -> StudyConfig:
         cache=_path(options, "cache"),
         workers=_workers(options),
         tune=tune_settings(options),
+        launch=launch_settings(options),
     )
 
 

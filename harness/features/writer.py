@@ -15,9 +15,9 @@ import numpy as np
 
 from harness import console
 from harness.errors import DataError
-from harness.features.lock import folder_lock
 from harness.features.manifest import MANIFEST, Header, Manifest, SlideEntry
 from harness.features.store import COORD_DTYPE, COORDS, DTYPES, FEATURES
+from harness.filelock import locked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,7 +46,14 @@ class FeatureWriter:
         self.header = header
         self.entries: dict[str, SlideEntry] = {}
         self._row_bytes = {FEATURES: header.dim * DTYPES[header.dtype].itemsize, COORDS: 2 * COORD_DTYPE.itemsize}
-        self._lock = folder_lock(folder)
+        self._lock = locked(
+            folder / ".lock",
+            timeout_s=None,
+            waiting=lambda: console.note(f"waiting for another process that writes to {folder}"),
+            unlockable=lambda: console.warn(
+                f"{folder} is on a file system without locks: let no other process write there"
+            ),
+        )
 
     def __enter__(self) -> Self:
         self._lock.__enter__()

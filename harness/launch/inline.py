@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 from harness.launch.workers import Worker
 
@@ -14,15 +15,29 @@ if TYPE_CHECKING:
 
 
 class Inline:
-    """Does errands one after the other; see :class:`harness.launch.launcher.Launcher`."""
+    """Does errands one after the other; see :class:`harness.launch.launcher.Launcher`.
+
+    Args:
+        threads: threads that an errand computes with; None for what the environment says.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        self._worker = Worker(threads=threads)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._worker.close()
 
     def run(self, tasks: Iterable[tuple[Key, Callable[[], Errand]]]) -> Iterator[tuple[Key, UnitAnswer | Exception]]:
         """Do every errand."""
-        with Worker() as worker:
-            for key, make in tasks:
-                outcome: UnitAnswer | Exception
-                try:
-                    outcome = worker.do(make())
-                except Exception as error:  # a unit is user code: whatever it raises must not stop the others
-                    outcome = error
-                yield key, outcome
+        for key, make in tasks:
+            outcome: UnitAnswer | Exception
+            try:
+                outcome = self._worker.do(make())
+            except Exception as error:  # a unit is user code: whatever it raises must not stop the others
+                outcome = error
+            yield key, outcome

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.launch.settings import LaunchSettings
+
 if TYPE_CHECKING:
     from harness.tuning.settings import TuneSettings
 
@@ -30,6 +32,7 @@ class StudyConfig:
         cache: where prepared data goes; None for the default.
         workers: processes or threads for reading; None for the number of cores.
         tune: how the hyper-parameters are searched, on validation, before the units are run; None does not tune.
+        launch: where units run; nothing of it enters a unit's identity.
     """
 
     method: str
@@ -46,3 +49,4 @@ class StudyConfig:
     cache: Path | None = None
     workers: int | None = None
     tune: TuneSettings | None = None
+    launch: LaunchSettings = field(default_factory=LaunchSettings)

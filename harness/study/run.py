@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 
 from harness import console
-from harness.launch.inline import Inline
-from harness.protocol.audit import audit
+from harness.launch.choose import choose_launcher
+from harness.protocol.audit_study import audit_study
 from harness.resources import cache_root
 from harness.study.result import StudyResult, result_of
+from harness.study.tune import Tuner
+from harness.study.turns import Turns
 from harness.study.units import Units
+from harness.tracking.claims import Claims
 from harness.tracking.store import RunStore
 from harness.unit.device import choose_device, choose_precision, make_repeatable
 from harness.unit.open_inputs import open_inputs
 from harness.unit.opening import Opening
 
 if TYPE_CHECKING:
+    from harness.launch.launcher import Launcher
+    from harness.protocol.audit_study import AuditReport
     from harness.study.config import StudyConfig
     from harness.study.resolve import ResolvedStudy
     from harness.unit.inputs import Inputs
@@ -38,21 +43,38 @@ def run_study(resolved: ResolvedStudy, config: StudyConfig) -> StudyResult:
     make_repeatable()
     inputs = open_study_inputs(resolved, config, device)
     resolved = replace(resolved, precision=precision, fingerprint=inputs.fingerprint)
-    _audit(resolved, inputs)
+    found = audit_inputs(resolved, inputs)
     store = RunStore(config.out)
-    _write_plan(store, resolved)
+    _write_plan(store, resolved, found)
     done = [unit for unit in resolved.units if store.is_done(unit.unit_id)]
     if done:
         console.note(f"{len(done)} of {console.count(len(resolved.units), 'unit')} done already")
-    units = Units(resolved, inputs, store, device)
-    with console.progress(resolved.study_id, len(resolved.units)) as bar:
-        bar.advance(len(done))
-        todo = [unit for unit in resolved.units if unit not in done]
-        for unit, outcome in Inline().run((unit, partial(units.errand, unit)) for unit in todo):
-            units.finish(unit, outcome)
-            bar.advance()
+    todo = [unit for unit in resolved.units if unit not in done]
+    with choose_launcher(config.launch, device) if todo else nullcontext() as launcher:
+        tuner = _tuned(resolved, inputs, store, launcher, str(device)) if launcher and resolved.tuning else None
+        units = Units(resolved, inputs, store, device, tuner)
+        with console.progress(resolved.study_id, len(resolved.units)) as bar, Claims() as claims:
+            bar.advance(len(done))
+            turns = Turns(store, todo, claims, bar.advance)
+            while launcher is not None and turns.left:
+                for unit, outcome in launcher.run(turns.tasks(units.errand)):
+                    units.finish(unit, outcome)
+                    turns.ended(unit)
+                    bar.advance()
+                turns.wait()
     units.publisher.study(resolved.study_id)
-    return result_of(store, resolved.study_id, reused=len(done), failed=units.n_failed)
+    failed = units.n_failed + turns.n_failed
+    return result_of(store, resolved.study_id, reused=len(done) + turns.n_done, failed=failed)
+
+
+def _tuned(resolved: ResolvedStudy, inputs: Inputs, store: RunStore, launcher: Launcher, device: str) -> Tuner:
+    """Search the hyper-parameters of every fold, and leave the trials as a table in the study's folder."""
+    tuner = Tuner(resolved, inputs, store, device)
+    try:
+        tuner.run(launcher)
+    finally:
+        store.write_trials(resolved.study_id, tuner.rows())
+    return tuner
 
 
 def open_study_inputs(resolved: ResolvedStudy, config: StudyConfig, device: torch.device) -> Inputs:
@@ -69,19 +91,33 @@ def open_study_inputs(resolved: ResolvedStudy, config: StudyConfig, device: torc
     return open_inputs(resolved.dataset, opening)
 
 
-def _audit(resolved: ResolvedStudy, inputs: Inputs) -> None:
-    warnings: dict[str, None] = {}
-    for fold in resolved.splits.folds:
-        warnings |= dict.fromkeys(audit(fold, resolved.dataset.patients, inputs.content))
-    for warning in warnings:
+def audit_inputs(resolved: ResolvedStudy, inputs: Inputs) -> AuditReport:
+    """Refuse a study that leaks; say what was compared, and what could not be."""
+    found = audit_study(
+        resolved.dataset,
+        resolved.splits.folds,
+        inputs.content,
+        likeness=None if inputs.likeness is None else inputs.likeness(),
+        shaped=inputs.shaped,
+        unchecked=inputs.unchecked,
+    )
+    for line in found.lines:
+        console.note(line)
+    for warning in found.warnings:
         console.warn(warning)
+    return found
 
 
-def _write_plan(store: RunStore, resolved: ResolvedStudy) -> None:
+def _write_plan(store: RunStore, resolved: ResolvedStudy, found: AuditReport) -> None:
     """study.json: the resolved configuration and every unit of the whole study, asked for now or not."""
     whole = replace(resolved, folds=resolved.splits.folds)
+    with store.planning(resolved.study_id):
+        _plan(store, whole, found)
+
+
+def _plan(store: RunStore, resolved: ResolvedStudy, found: AuditReport) -> None:
     earlier = store.plan(resolved.study_id).get("units", [])
-    units = list(dict.fromkeys([*earlier, *(unit.unit_id for unit in whole.units)]))
+    units = list(dict.fromkeys([*earlier, *(unit.unit_id for unit in resolved.units)]))
     store.write_study(
         {
             "study_id": resolved.study_id,
@@ -89,7 +125,8 @@ def _write_plan(store: RunStore, resolved: ResolvedStudy) -> None:
             "dataset": resolved.dataset.name,
             "protocol": resolved.protocol_name,
             "ranked": resolved.protocol.ranked,
-            "config": whole.as_dict(),
+            "config": resolved.as_dict(),
+            "audit": found.as_dict(),
             "units": units,
             "n_units": len(units),
         }

@@ -16,9 +16,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.filelock import locked
 from harness.hashing import sha256_json, sha256_text
 from harness.tracking import mlflow_content as content
-from harness.tracking.lock import locked
 from harness.tracking.names import plain
 
 if TYPE_CHECKING:

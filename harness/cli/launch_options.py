@@ -1,0 +1,56 @@
+"""The options of ``bench run`` that say where units run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.launch.settings import LaunchSettings
+
+NAMES = ("launcher", "address", "gpus_per_unit", "cpus_per_unit", "parallel")
+"""What a configuration file may say of launchers."""
+
+_PANEL = "Where units run: results do not depend on it"
+
+Launcher = Annotated[
+    str | None,
+    typer.Option(help="inline (one after the other, here) or ray (default: inline).", rich_help_panel=_PANEL),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        help="Ray cluster: auto or HOST:PORT (default: $RAY_ADDRESS, or Ray is started here).", rich_help_panel=_PANEL
+    ),
+]
+GpusPerUnit = Annotated[
+    float | None,
+    typer.Option(help="GPUs that Ray sets aside for a unit, such as 0.25 (default: 1).", rich_help_panel=_PANEL),
+]
+CpusPerUnit = Annotated[
+    int | None,
+    typer.Option(help="Threads and cores of a unit (default: $OMP_NUM_THREADS or all cores).", rich_help_panel=_PANEL),
+]
+Parallel = Annotated[
+    int | None,
+    typer.Option(help="Units under way at once (default: what the cluster has room for).", rich_help_panel=_PANEL),
+]
+
+
+def launch_settings(options: Mapping[str, Any]) -> LaunchSettings:
+    """Where units run.
+
+    Raises:
+        UsageError: a value that makes no sense.
+    """
+    from harness.launch.settings import LaunchSettings
+
+    given = {name: options[name] for name in NAMES if options.get(name) is not None}
+    for name in ("launcher", "address"):
+        if not isinstance(given.get(name, ""), str):
+            raise UsageError(f"{given[name]!r} is not a name", place=f"--{name}", fix="give one word")
+    return LaunchSettings(**given)

@@ -1,0 +1,208 @@
+"""A connection to Ray: a cluster that is up, or a small one of our own on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import socket
+import tempfile
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from harness import console
+from harness.errors import UsageError
+from harness.filelock import try_lock
+
+if TYPE_CHECKING:
+    from harness.launch.settings import LaunchSettings
+
+OBJECT_STORE_BYTES = 100 * 2**20
+"""Ray's shared memory on this machine: errands and answers are small, bags never go through it."""
+
+_PRESET = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # it would report home
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # it would warn that this is going to be its default
+    # Seconds between looks of its helpers at whether Ray itself is still there; the fifth look ends them.
+    "RAY_DASHBOARD_AGENT_CHECK_PARENT_INTERVAL_S": "1",
+    "RAY_RUNTIME_ENV_AGENT_CHECK_PARENT_INTERVAL_S": "1",
+}
+
+
+class Cluster:
+    """Ray, as a context.
+
+    Args:
+        settings: where it is, and what a unit gets.
+        cpus: cores set aside for a unit.
+        gpus: GPUs set aside for a unit; 0 for none.
+        cores: cores of this machine that a Ray of our own may hand out.
+    """
+
+    def __init__(self, settings: LaunchSettings, *, cpus: int, gpus: float, cores: int) -> None:
+        self._address = settings.address or os.environ.get("RAY_ADDRESS") or None
+        self._parallel = settings.parallel
+        self._cpus, self._gpus, self._cores = cpus, gpus, cores
+        self._scratch: Scratch | None = None
+        self._connected = False
+
+    def __enter__(self) -> Self:
+        self.ray = _ray()
+        if self.ray.is_initialized():  # by whoever calls us: it stays theirs
+            self._check_room()
+            return self
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._connected = True
+                self._start()
+            self._check_room()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of a cluster; end a Ray of our own, with all its processes."""
+        if self._connected:
+            self._connected = False
+            with suppress(Exception), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self.ray.shutdown()
+        if self._scratch is not None:
+            self._scratch.close()
+            self._scratch = None
+
+    def room(self) -> int:
+        """Units that may be under way at once: by wish, or as many as there is room for at the moment; at least 1."""
+        return self._parallel or max(1, sum(self._fitting(node) for node in self._nodes()))
+
+    def _start(self) -> None:
+        quiet: dict[str, Any] = {
+            "log_to_driver": console.debugging(),
+            "logging_level": logging.INFO if console.debugging() else logging.CRITICAL,
+        }
+        if self._address is not None:
+            try:
+                _knock(self._address)
+                self.ray.init(address=self._address, **quiet)
+            except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+                raise UsageError(
+                    f"there is no Ray cluster to be reached: {str(error).strip().splitlines()[0]}",
+                    place=f"--address {self._address}",
+                    fix="start one on this machine with ray start --head, or leave --address out for a Ray of our own",
+                ) from error
+            return
+        self._scratch = Scratch()
+        try:
+            self.ray.init(
+                address="local",
+                num_cpus=max(self._cores, self._cpus),
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                _temp_dir=str(self._scratch.folder),
+                _node_ip_address="127.0.0.1",  # nobody else has any business here
+                **quiet,
+            )
+        except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+            raise UsageError(
+                f"Ray does not start here: {str(error).strip().splitlines()[0]}",
+                place="--launcher ray",
+                fix="see the reason with --debug, or run with --launcher inline",
+            ) from error
+
+    def _check_room(self) -> None:
+        """Say so when no node can ever take a unit: Ray would wait without a word."""
+        nodes = self._nodes()
+        if any(self._fitting(node) for node in nodes):
+            return
+        wanted = f"{console.count(self._cpus, 'core')}" + (f" and {self._gpus:g} GPU" if self._gpus else "")
+        largest = ", ".join(f"{n.get('CPU', 0):g} cores and {n.get('GPU', 0):g} GPUs" for n in nodes) or "no node"
+        if self._address is not None:  # more nodes may be on their way
+            console.warn(f"a unit needs {wanted}; the cluster has {largest}: waiting for a node that has room")
+            return
+        raise UsageError(
+            f"a unit needs {wanted}, and this machine has {largest}",
+            place="--gpus-per-unit" if self._gpus else "--cpus-per-unit",
+            fix="ask for less, or give the --address of a cluster that has it",
+        )
+
+    def _nodes(self) -> list[dict[str, float]]:
+        """Resources of every node that is up."""
+        return [dict(node["Resources"]) for node in self.ray.nodes() if node["Alive"]]
+
+    def _fitting(self, node: dict[str, float]) -> int:
+        """Units that fit onto an empty node."""
+        fitting = int(node.get("CPU", 0.0) // self._cpus)
+        if not self._gpus:
+            return fitting
+        gpus = int(node.get("GPU", 0.0))
+        # Shares of a GPU do not add up over GPUs: 0.4 fits twice onto each.
+        by_gpu = gpus * int(1 / self._gpus + 1e-9) if self._gpus < 1 else int(gpus // self._gpus)
+        return min(fitting, by_gpu)
+
+
+def _knock(address: str) -> None:
+    """See whether anybody is there: Ray itself would go on trying for minutes.
+
+    Raises:
+        OSError: nobody is.
+    """
+    if address != "auto":
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdigit():
+            raise ValueError(f"{address!r} is not HOST:PORT")
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_S).close()
+
+
+_KNOCK_S = 10.0
+
+
+class Scratch:
+    """A folder for Ray's logs and sockets, which goes when we do.
+
+    A kill -9 leaves its folder behind; the next one finds that nobody holds its lock, and removes it.
+
+    Attributes:
+        folder: the folder.
+    """
+
+    def __init__(self) -> None:
+        for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+            with suppress(OSError), (left / _OWNED).open("rb") as file:
+                if try_lock(file):
+                    shutil.rmtree(left, ignore_errors=True)
+        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self._file = (self.folder / _OWNED).open("wb")
+        try_lock(self._file)
+
+    def close(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._file.close()
+
+
+_PREFIX, _OWNED = "bench-ray-", "owned"
+
+
+def _ray() -> Any:
+    """The package, asked to keep quiet."""
+    for name, value in _PRESET.items():
+        os.environ.setdefault(name, value)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import ray
+    except ImportError as error:
+        raise UsageError(
+            "Ray is not installed", place="--launcher ray", fix="pip install 'wsibench[ray]', or pip install ray"
+        ) from error
+    return ray
