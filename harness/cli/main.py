@@ -14,11 +14,24 @@ import typer
 
 import harness
 from harness import console
-from harness.cli import compare, datasets, doctor, leaderboard, methods, prepare, run, sync, test, tune, ui
+from harness.cli import compare, datasets, doctor, inflate, leaderboard, methods, prepare, run, sync, test, tune, ui
 from harness.cli.usage import Group, ParserError, in_three_lines, typed_command
 from harness.errors import BenchError
 
-_ORDER = ("run", "prepare", "datasets", "methods", "test", "leaderboard", "compare", "tune", "ui", "sync", "doctor")
+_ORDER = (
+    "run",
+    "prepare",
+    "datasets",
+    "methods",
+    "test",
+    "leaderboard",
+    "compare",
+    "tune",
+    "inflate",
+    "ui",
+    "sync",
+    "doctor",
+)
 
 
 class _Root(Group):
@@ -43,6 +56,7 @@ app.command("test")(test.test)
 app.add_typer(leaderboard.app, name="leaderboard", cls=Group)
 app.command("compare")(compare.compare)
 app.add_typer(tune.app, name="tune", cls=Group)
+app.command("inflate")(inflate.inflate)
 app.command("ui")(ui.ui)
 app.command("sync")(sync.sync)
 app.command("doctor")(doctor.doctor)
@@ -95,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         return _report(error, debug=debug)
     if code == 130:
-        resumable = typed_command(command, words) in {"bench run", "bench prepare"}
+        resumable = typed_command(command, words) in {"bench run", "bench prepare", "bench inflate"}
         console.note("interrupted; the same command continues" if resumable else "interrupted")
     return code
 

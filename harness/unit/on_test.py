@@ -89,7 +89,7 @@ def best_of(scores: Sequence[Mapping[str, float]]) -> int:
 
 
 def threshold_on_test(rows: ScoredRows) -> float | None:
-    """The threshold with the best balanced accuracy on the test slides (largest Youden index); None beyond 2 classes."""
+    """The threshold with the best balanced accuracy on the test slides (largest Youden index); None if not binary."""
     if rows.follow_up is not None or rows.probabilities.shape[1] != 2:
         return None
     return choose_threshold(rows.labels, rows.probabilities[:, 1])

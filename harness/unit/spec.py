@@ -24,7 +24,8 @@ class UnitSpec:
         precision: ``fp32``, ``bf16`` or ``fp16``.
         tuning: how the hyper-parameters were searched, ``params`` being where the search began; None where they were
             not. What a unit was trained with follows from both.
-        inner: names the inner fold of a trial, whose test slides are left alone; empty for a unit that is tested.
+        inner: names the inner fold of a trial, whose test slides are left alone, or says ``watched`` for a training of
+            ``bench inflate``; empty for a unit that is tested.
     """
 
     method: str

@@ -1,0 +1,172 @@
+"""``bench inflate``: the clean row is the study's, nothing of it is ranked, and what is done stays done."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.toy import PLUGIN, write_toy_dataset
+
+SILENT = PLUGIN.replace("class Tiny(MILMethod):", 'class Silent(MILMethod):\n    watched = ""').replace(
+    '"tiny"', '"silent"'
+)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> list[str]:
+    """The options that name dataset, plugin and folder."""
+    write_toy_dataset(tmp_path / "toy")
+    (tmp_path / "tiny_plugin.py").write_text(PLUGIN)
+    (tmp_path / "silent_plugin.py").write_text(SILENT)
+    return ["--plugin", str(tmp_path / "tiny_plugin.py"), "--out", str(tmp_path / "runs"), "--device", "cpu"]
+
+
+def result(out: Path) -> dict:
+    (path,) = out.glob("inflate/*/result-*.json")
+    return json.loads(path.read_text())
+
+
+def test_the_clean_row_is_what_bench_run_gives_and_nothing_else_changes(bench, place, tmp_path):
+    toy, out = str(tmp_path / "toy"), tmp_path / "runs"
+    settings = ["--set", "epochs=4", "--set", "lr=0.005", "--seeds", "2"]
+    answer = bench("inflate", "tiny", toy, *settings, *place)
+    assert answer.code == 0, answer.err
+    assert [path.name for path in out.iterdir() if path.is_dir()] == ["inflate"]
+    found = result(out)
+    assert found["ranked"] is False
+    assert found["asked"] == 2 * 2 * 4
+    lines = [json.loads(line) for line in (out / "questions.jsonl").read_text().splitlines()]
+    assert sum(line["questions"] for line in lines) == found["asked"]
+    assert {line["asker"].partition("/")[0] for line in lines} == {"inflate"}
+    for name in ("clean", "threshold-on-test", "epoch-on-test", "all-on-test"):
+        assert re.search(rf"{name} ", answer.out)
+    # What is kept tells nothing of a single slide that was tested: the trainings know them by ids that say nothing.
+    assert not any("toy_0" in path.read_text() for path in out.glob("inflate/*/result-*.json"))
+    for path in out.glob("inflate/*/trainings/*/answer/answer.json"):
+        assert all(slide.startswith("test-") for slide in json.loads(path.read_text())["slides"]["test"])
+
+    # Asked again it answers from the file: nothing is trained, and no question asked.
+    again = bench("inflate", "tiny", toy, *settings, *place)
+    assert again.out == answer.out
+    assert "done already" in again.err
+    assert len((out / "questions.jsonl").read_text().splitlines()) == len(lines)
+
+    # The study itself gives the clean numbers, and its units have been asked once.
+    assert bench("run", "--method", "tiny", "--dataset", toy, *settings, *place).code == 0
+    (study,) = (out / "studies").iterdir()
+    assert study.name == found["study_id"]
+    records = [json.loads(path.read_text()) for path in out.glob("units/*/record.json")]
+    assert {record["extra"]["scorer_asked"] for record in records} == {1}
+    from harness.report.summary import summarise
+    from harness.tracking.store import RunStore
+
+    store = RunStore(out)
+    scores = summarise(store, store.studies()[0]).scores.scores
+    (clean,) = [one for one in found["selections"] if one["name"] == "clean"]
+    for name in ("auc", "accuracy", "log_loss"):
+        assert clean["scores"][name]["value"] == pytest.approx(scores[name].value, abs=1e-12)
+        assert clean["scores"][name]["low"] == pytest.approx(scores[name].low, abs=1e-12)
+    board = bench("leaderboard", "show", "--out", str(out))
+    assert "on-test" not in board.out
+
+
+def test_a_training_that_fails_by_itself_is_left_out(bench, place, tmp_path):
+    toy = str(tmp_path / "toy")
+    broken = ["--fold", "0", "--set", "epochs=1", "--set", "lr=1e30", "--set", "clip_grad_norm=none"]
+    answer = bench("inflate", "tiny", toy, "--trials", "2", *broken, *place)
+    assert answer.code == 1
+    assert "no training of r0f0 with seed 0 was completed" in answer.err
+    assert "the loss is" in answer.err
+
+
+def test_what_cannot_be_done_is_refused_before_anything_is_run(bench, place, tmp_path):
+    toy, silent = str(tmp_path / "toy"), str(tmp_path / "silent_plugin.py")
+    answer = bench("inflate", "silent", toy, "--plugin", silent, *place)
+    assert answer.code == 2
+    assert "cannot predict while it is trained" in answer.check_three_lines()[0]
+    answer = bench("run", "--method", "silent", "--dataset", toy, "--protocol", "on-test", "--plugin", silent, *place)
+    assert answer.code == 2
+    assert "compares epochs on the test slides" in answer.check_three_lines()[0]
+    answer = bench("inflate", "tiny", toy, "--trials", "0", *place)
+    assert answer.code == 2
+    assert "0 is too small" in answer.check_three_lines()[0]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_protocol_of_the_literature_stands_apart_and_has_no_rank(bench, place, tmp_path):
+    toy, out = str(tmp_path / "toy"), tmp_path / "runs"
+    for protocol in ("cv2", "on-test"):
+        study = ["--protocol", protocol, "--set", "epochs=4"]
+        answer = bench("run", "--method", "tiny", "--dataset", toy, *study, *place)
+        assert answer.code == 0, answer.err
+    records = {}
+    for path in out.glob("units/*/record.json"):
+        record = json.loads(path.read_text())
+        records.setdefault(record["spec"]["protocol"], []).append(record)
+    assert {record["extra"]["scorer_asked"] for record in records["cv2"]} == {1}
+    assert {record["extra"]["scorer_asked"] for record in records["on-test"]} == {4}
+    assert all("epoch_on_test" in record["selection"] for record in records["on-test"])
+    assert not any("epoch_on_test" in record["selection"] for record in records["cv2"])
+
+    from harness.report.leaderboard import leaderboard
+    from harness.tracking.store import RunStore
+
+    groups = {group.protocol: group.rows for group in leaderboard(RunStore(out)).groups}
+    assert [(row.rank, row.reason) for row in groups["cv2"]] == [(1, "")]
+    assert [(row.rank, row.reason) for row in groups["on-test"]] == [(None, "literature protocol")]
+    assert "literature protocol" in bench("leaderboard", "show", "--out", str(out)).out
+
+
+@pytest.mark.slow
+def test_killed_and_started_again_it_ends_with_the_same_result(place, tmp_path):
+    environment = os.environ | {"BENCH_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+    environment["BENCH_CHECKPOINT_SECONDS"] = "0"
+
+    def start(out: Path) -> subprocess.Popen[str]:
+        words = [
+            "inflate",
+            "tiny",
+            str(tmp_path / "toy"),
+            "--trials",
+            "3",
+            "--set",
+            "epochs=4",
+            *place,
+            "--out",
+            str(out),
+        ]
+        return subprocess.Popen(
+            [sys.executable, "-m", "harness.cli.main", *words],
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    output, _ = (process := start(whole)).communicate(timeout=120)
+    assert process.returncode == 0, output
+    for count in (1, 4):
+        process = start(broken)
+        deadline = time.monotonic() + 120
+        while (
+            len(list(broken.glob("inflate/*/trainings/*/answer/answer.json"))) < count and time.monotonic() < deadline
+        ):
+            time.sleep(0.005)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert not list(broken.glob("inflate/*/result-*.json"))
+    kept = {path: path.stat().st_mtime_ns for path in broken.glob("inflate/*/trainings/*/answer/answer.json")}
+    output, _ = (process := start(broken)).communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert result(broken) == result(whole)
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert not list(broken.glob("inflate/*/trainings/*/work"))
