@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from harness import console
+from harness.errors import BenchError
 from harness.launch.ray_cluster import Cluster
 from harness.launch.ray_task import Call, do, outcome_of
 from harness.launch.workers import WorkerDiedError
@@ -112,10 +113,16 @@ class OnRay:
                 yield task.key, outcome
 
     def _outcome(self, one: Any, task: _Task) -> UnitAnswer | Exception:
-        from ray.exceptions import RayError, RayTaskError
+        from ray.exceptions import LocalRayletDiedError, RayError, RayTaskError
 
         try:
             told = self._ray.get(one)
+        except LocalRayletDiedError as error:  # no unit's fault, and none would get any further
+            raise BenchError(
+                "Ray on this machine has ended amid the run",
+                place="--launcher ray",
+                fix="the same command continues; if it happens again, look at the memory, and at Ray's log by --debug",
+            ) from error
         except RayTaskError as error:  # what it raised outside the errand: it could not even be begun
             return error
         except RayError as error:

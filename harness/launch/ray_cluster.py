@@ -98,7 +98,7 @@ class Cluster:
                 raise UsageError(
                     f"there is no Ray cluster to be reached: {str(error).strip().splitlines()[0]}",
                     place=f"--address {self._address}",
-                    fix="start one on this machine with ray start --head, or leave --address out for a Ray of our own",
+                    fix="look at ray status; if the cluster asks for a token, set RAY_AUTH_MODE=token here too",
                 ) from error
             return
         self._scratch = Scratch()
@@ -195,7 +195,8 @@ _PREFIX, _OWNED = "bench-ray-", "owned"
 
 def _ray() -> Any:
     """The package, asked to keep quiet."""
-    for name, value in _PRESET.items():
+    quiet = {} if console.debugging() else {"RAY_BACKEND_LOG_LEVEL": "error"}
+    for name, value in (_PRESET | quiet).items():
         os.environ.setdefault(name, value)
     try:
         with warnings.catch_warnings():
