@@ -1,4 +1,4 @@
-"""The stages: slide-report contrast, then a linear probe and fine-tuning."""
+"""The stages: a warm-up where wanted, slide-report contrast, then a linear probe and fine-tuning."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from methods.dre_slcl.inference import labels_of, scores_of, slide_vectors
 from methods.dre_slcl.network import Backbone, Classifier, ContrastNet, Probe
 from methods.dre_slcl.probe import Probing
 from methods.dre_slcl.text import encode_reports
+from methods.dre_slcl.warm import warm_encoder
 
 if TYPE_CHECKING:
-    from harness import BagSource, Run
+    from harness import BagSource, Run, TileEncoder
     from methods.dre_slcl import DreParams, DreSlcl
     from methods.dre_slcl.sampling import Draw
 
@@ -67,12 +68,13 @@ class Reports:
 
 
 def stages(method: DreSlcl, train: BagSource, val: BagSource | None, run: Run) -> Iterator[Stage]:
-    """Contrast, then what ``downstream`` names; the method ends with the backbone and head that are reported."""
+    """Warm-up, contrast, what ``downstream`` names; the method ends with the backbone and head that are reported."""
     params = method.params
     _check_bags(train)
     reports = Reports(train, params, run, "train")
+    encoder = (yield from warm_encoder(params, method.task, train, val, run)) if params.warm_epochs else None
     with run.seeded("init", "contrast"):
-        net = ContrastNet(build_backbone(method, train, run), reports.vectors.shape[1]).to(run.device)
+        net = ContrastNet(build_backbone(method, train, run, encoder), reports.vectors.shape[1]).to(run.device)
     pretraining = Pretraining(net, Feed("contrast", net.backbone, train, run, params, first=True), reports, val)
     yield pretraining.stage()
     pretraining.finish()
@@ -101,12 +103,14 @@ def stages(method: DreSlcl, train: BagSource, val: BagSource | None, run: Run) -
     run.facts["downstream"] = {"reported": reported, **facts}
 
 
-def build_backbone(method: DreSlcl, train: BagSource, run: Run) -> Backbone:
-    """Encoder with its initial weights, an empty codebook and a new refiner."""
+def build_backbone(method: DreSlcl, train: BagSource, run: Run, encoder: TileEncoder | None = None) -> Backbone:
+    """``encoder``, or one with its initial weights, with an empty codebook and a new refiner."""
     params = method.params
-    seed = run.seeds.seed("init", "encoder") % 2**32
+    if encoder is None:
+        seed = run.seeds.seed("init", "encoder") % 2**32
+        encoder = build_encoder(method.task.encoder, tile_px=train.scales[0].tile_px, seed=seed)
     return Backbone(
-        build_encoder(method.task.encoder, tile_px=train.scales[0].tile_px, seed=seed),
+        encoder,
         params.codewords,
         layers=params.layers,
         heads=params.heads,

@@ -89,7 +89,7 @@ def _fit(method, train, val, run, *, stop_after: int | None, monkeypatch) -> Non
 def test_an_interrupted_fit_ends_bit_for_bit_like_an_uninterrupted_one(
     make_method, make_bags, make_run, monkeypatch, stop_after, seconds
 ):
-    settings = {"epochs": 3, "refresh_epochs": 2}
+    settings = {"epochs": 3, "refresh_epochs": 2, "warm_epochs": 1}
     train, val = make_bags(), make_bags(6, first=100)
     whole, run = make_method(**settings), make_run("whole")
     _fit(whole, train, val, run, stop_after=None, monkeypatch=monkeypatch)
