@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -139,6 +139,19 @@ class Meter:
         """
         self.interruptions = int(state["interruptions"]) + 1
         self._before = {name: Usage(**values) for name, values in state["stages"].items()}
+
+    def take_in(self, ranks: Iterable[Mapping[str, Any]]) -> None:
+        """Raise the GPU peaks of stages to those of the other devices: the most on any one of them.
+
+        Times, CPU seconds and memory of the machine need no such thing: the other processes descend from this one.
+
+        Args:
+            ranks: :meth:`state_dict` of every process that trained with this one.
+        """
+        for state in ranks:
+            for name, values in state["stages"].items():
+                other = Usage(gpu_allocated=values["gpu_allocated"], gpu_used=values["gpu_used"])
+                self._done.setdefault(name, Usage()).add(other)
 
     def summary(self) -> dict[str, Any]:
         """The record's account of the unit, JSON-able.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,10 +20,19 @@ NONE = np.empty(0, np.int64)
 
 @dataclass(frozen=True)
 class Batch:
-    """A training batch: packed bags and the seed of what is random about this step (augmentation)."""
+    """A training batch: packed bags and the seed of what is random about this step (augmentation).
+
+    Attributes:
+        bags: the bags of this step; with several devices, this one's part of them.
+        seed: the seed of the step.
+        first: how many tiles the other devices have before the first of these in the whole step.
+        share: weight of these bags in a mean over the whole step: 1 on a single device.
+    """
 
     bags: PackedBags
     seed: int
+    first: int = 0
+    share: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +50,7 @@ class BagLoader:
         balanced: draw bags with replacement, every class equally often, instead of each bag once per epoch.
         device: where batches go.
         ahead: batches read in the background.
+        part: ``(rank, world)``: of every batch the bags of this of so many devices. A bag is never parted.
     """
 
     source: BagSource
@@ -53,6 +63,7 @@ class BagLoader:
     balanced: bool = False
     device: torch.device = CPU
     ahead: int = 2
+    part: tuple[int, int] = (0, 1)
 
     @property
     def steps(self) -> int:
@@ -87,24 +98,34 @@ class BagLoader:
         labels = self.source.labels
         if labels is None:
             raise ValueError("training bags must have labels")
+        own, before, share = _dealt(bags, *self.part)
         packed = pack(
-            [self._read_bag(epoch, int(bag)) for bag in bags],
-            torch.from_numpy(labels[bags]),
-            tuple(self.source.ids[bag] for bag in bags),
+            [self._read_bag(epoch, int(bag)) for bag in own],
+            torch.from_numpy(labels[own]),
+            tuple(self.source.ids[bag] for bag in own),
         )
-        return Batch(packed, self.seeds.seed("augment", self.stage, epoch, step))
+        first = sum(self._size(epoch, int(bag)) for bag in before)
+        return Batch(packed, self.seeds.seed("augment", self.stage, epoch, step), first, share)
 
     def _read_bag(self, epoch: int, bag: int) -> torch.Tensor:
         if self.source.kind == "features" and not self.tiles:
             return self.source.read(bag)
+        return torch.cat([self.source.read(bag, rows, scale) for scale, rows in self._draws(epoch, bag)])
+
+    def _size(self, epoch: int, bag: int) -> int:
+        """How many tiles of a bag another device reads."""
+        if self.source.kind == "features" and not self.tiles:
+            return self.source.count(bag)
+        return sum(len(rows) for _, rows in self._draws(epoch, bag))
+
+    def _draws(self, epoch: int, bag: int) -> list[tuple[int, np.ndarray]]:
         counts = [self.source.count(bag, scale) for scale in range(len(self.source.scales))]
         rng = self.seeds.numpy("sample", self.stage, epoch, self.source.ids[bag])
         regions = [
             regions_of(self.source.coords(bag, scale), count, self.divisions) if self.divisions and count else NONE
             for scale, count in enumerate(counts)
         ]
-        draws = draw_multi_scale(counts, self.tiles, self.low_ratio, rng, regions=regions, divisions=self.divisions)
-        return torch.cat([self.source.read(bag, rows, scale) for scale, rows in draws])
+        return draw_multi_scale(counts, self.tiles, self.low_ratio, rng, regions=regions, divisions=self.divisions)
 
     def _to_device(self, batch: Batch) -> Batch:
         if self.device.type == "cpu":
@@ -113,4 +134,20 @@ class BagLoader:
         pinned = PackedBags(
             bags.x.pin_memory(), bags.offsets, None if bags.labels is None else bags.labels.pin_memory(), bags.ids
         )
-        return Batch(pinned.to(self.device, non_blocking=True), batch.seed)
+        return replace(batch, bags=pinned.to(self.device, non_blocking=True))
+
+
+def _dealt(bags: np.ndarray, rank: int, world: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """This rank's bags of a step, those of the ranks before it, and the weight of its own in a mean over all.
+
+    In the last step of an epoch there may be fewer bags than ranks. A rank without one takes that of another once more,
+    with no weight: it has to take part in what all of them do together.
+    """
+    if world == 1:
+        return bags, bags[:0], 1.0
+    parts = np.array_split(bags, world)
+    own = parts[rank]
+    if not len(own):
+        number = rank % len(bags)
+        return bags[number : number + 1], bags[:number], 0.0
+    return own, np.concatenate([bags[:0], *parts[:rank]]), len(own) / len(bags)

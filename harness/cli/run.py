@@ -32,6 +32,7 @@ def run(
     input_: Annotated[str | None, typer.Option("--input", help="features or tiles (default: the method's).")] = None,
     encoder: Annotated[str | None, typer.Option(help="Tile encoder (default: the dataset's).")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N (default: auto).")] = None,
+    devices: Annotated[int | None, typer.Option(help="GPUs that train one unit together (default: 1).")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16 (default: auto).")] = None,
     data_root: DataRoot = None,
     out: Out = None,

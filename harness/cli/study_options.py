@@ -25,6 +25,7 @@ NAMES = (
     "input",
     "encoder",
     "device",
+    "devices",
     "precision",
     "data_root",
     "out",
@@ -95,9 +96,10 @@ def study_config(options: Mapping[str, Any]) -> StudyConfig:
         data_root=data_root_of(dataset, _path(options, "data_root")),
         out=_path(options, "out") or defaults.out,
         cache=_path(options, "cache"),
-        workers=_workers(options),
+        workers=_from_one(options, "workers", "a number of processes"),
         tune=tune_settings(options),
         launch=launch_settings(options),
+        devices=_from_one(options, "devices", "a number of devices") or defaults.devices,
     )
 
 
@@ -147,8 +149,8 @@ def _seeds(options: Mapping[str, Any]) -> tuple[int, ...] | None:
     return tuple(range(count))
 
 
-def _workers(options: Mapping[str, Any]) -> int | None:
-    value = options.get("workers")
+def _from_one(options: Mapping[str, Any], name: str, what: str) -> int | None:
+    value = options.get(name)
     if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
         return value
-    raise UsageError(f"{value!r} is not a number of processes", place="--workers", fix="give a number from 1 on")
+    raise UsageError(f"{value!r} is not {what}", place=f"--{name}", fix="give a number from 1 on")

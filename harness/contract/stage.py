@@ -62,6 +62,9 @@ class Stage:
         ema_decay: decay of an exponential moving average of the weights and buffers; None keeps none.
         weights: which weights are kept when there is an average: ``raw`` or ``ema``. Both are evaluated.
         companion: large state beside the module (a memory bank); see :class:`Companion`.
+        share: on several devices, ``share(batch)`` is the weight of this device's part of a batch in the mean loss
+            over the whole of it: weights add up to one, and ``batches`` gives each device its own part of every batch.
+            None for a stage that cannot be parted, which several devices refuse.
     """
 
     name: str
@@ -83,3 +86,4 @@ class Stage:
     ema_decay: float | None = None
     weights: Weights = "raw"
     companion: Companion | None = None
+    share: Callable[[Any], float] | None = None

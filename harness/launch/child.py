@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import signal
+import threading
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import console
 from harness.errors import BenchError
+from harness.launch.crew import LOST, Crew
 from harness.launch.hiding import hide
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 SEALED = "labels withheld, their files hidden"
 WITHHELD = "labels withheld"
 INTERRUPTED = 130
+
+_sending = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,28 +60,52 @@ def run_errand(payload: bytes, line: Connection) -> int:
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     console.relay_to(lambda message: _send(line, message))
+    crew = Crew(0, 1)
     try:
         errand: Errand = pickle.loads(payload)
-        _work(errand)
+        hidden = hide(errand.secrets, keep=errand.keep)
+        crew = Crew.muster(errand.order.devices, lambda failure: _send(line, failure))
+        _work(errand, hidden, crew)
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:  # a method is user code: whatever it raises is told, not lost
-        _send(line, {"op": "failed", **_told(error)})
-        return 1
+        return _failed(error, line, crew)
     return 0
 
 
-def _work(errand: Errand) -> None:
-    reason = hide(errand.secrets, keep=errand.keep)
+def _failed(error: Exception, line: Connection, crew: Crew) -> int:
+    """Tell why; the exit code."""
+    failure = {"op": "failed", **_told(error)}
+    from harness.training.ranks import RanksLostError
+
+    lost = isinstance(error, RanksLostError)
+    if crew.rank == 0:
+        # What is no error in three lines may be torch's complaint that another rank is gone.
+        _send(line, crew.cause(failure, certain=isinstance(error, BenchError)))
+    else:
+        crew.report(failure, lost=lost)
+    return LOST if lost else 1
+
+
+def _work(errand: Errand, reason: str, crew: Crew) -> None:
     # Imported here: nothing of a method or its plugins runs before the labels are out of sight.
     from harness.accounting.environment import environment
     from harness.contract.registry import find_method, use_plugin
+    from harness.training.ranks import ALONE, device_of, join
     from harness.unit.work import work
 
+    order, ranks = errand.order, ALONE
+    if crew.world > 1:
+        order = replace(order, device=device_of(order.device, crew.rank))
+        ranks = join(crew.rank, crew.world, crew.port, crew.listener, order.device)
     for plugin in errand.plugins:
         use_plugin(plugin)
-    found = environment(errand.order.device)
-    answer = work(errand.order, find_method(errand.order.method))
+    found = environment(order.device)
+    answer = work(order, find_method(order.method), ranks)
+    if not ranks.first:
+        return
+    if ranks.several:
+        found["hardware"]["devices"] = ranks.world
     seal = f"{WITHHELD}; files visible: {reason}" if reason else SEALED
     replace(answer, seal=seal, environment=found).save(errand.answer)
 
@@ -94,6 +122,7 @@ def _told(error: Exception) -> dict[str, Any]:
 
 def _send(line: Connection, message: Mapping[str, Any]) -> None:
     try:
-        line.send_bytes(json.dumps(message, default=str).encode())
+        with _sending:
+            line.send_bytes(json.dumps(message, default=str).encode())
     except OSError:
         os._exit(INTERRUPTED)  # nobody is left to work for

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from harness.launch.settings import LaunchSettings
 
 
-def choose_launcher(settings: LaunchSettings, device: torch.device) -> Launcher:
+def choose_launcher(settings: LaunchSettings, device: torch.device, devices: int = 1) -> Launcher:
     """The launcher that the user wants, to be used as a context.
 
     Every launcher gives a unit the same number of threads: on a CPU the last bits of a result depend on it.
@@ -21,6 +21,7 @@ def choose_launcher(settings: LaunchSettings, device: torch.device) -> Launcher:
     Args:
         settings: which launcher, and what a unit gets.
         device: where units run.
+        devices: how many devices train one unit together.
 
     Raises:
         UsageError: what was asked for is not there, or makes no sense on this device.
@@ -42,8 +43,14 @@ def choose_launcher(settings: LaunchSettings, device: torch.device) -> Launcher:
             place="--gpus-per-unit",
             fix="add --device cuda on a machine with a GPU, or leave --gpus-per-unit out",
         )
-    # A unit on a GPU keeps one core busy; what else its threads do is short.
-    cpus = settings.cpus_per_unit or (1 if on_gpu else threads)
-    gpus = float(settings.gpus_per_unit or 1) if on_gpu else 0.0
+    if devices > 1 and settings.gpus_per_unit not in (None, devices):
+        raise UsageError(
+            f"a unit on {devices} devices takes {devices} whole GPUs",
+            place=f"--gpus-per-unit {settings.gpus_per_unit}",
+            fix="leave --gpus-per-unit out",
+        )
+    # A unit keeps one core busy for each of its GPUs; what else its threads do is short.
+    cpus = settings.cpus_per_unit or (devices if on_gpu else threads)
+    gpus = float(settings.gpus_per_unit or devices) if on_gpu else 0.0
     cluster = Cluster(settings, cpus=cpus, gpus=gpus, cores=usable_cores())
     return OnRay(cluster, threads=threads, cpus=cpus, gpus=gpus)

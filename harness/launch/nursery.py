@@ -6,7 +6,6 @@ Loading torch takes seconds, a fork milliseconds, and what a unit's method leave
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import json
 import os
@@ -15,8 +14,7 @@ import sys
 from multiprocessing.connection import Connection
 
 from harness import console
-
-_PR_SET_PDEATHSIG = 1
+from harness.launch.parent import die_with_parent
 
 
 def main(descriptor: int) -> int:
@@ -36,15 +34,6 @@ def main(descriptor: int) -> int:
             _become_child(payload, line)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         line.send_bytes(json.dumps({"op": "ended", "code": status}).encode())
-
-
-def die_with_parent() -> None:
-    """Have this process killed when its parent dies, even by kill -9 (Linux)."""
-    parent = os.getppid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
 
 
 def _preload() -> None:

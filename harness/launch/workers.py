@@ -19,6 +19,7 @@ from typing import Any, Self
 from harness import console, errors
 from harness.errors import BenchError, MethodError
 from harness.launch.child import INTERRUPTED, Errand
+from harness.launch.ending import ending
 from harness.unit.answer import UnitAnswer
 
 
@@ -88,10 +89,12 @@ class Worker:
             raise
         if code == INTERRUPTED:
             raise KeyboardInterrupt
+        if "died" in failure:
+            raise _died(errand, str(failure["died"]))
         if failure:
             raise raised(failure)
         if code != 0:
-            raise _died(errand, _ending(code))
+            raise _died(errand, ending(code))
         return UnitAnswer.load(errand.answer)
 
     def close(self) -> None:
@@ -164,10 +167,3 @@ def _died(errand: Errand, how: str) -> WorkerDiedError:
         place=errand.order.unit_id,
         fix="the same command continues from the last checkpoint; if memory ran out, take fewer tiles at a time",
     )
-
-
-def _ending(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    name = signal.Signals(-code).name
-    return f"signal {name}" + (", which is what the system sends when memory runs out" if name == "SIGKILL" else "")

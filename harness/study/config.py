@@ -33,6 +33,7 @@ class StudyConfig:
         workers: processes or threads for reading; None for the number of cores.
         tune: how the hyper-parameters are searched, on validation, before the units are run; None does not tune.
         launch: where units run; nothing of it enters a unit's identity.
+        devices: how many devices train one unit together, from ``device`` on.
     """
 
     method: str
@@ -50,3 +51,4 @@ class StudyConfig:
     workers: int | None = None
     tune: TuneSettings | None = None
     launch: LaunchSettings = field(default_factory=LaunchSettings)
+    devices: int = 1

@@ -21,6 +21,7 @@ from harness.protocol.reports import reports_fingerprint
 from harness.protocol.splits import Fold, Splits
 from harness.study.config import StudyConfig
 from harness.suggest import unknown
+from harness.training.mil_params import MILParams, check_devices
 from harness.tuning.settings import TuneSettings
 from harness.tuning.space import space_of
 from harness.unit.spec import UnitSpec
@@ -46,6 +47,7 @@ class ResolvedStudy:
         fingerprint: SHA-256 over the dataset's labels and content.
         tuning: how the hyper-parameters are searched; None where they are not.
         fixed: hyper-parameters that the user has set, and that are not searched therefore.
+        devices: how many devices train one unit together.
     """
 
     method: type[Method]
@@ -62,6 +64,7 @@ class ResolvedStudy:
     fingerprint: str = UNKNOWN
     tuning: TuneSettings | None = None
     fixed: tuple[str, ...] = ()
+    devices: int = 1
 
     @property
     def method_card(self) -> MethodCard:
@@ -98,6 +101,7 @@ class ResolvedStudy:
             "folds": [f"r{fold.repeat}f{fold.fold}" for fold in self.folds],
             "seeds": list(self.seeds),
             "precision": self.precision,
+            **({"devices": self.devices} if self.devices > 1 else {}),
             "dataset_fingerprint": self.fingerprint,
             **self._tuned,
         }
@@ -119,6 +123,7 @@ class ResolvedStudy:
             input=self.input.model_dump(mode="json") | self._reports,
             precision=self.precision,
             tuning=None if self.tuning is None else {**self.tuning.as_dict(), "fixed": list(self.fixed)},
+            devices=self.devices,
         )
 
     @property
@@ -155,6 +160,7 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
     input_settings = _input(method.card, dataset, {**preset.input, **input_set})
     params = method.Params.build({**preset.params, **params_set}, place=f"hyper-parameters of {method.card.name}")
     _check_needs(method.card, dataset)
+    _check_devices(method, params, config.devices)
     protocol_name, protocol = dataset.protocol(config.protocol)
     splits = dataset.splits(protocol_name)
     if protocol.select == "test" and not method.watched:
@@ -178,7 +184,23 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
         precision="fp32" if config.precision == "auto" else config.precision,
         tuning=config.tune,
         fixed=_fixed(config, method, params_set),
+        devices=config.devices,
     )
+
+
+def _check_devices(method: type[Method], params: Params, devices: int) -> None:
+    """Refuse several devices for a method, or for steps, that cannot be shared between them."""
+    if devices == 1:
+        return
+    if not method.parted:
+        able = [one.name for one in list_methods() if one.card is not None and find_method(one.name).parted]
+        raise UsageError(
+            f"method {method.card.name} cannot be trained by {devices} devices: its stages have batches of their own",
+            place="--devices",
+            fix=f"use --devices 1, or one of: {', '.join(able)}",
+        )
+    if isinstance(params, MILParams):
+        check_devices(params, devices)
 
 
 def _fixed(config: StudyConfig, method: type[Method], params_set: Mapping[str, Any]) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ def run_study(resolved: ResolvedStudy, config: StudyConfig) -> StudyResult:
         DataError: data is missing or unreadable.
         LeakError: a split leaks; nothing has been trained.
     """
-    device = choose_device(config.device)
+    device = choose_device(config.device, config.devices if config.launch.launcher == "inline" else 1)
     precision = choose_precision(config.precision, device)
     make_repeatable()
     inputs = open_study_inputs(resolved, config, device)
@@ -50,7 +50,7 @@ def run_study(resolved: ResolvedStudy, config: StudyConfig) -> StudyResult:
     if done:
         console.note(f"{len(done)} of {console.count(len(resolved.units), 'unit')} done already")
     todo = [unit for unit in resolved.units if unit not in done]
-    with choose_launcher(config.launch, device) if todo else nullcontext() as launcher:
+    with choose_launcher(config.launch, device, config.devices) if todo else nullcontext() as launcher:
         tuner = _tuned(resolved, inputs, store, launcher, str(device)) if launcher and resolved.tuning else None
         units = Units(resolved, inputs, store, device, tuner)
         with console.progress(resolved.study_id, len(resolved.units)) as bar, Claims() as claims:

@@ -19,6 +19,7 @@ def encode_in_chunks(
     module: nn.Module,
     along: Sequence[Any] = (),
     recompute: bool = True,
+    passes: int = 0,
 ) -> Tensor:
     """Features of all tiles, ``chunk`` tiles at a time, with a gradient that is exact.
 
@@ -45,22 +46,29 @@ def encode_in_chunks(
         module: what ``encode`` runs; its mode must be the same on the way back.
         along: per-tile values that are cut as ``tiles`` is (``values[rows]`` for a slice of rows).
         recompute: whether to trade time for memory.
+        passes: so many passes over parts of nearly equal size, whatever ``chunk`` says; 0 leaves it to ``chunk``.
 
     Returns:
         (T, D) features, in the order of ``tiles``.
     """
     if chunk < 0:
         raise ValueError(f"chunk must not be negative, got {chunk}")
-    step = chunk or len(tiles)
     parts = []
-    for start in range(0, len(tiles), step):
-        rows = slice(start, start + step)
+    for rows in _rows(len(tiles), chunk, passes):
         inputs = [values[rows] for values in (tiles, *along)]
         if recompute and torch.is_grad_enabled():
             parts.append(_twice(encode, inputs, module))
         else:
             parts.append(encode(*inputs))
     return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _rows(count: int, chunk: int, passes: int) -> list[slice]:
+    """Which tiles go through the network together."""
+    if passes:
+        return [slice(count * k // passes, count * (k + 1) // passes) for k in range(passes)]
+    step = chunk or count
+    return [slice(start, start + step) for start in range(0, count, step)]
 
 
 def _twice(encode: Callable[..., Tensor], inputs: Sequence[Any], module: nn.Module) -> Tensor:

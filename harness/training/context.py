@@ -15,6 +15,7 @@ import torch
 from harness.atomic import write_json
 from harness.protocol.audit import audit_stage
 from harness.seeds import Seeds
+from harness.training.ranks import ALONE, Ranks
 
 if TYPE_CHECKING:
     from harness.accounting.meter import Meter
@@ -48,6 +49,8 @@ class Context:
             has the weights of that epoch, averaged ones where these are reported. Nothing that it does changes the
             training, and it is called before the epoch's checkpoint is written, so that a run that is continued has
             missed none. None watches nothing.
+        ranks: the processes that train this unit together, one per device; by default this one alone. All of them run
+            the same code, and rank 0 alone writes files.
     """
 
     seeds: Seeds
@@ -63,6 +66,7 @@ class Context:
     curve: list[dict[str, float | str]] = field(default_factory=list)
     facts: dict[str, dict[str, float | int | str | bool | None]] = field(default_factory=dict)
     watch: Callable[[str, int], None] | None = None
+    ranks: Ranks = ALONE
 
     def keep(self, name: str) -> Path:
         """Where to put something that stays when the scratch space goes: ``<unit folder>/<name>`` in the end.
@@ -86,7 +90,8 @@ class Context:
 
     def save_meter(self) -> None:
         """Keep what has been used so far, so that an interruption does not lose the count."""
-        write_json(self.workdir / METER_FILE, self.meter.state_dict())
+        if self.ranks.first:
+            write_json(self.workdir / METER_FILE, self.meter.state_dict())
 
     def load_meter(self) -> None:
         """Add what an interrupted attempt had used."""

@@ -23,12 +23,14 @@ from harness.training.watching import undisturbed
 def train_stage(stage: Stage, run: Context) -> None:
     """Train ``stage``, continuing from its last checkpoint; its module ends with the chosen weights."""
     checkpoints = Checkpoints(run.workdir, stage.name, interval=run.checkpoint_seconds, fold=run.fold)
+    _check_parted(stage, run)
     outcome = checkpoints.outcome()
     if outcome is None:
         trainer = _Trainer(stage, run, checkpoints)
         with run.meter.stage(stage.name):
             outcome = trainer.train()
-        checkpoints.finish(outcome)
+        if run.ranks.first:
+            checkpoints.finish(outcome)
         run.save_meter()
     stage.module.load_state_dict(outcome["weights"])
     stage.module.eval()
@@ -61,6 +63,7 @@ class _Trainer:
         if (state := self.checkpoints.read()) is not None:
             self._load(state)
         stage = self.stage
+        self._check_alike()
         label = f"{self.run.label} {stage.name}".strip()
         with console.progress(label, stage.epochs * stage.steps_per_epoch, status=self._status()) as bar:
             bar.advance(self.epoch * stage.steps_per_epoch + self.step)
@@ -71,19 +74,23 @@ class _Trainer:
         return self._outcome()
 
     def _train_epoch(self, bar: console.Bar) -> None:
-        stage = self.stage
+        stage, ranks = self.stage, self.run.ranks
         stage.module.train()
         for batch in stage.batches(self.epoch, self.step):
-            self.run.seed("dropout", stage.name, self.epoch, self.step)
+            self.run.seed("dropout", stage.name, self.epoch, self.step, *self._own_draws)
             self._set_learning_rate()
             with self.run.autocast():
                 result = stage.loss(batch)
                 loss = _scalar(result)
-            self._check(loss)
-            torch.autograd.backward(self.scaler.scale(loss / stage.accumulate))
-            self.loss_sum += float(loss.detach())
-            for name, value in _further(result).items():
-                self.logged[name] = self.logged.get(name, 0.0) + float(value.detach())
+            share = stage.share(batch) if stage.share is not None else 1.0
+            mean = ranks.weighted({"loss": float(loss.detach())}, share)["loss"]
+            self._check(mean)
+            # Gradients of all ranks are added up: each brings the part that its bags have in the mean.
+            torch.autograd.backward(self.scaler.scale((loss * share if ranks.several else loss) / stage.accumulate))
+            self.loss_sum += mean
+            further = {name: float(value.detach()) for name, value in _further(result).items()}
+            for name, number in ranks.weighted(further, share).items() if further else ():
+                self.logged[name] = self.logged.get(name, 0.0) + number
             self.step += 1
             if self.step % stage.accumulate == 0 or self.step == stage.steps_per_epoch:
                 self._update()
@@ -92,6 +99,9 @@ class _Trainer:
 
     def _update(self) -> None:
         stage = self.stage
+        self.run.ranks.add_gradients(
+            p for one in stage.optimizers for group in one.param_groups for p in group["params"]
+        )
         clip = stage.clip_grad_norm
         limits = clip if isinstance(clip, Sequence) else [clip] * len(stage.optimizers)
         for optimizer, limit in zip(stage.optimizers, limits, strict=True):
@@ -112,10 +122,20 @@ class _Trainer:
             for group, lr in zip(optimizer.param_groups, lrs, strict=True):
                 group["lr"] = lr * factor
 
-    def _check(self, loss: Tensor) -> None:
-        if not math.isfinite(float(loss.detach())):
+    @property
+    def _own_draws(self) -> tuple[int, ...]:
+        """What tells this rank's draws from those of the others; nothing for rank 0, which draws as one alone would."""
+        return (self.run.ranks.rank,) if self.run.ranks.rank else ()
+
+    def _check_alike(self) -> None:
+        """See that no rank has gone astray."""
+        place = ("stage", self.stage.name, "epoch", self.epoch, "step", self.step)
+        self.run.ranks.check_alike(self.stage.module.state_dict(), *place)
+
+    def _check(self, loss: float) -> None:
+        if not math.isfinite(loss):
             raise MethodError(
-                f"the loss is {float(loss.detach())}",
+                f"the loss is {loss}",
                 place=f"stage {self.stage.name}, epoch {self.epoch}, step {self.step}",
                 fix="lower the learning rate (--set lr=...), clip gradients, or check the features for NaN",
             )
@@ -137,10 +157,11 @@ class _Trainer:
         self._watch()
         self.curve.append(row)
         self.epoch, self.step, self.loss_sum, self.logged = self.epoch + 1, 0, 0.0, {}
+        self._check_alike()
         self._checkpoint()
 
     def _checkpoint(self) -> None:
-        if self.checkpoints.due:
+        if self.run.ranks.first and self.checkpoints.due:
             self.checkpoints.write(self._state())
             self.run.save_meter()
 
@@ -151,7 +172,7 @@ class _Trainer:
         if self.stage.validate is not None:
             module.eval()
             with torch.no_grad(), self.run.autocast():
-                metrics = self.stage.validate()
+                metrics = self.run.ranks.of_first(self.stage.validate())
             module.train()
         self.selections[kind].see(self.epoch, metrics, module, last=last)
         prefix = "val_" if kind == "raw" else "val_ema_"
@@ -228,6 +249,16 @@ class _Trainer:
         if self.stage.companion is not None:
             self.stage.companion.load_state_dict(state["companion"])
         self.resumed_at = self.epoch + self.step / self.stage.steps_per_epoch
+
+
+def _check_parted(stage: Stage, run: Context) -> None:
+    """Refuse to have every device train on the same whole batches."""
+    if run.ranks.several and stage.share is None:
+        raise MethodError(
+            f"stage {stage.name} cannot be parted between devices",
+            place=f"--devices {run.ranks.world}",
+            fix="run it on one device (--devices 1)",
+        )
 
 
 def _scalar(loss: Tensor | Mapping[str, Tensor]) -> Tensor:

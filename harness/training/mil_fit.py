@@ -26,10 +26,12 @@ from harness.evaluation.survival import c_index, interval_log_loss, risk_of
 from harness.protocol.follow_up import decoded
 from harness.training.attentive import most_attended
 from harness.training.chunked_encode import encode_in_chunks
-from harness.training.mil_params import MILParams
+from harness.training.mil_params import MILParams, check_devices
+from harness.training.ranks import ALONE, Ranks
 from harness.training.recipe import optimizers_of, schedule_of, selection_of
 from harness.training.run import Run
 from harness.training.survival import interval_probabilities, survival_loss
+from harness.training.sync_norm import has_batch_norm, synchronised
 
 if TYPE_CHECKING:
     from harness.encoders import TileEncoder
@@ -68,6 +70,7 @@ class BagNetwork(nn.Module):
             all tiles of the batch at once.
         recompute: keep the activations of one chunk only, and encode every chunk a second time for its gradient.
         survival: logits are those of hazards, not of classes.
+        ranks: those that train it together. Where their batch norm is synchronised, all of them make as many passes.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class BagNetwork(nn.Module):
         chunk: int = 0,
         recompute: bool = False,
         survival: bool = False,
+        ranks: Ranks = ALONE,
     ) -> None:
         super().__init__()
         self.aggregator = aggregator
@@ -85,12 +89,27 @@ class BagNetwork(nn.Module):
         self.chunk = chunk
         self.recompute = recompute
         self.survival = survival
+        self.ranks = ranks
 
     def encode(self, tiles: Tensor) -> Tensor:
         """(T, 3, H, W) pixels 0..255 → (T, D) features; features stay what they are."""
         if self.encoder is None:
             return tiles
-        return encode_in_chunks(self.encoder.encode, tiles, self.chunk, module=self.encoder, recompute=self.recompute)
+        return encode_in_chunks(
+            self.encoder.encode,
+            tiles,
+            self.chunk,
+            module=self.encoder,
+            recompute=self.recompute,
+            passes=self._passes(len(tiles)),
+        )
+
+    def _passes(self, tiles: int) -> int:
+        """How many passes all ranks make, so that none waits in vain for the statistics of another; 0 for any."""
+        if not (self.ranks.several and self.training and self.chunk and has_batch_norm(self)):
+            return 0
+        most, fewest = self.ranks.largest(-(-tiles // self.chunk), -tiles)
+        return min(most, -fewest)
 
     def forward(self, bags: PackedBags) -> BagOutput:
         """Bags of tiles or features → logits and attention."""
@@ -122,13 +141,16 @@ def build_network(method: BagMethod, train: BagSource, run: Run) -> BagNetwork:
         chunk=method.params.encode_chunk,
         recompute=method.params.recompute,
         survival=method.task.kind == "survival",
+        ranks=run.ranks,
     )
+    synchronised(network, run.ranks, run.device)
     return network.to(run.device)
 
 
 def stage(method: BagMethod, train: BagSource, val: BagSource | None, run: Run) -> Stage:
     """The one stage of a bag method."""
     params, network = method.params, method.network
+    check_devices(params, run.ranks.world)
     loader = BagLoader(
         source=train,
         stage="train",
@@ -140,6 +162,7 @@ def stage(method: BagMethod, train: BagSource, val: BagSource | None, run: Run) 
         divisions=params.sampling_regions if params.tile_sampling == "regions" else 0,
         balanced=params.balanced,
         device=run.device,
+        part=(run.ranks.rank, run.ranks.world),
     )
     return Stage(
         name="train",
@@ -155,6 +178,7 @@ def stage(method: BagMethod, train: BagSource, val: BagSource | None, run: Run) 
         accumulate=params.accumulate,
         ema_decay=params.ema_decay,
         weights="ema" if params.report_weights == "ema" else "raw",
+        share=lambda batch: batch.share,
         **selection_of(params, run, validated=val is not None),
     )
 
@@ -168,7 +192,9 @@ def _loss(method: BagMethod, train: BagSource) -> Callable[[Batch], Tensor]:
         if params.tile_sampling == "attention":
             bags = most_attended(network, bags, params.tiles_per_bag, batch.seed)
         if augment is not None:
-            bags = bags.with_x(augment(bags.x, batch.seed))
+            # A tile is turned and cropped as it is where one device has the whole batch.
+            drawn = augment.draw(batch.first + len(bags.x), batch.seed)[batch.first :]
+            bags = bags.with_x(augment.apply(bags.x, drawn))
         output: BagOutput = network(bags)
         assert bags.labels is not None
         return network.loss(output, bags.labels)
@@ -196,13 +222,18 @@ def validation_scores(val: BagSource, prediction: Prediction) -> Mapping[str, fl
 
 @torch.no_grad()
 def predict(network: BagNetwork, bags: BagSource, run: Run) -> Prediction:
-    """One bag at a time, all tiles of the finest scale; the network's mode is restored afterwards."""
+    """One bag at a time, all tiles of the finest scale; the network's mode is restored afterwards.
+
+    Ranks share the bags between them, and each has all predictions in the end.
+    """
     was_training = network.training
     network.eval()
     try:
-        outputs = [_predict_bag(network, bags, bag, run) for bag in range(len(bags))]
+        mine = range(run.ranks.rank, len(bags), run.ranks.world)
+        found = run.ranks.gathered({bag: _predict_bag(network, bags, bag, run) for bag in mine})
     finally:
         network.train(was_training)
+    outputs = [found[bag % run.ranks.world][bag] for bag in range(len(bags))]
     attention = tuple(weights for _, weights in outputs if weights is not None)
     return Prediction(
         bags.ids,

@@ -88,3 +88,20 @@ class MILParams(Params):
         for rule, broken in rules.items():
             if broken:
                 raise UsageError(rule, place=place, fix="change the value with --set name=value")
+
+
+def check_devices(params: MILParams, devices: int) -> None:
+    """Refuse steps of which some device would have no bag: a bag is never parted.
+
+    Raises:
+        UsageError: there are more devices than bags in a step.
+    """
+    if params.batch_size < devices:
+        rest = max(1, params.accumulate * params.batch_size // devices)
+        raise UsageError(
+            f"a step of {params.batch_size} slide{'s' * (params.batch_size > 1)} cannot be shared by {devices} devices",
+            place="hyper-parameter batch_size",
+            fix=f"add --set batch_size={devices}"
+            + (f" --set accumulate={rest}" if params.accumulate > 1 else "")
+            + ", or use --devices 1",
+        )

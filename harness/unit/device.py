@@ -11,26 +11,36 @@ from harness.errors import UsageError
 from harness.training.run import Precision
 
 
-def choose_device(wanted: str) -> torch.device:
+def choose_device(wanted: str, count: int = 1) -> torch.device:
     """``auto`` takes the GPU if there is one.
 
+    Args:
+        wanted: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        count: how many GPUs are wanted, counted from that one.
+
     Raises:
-        UsageError: no such device here.
+        UsageError: no such device here, or not so many.
     """
     if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(wanted)
     except RuntimeError:
         device = None
     if device is None or device.type not in {"cpu", "cuda"}:
         raise UsageError(f"unknown device {wanted!r}", place="--device", fix="use auto, cpu, cuda or cuda:N")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        found = torch.cuda.device_count()
+    found = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= found:
         raise UsageError(
             f"there is no device {wanted}: torch sees {found} GPU{'' if found == 1 else 's'}",
             place="--device",
             fix="use --device cpu, or see bench doctor",
+        )
+    if device.type == "cuda" and (device.index or 0) + count > found:
+        raise UsageError(
+            f"there are no {count} GPUs from {wanted} on: torch sees {found}",
+            place="--devices",
+            fix="use fewer devices, or see bench doctor",
         )
     return device
 

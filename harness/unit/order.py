@@ -98,6 +98,7 @@ class Order:
         root_seed: what all draws are derived from.
         cuts: in survival the limits between the intervals of time.
         watch: whether the weights of every epoch predict the validation and test slides.
+        devices: how many devices train together, from ``device`` on.
     """
 
     unit_id: str
@@ -117,6 +118,7 @@ class Order:
     root_seed: int
     cuts: tuple[float, ...] = ()
     watch: bool = False
+    devices: int = 1
 
 
 def make_order(job: UnitJob, inputs: Inputs) -> tuple[Order, dict[str, str]]:
@@ -151,6 +153,7 @@ def make_order(job: UnitJob, inputs: Inputs) -> tuple[Order, dict[str, str]]:
         root_seed=Seeds(job.spec.seed).seed("unit", job.spec.dataset, job.spec.repeat, job.spec.fold),
         cuts=target.cuts,
         watch=job.watch or on_test,
+        devices=job.spec.devices,
     )
     return order, {alias: slide for slide, alias in names.items()}
 

@@ -26,6 +26,8 @@ class UnitSpec:
             not. What a unit was trained with follows from both.
         inner: names the inner fold of a trial, whose test slides are left alone, or says ``watched`` for a training of
             ``bench inflate``; empty for a unit that is tested.
+        devices: how many devices train it together. What is drawn by chance inside a network differs between them, and
+            batch norm over chunks of a step has other chunks, so the numbers that come out depend on it.
     """
 
     method: str
@@ -43,10 +45,12 @@ class UnitSpec:
     precision: str
     tuning: Mapping[str, Any] | None = None
     inner: str = ""
+    devices: int = 1
 
     def as_dict(self) -> dict[str, Any]:
-        """All fields, JSON-able; without those of tuning where there is none."""
-        return {name: value for name, value in asdict(self).items() if name not in {"tuning", "inner"} or value}
+        """All fields, JSON-able; without those of tuning and of several devices where there are none."""
+        ordinary = {"tuning": None, "inner": "", "devices": 1}
+        return {name: value for name, value in asdict(self).items() if name not in ordinary or value != ordinary[name]}
 
     @property
     def unit_id(self) -> str:

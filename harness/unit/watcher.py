@@ -66,8 +66,9 @@ class Watcher:
             found: dict[str, Any] = {
                 name: self._predict(self._method, bags, self._run).probabilities for name, bags in self._parts.items()
             }
-            with replacing(self._path(epoch)) as path:
-                np.savez(path, **found)
+            if self._run.ranks.first:
+                with replacing(self._path(epoch)) as path:
+                    np.savez(path, **found)
 
     def collected(self, val: Prediction | None, test: Prediction | None) -> EpochPredictions:
         """The predictions of all epochs.

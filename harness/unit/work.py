@@ -9,6 +9,7 @@ import torch
 from harness.accounting.meter import Meter
 from harness.errors import MethodError
 from harness.seeds import Seeds
+from harness.training.ranks import ALONE, Ranks
 from harness.training.run import Run
 from harness.unit.answer import UnitAnswer
 from harness.unit.watcher import Watcher
@@ -23,17 +24,18 @@ if TYPE_CHECKING:
     from harness.unit.order import Order, Part
 
 
-def work(order: Order, kind: type[Method]) -> UnitAnswer:
+def work(order: Order, kind: type[Method], ranks: Ranks = ALONE) -> UnitAnswer:
     """Train and predict, continuing where an earlier attempt was interrupted.
 
     Args:
         order: what is to be done.
         kind: the class of the ordered method.
+        ranks: those that do this work together; the answer of rank 0 counts.
 
     Raises:
         MethodError: the method breaks its contract, or does not fit into memory.
     """
-    run = _run(order)
+    run = _run(order, ranks)
     params = kind.Params.build(order.params, place=f"hyper-parameters of {order.method}")
     method = kind(params, order.task)
     normaliser = order.access.normaliser(order.normalise_by) if order.normalise_by is not None else None
@@ -53,6 +55,8 @@ def work(order: Order, kind: type[Method]) -> UnitAnswer:
             place=f"{order.unit_id}: {str(error).splitlines()[0]}",
             fix="fewer tiles per step (--set tiles_per_bag, batch_size or encode_chunk) or --precision bf16",
         ) from error
+    if ranks.several:
+        run.meter.take_in(ranks.gathered(run.meter.state_dict()))
     return UnitAnswer(
         test=prediction,
         val=answered,
@@ -60,11 +64,11 @@ def work(order: Order, kind: type[Method]) -> UnitAnswer:
         facts=run.facts,
         accounting=run.meter.summary(),
         root_seed=order.root_seed,
-        epochs=None if watcher is None else watcher.collected(answered, prediction),
+        epochs=None if watcher is None or not ranks.first else watcher.collected(answered, prediction),
     )
 
 
-def _run(order: Order) -> Run:
+def _run(order: Order, ranks: Ranks) -> Run:
     order.workdir.mkdir(parents=True, exist_ok=True)
     device = torch.device(order.device)
     run = Run(
@@ -72,10 +76,11 @@ def _run(order: Order) -> Run:
         device=device,
         precision=order.precision,
         workdir=order.workdir,
-        meter=Meter(str(device)),
+        meter=Meter(str(device), devices=ranks.world),
         select=cast("Literal['best', 'last']", order.select),
         metric="c_index" if order.task.kind == "survival" else "auc",
         label=order.fold.name,
+        ranks=ranks,
     )
     run.load_meter()
     run.fold = order.fold
