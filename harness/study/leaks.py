@@ -84,7 +84,8 @@ def choices(trainings: Sequence[Training], metric: str) -> dict[str, Choice]:
     found = {CLEAN: clean}
     if len(trainings) > 1 and first.trial == 0:
         found = {UNTUNED: _kept(first), CLEAN: clean}
-    found[THRESHOLD] = Choice(clean.training, clean.epoch, threshold_on_test(clean.rows))
+    if (threshold := threshold_on_test(clean.rows)) is not None:
+        found[THRESHOLD] = Choice(clean.training, clean.epoch, threshold)
     epoch = best_of(clean.training.scores)
     found[EPOCH] = Choice(clean.training, epoch, clean.training.threshold(epoch), len(clean.training.rows))
     if len(trainings) > 1:

@@ -79,6 +79,7 @@ def test_survival_is_chosen_by_the_c_index_and_has_no_threshold():
     made = [Training(0, 0, 0, {"c_index": 0.5}, lambda _: None, [rows(AWFUL, seen), rows(PERFECT, seen)])]
     found = choices(made, "c_index")
     assert {one.threshold for one in found.values()} == {None}
+    assert "threshold-on-test" not in found
     scores = [one["c_index"] for one in made[0].scores]
     assert found["epoch-on-test"].epoch == int(np.argmax(scores))
     assert scores[0] != scores[1]
