@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class BenchError(Exception):
     """An expected failure, shown as three lines: problem, place and fix.
@@ -48,6 +50,30 @@ class MethodError(BenchError):
     """A method or plugin that breaks the contract."""
 
     exit_code = 1
+
+
+class SystemProblemError(BenchError):
+    """The machine does not do what was asked of it: a full disk, a missing permission. No method's doing."""
+
+    exit_code = 1
+
+    @classmethod
+    def of(cls, error: OSError) -> SystemProblemError | None:
+        """What a user can do about ``error``; None where that is not known."""
+        if error.errno not in _ADVICE:
+            return None
+        place = error.filename if error.filename is not None else "this machine"
+        return cls(str(error.strerror), place=str(place), fix=_ADVICE[error.errno])
+
+
+_ADVICE = {
+    errno.ENOSPC: "free some space, or choose another disk with --out and --cache; the same command continues",
+    errno.EDQUOT: "your disk quota is used up: free some space, or choose another disk with --out and --cache",
+    errno.EACCES: "check the permissions of this path, or choose another one",
+    errno.EROFS: "the disk is read-only: choose another one with --out and --cache",
+    errno.EMFILE: "allow more open files (ulimit -n)",
+    errno.EIO: "the disk fails: look at the system's log, and move the data while it can be read",
+}
 
 
 class UnitFailedError(BenchError):

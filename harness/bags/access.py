@@ -7,13 +7,15 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from harness.bags.feature_source import FeatureBags, Normaliser
 from harness.bags.mapped import MappedArray
 from harness.bags.tile_source import MaskOf, TileBags, TileReader
+from harness.errors import DataError
 from harness.features.store import COORD_DTYPE, COORDS, DTYPES, FEATURES
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from harness.bags.source import BagSource
@@ -73,6 +75,7 @@ class FeatureAccess(BagAccess):
         self._rows = dict(rows)
         self._coords = coords
         self._located = frozenset(located)
+        self._seen: set[str] = set()
 
     @classmethod
     def of_store(cls, store: FeatureStore) -> FeatureAccess:
@@ -93,10 +96,28 @@ class FeatureAccess(BagAccess):
         return int(self._values.shape[1])
 
     def bag(self, slide: str) -> NDArray[Any]:
-        """Features of one slide, (n, D), a view."""
+        """Features of one slide, (n, D), a view.
+
+        Raises:
+            DataError: some of them are not finite: the file has changed since it was written.
+        """
         start, stop = self._rows[slide]
         values = self._values.values if isinstance(self._values, MappedArray) else self._values
-        return values[start:stop]
+        bag = values[start:stop]
+        if slide not in self._seen:
+            if not np.isfinite(bag).all():
+                raise self._not_finite(slide, bag)
+            self._seen.add(slide)
+        return bag
+
+    def _not_finite(self, slide: str, bag: NDArray[Any]) -> DataError:
+        bad = int((~np.isfinite(bag).all(axis=1)).sum())
+        place = self.files[0] if self.files else None
+        return DataError(
+            f"slide {slide}: {bad} of {len(bag)} tiles have features that are not finite (NaN or infinite)",
+            place=f"slide {slide}" if place is None else str(place),
+            fix="mend the features" if place is None else f"delete {place.parent}; the same command makes it anew",
+        )
 
     def coords(self, slide: str) -> NDArray[np.int64] | None:
         """Top-left corners of a slide's tiles, (n, 2); None where unknown."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import traceback
@@ -16,7 +15,7 @@ import harness
 from harness import console
 from harness.cli import compare, datasets, doctor, inflate, leaderboard, methods, prepare, run, sync, test, tune, ui
 from harness.cli.usage import Group, ParserError, in_three_lines, typed_command
-from harness.errors import BenchError
+from harness.errors import BenchError, SystemProblemError
 
 _ORDER = (
     "run",
@@ -123,18 +122,10 @@ def _report(error: Exception, *, debug: bool) -> int:
     return problem.exit_code if isinstance(error, BenchError) else 1
 
 
-_ADVICE = {
-    errno.ENOSPC: "free some space, or choose another disk with --out and --cache",
-    errno.EDQUOT: "your disk quota is used up: free some space, or choose another disk with --out and --cache",
-    errno.EACCES: "check the permissions of this path, or choose another one",
-    errno.EROFS: "the disk is read-only: choose another one with --out and --cache",
-}
-
-
 def _unexpected(error: Exception) -> BenchError:
     """An error that nobody foresaw, with the line of ours that it came from."""
-    if isinstance(error, OSError) and error.errno in _ADVICE and error.filename:
-        return BenchError(str(error.strerror), place=str(error.filename), fix=_ADVICE[error.errno])
+    if isinstance(error, OSError) and (problem := SystemProblemError.of(error)) is not None:
+        return problem
     return BenchError(
         f"unexpected {type(error).__name__}: {error}",
         place=_innermost(error),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from harness import console
+from harness.atomic import placing
 from harness.errors import DataError
 from harness.features.manifest import MANIFEST, Header, Manifest, SlideEntry
 from harness.features.store import COORD_DTYPE, COORDS, DTYPES, FEATURES
@@ -58,7 +59,8 @@ class FeatureWriter:
     def __enter__(self) -> Self:
         self._lock.__enter__()
         try:
-            self._take_up()
+            with placing(self.folder):
+                self._take_up()
         except BaseException:
             self._lock.__exit__(None, None, None)
             raise
@@ -104,7 +106,8 @@ class FeatureWriter:
         entry = SlideEntry(
             start, len(rows), fingerprint, zlib.crc32(rows.data), coords is not None, dict(seconds or {})
         )
-        with (self.folder / JOURNAL).open("a", encoding="utf-8") as journal:
+        path = self.folder / JOURNAL
+        with placing(path), path.open("a", encoding="utf-8") as journal:
             journal.write(json.dumps({"slide": slide} | asdict(entry)) + "\n")
             _to_disk(journal.fileno(), journal)
         # Behind the others, where its rows are.
@@ -148,7 +151,7 @@ class FeatureWriter:
 
     def _write(self, name: str, start: int, rows: NDArray[Any]) -> None:
         path = self.folder / name
-        with path.open("r+b" if path.exists() else "w+b") as file:
+        with placing(path), path.open("r+b" if path.exists() else "w+b") as file:
             file.seek(start * self._row_bytes[name])
             file.write(rows.data)
             _to_disk(file.fileno(), file)

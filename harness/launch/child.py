@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import console
-from harness.errors import BenchError
+from harness.errors import BenchError, SystemProblemError
 from harness.launch.crew import LOST, Crew
 from harness.launch.hiding import hide
 
@@ -113,6 +113,7 @@ def _work(errand: Errand, reason: str, crew: Crew) -> None:
 def _told(error: Exception) -> dict[str, Any]:
     """An error as text: it is made anew on the other side, from nothing that could be executed."""
     text = traceback.format_exc()
+    error = (SystemProblemError.of(error) if isinstance(error, OSError) else None) or error
     if isinstance(error, BenchError):
         kind = next(cls.__name__ for cls in type(error).__mro__ if cls.__module__ == BenchError.__module__)
         return {"kind": kind, "problem": error.problem, "place": error.place, "fix": error.fix, "traceback": text}

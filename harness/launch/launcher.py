@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
-from harness.errors import BenchError, MethodError
+from harness.errors import BenchError, MethodError, SystemProblemError
 from harness.launch.workers import WorkerDiedError, WorkFailedError
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def describe(error: Exception) -> tuple[str, str]:
     """Why work failed, in one line, and the traceback of where it did."""
     told = error if isinstance(error, WorkFailedError) else error.__cause__
     trace = told.trace if isinstance(told, WorkFailedError) else "".join(traceback.format_exception(error))
+    error = (SystemProblemError.of(error) if isinstance(error, OSError) else None) or error
     if isinstance(error, BenchError | WorkFailedError):
         return str(error), trace
     return f"{type(error).__name__}: {error}", trace

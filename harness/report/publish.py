@@ -13,7 +13,8 @@ from harness.report.figures import confusion_figure, curve_figure, roc_figure
 from harness.report.study_table import labels_text, markdown
 from harness.report.summary import as_predictions, study_predictions, summarise
 from harness.tracking.mlflow_view import MlflowView
-from harness.tracking.store import ARTEFACTS, CURVE, LOG, PREDICTIONS, RECORD, STUDY, TRIALS, RunStore
+from harness.tracking.predictions import PREDICTIONS
+from harness.tracking.store import ARTEFACTS, CURVE, LOG, RECORD, STUDY, TRIALS, RunStore
 
 if TYPE_CHECKING:
     from harness.evaluation.study_scores import Score
@@ -46,12 +47,14 @@ class Publisher:
 
     def unit(self, record: Record) -> bool:
         """Show a finished unit; whether anything had to be written."""
-        with tempfile.TemporaryDirectory() as scratch:
-            return self._guarded(
-                lambda view: view.write_unit(
+
+        def write(view: MlflowView) -> bool:
+            with tempfile.TemporaryDirectory() as scratch:
+                return view.write_unit(
                     record, lambda: unit_files(self.store, record, Path(scratch)), self.store.curve(record.unit_id)
                 )
-            )
+
+        return self._guarded(write)
 
     def failure(self, failure: Failure) -> bool:
         """Show a unit that failed; whether anything had to be written."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,6 +20,7 @@ from harness.study.tune import Tuner
 from harness.study.turns import Turns
 from harness.study.units import Units
 from harness.tracking.claims import Claims
+from harness.tracking.damage import damage_of
 from harness.tracking.store import RunStore
 from harness.unit.device import choose_device, choose_precision, make_repeatable
 from harness.unit.open_inputs import open_inputs
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from harness.study.config import StudyConfig
     from harness.study.resolve import ResolvedStudy
     from harness.unit.inputs import Inputs
+    from harness.unit.spec import UnitSpec
 
 
 def run_study(resolved: ResolvedStudy, config: StudyConfig) -> StudyResult:
@@ -50,6 +54,7 @@ def run_study(resolved: ResolvedStudy, config: StudyConfig) -> StudyResult:
     if done:
         console.note(f"{len(done)} of {console.count(len(resolved.units), 'unit')} done already")
     todo = [unit for unit in resolved.units if unit not in done]
+    _look_over(store, done, todo)
     with choose_launcher(config.launch, device, config.devices) if todo else nullcontext() as launcher:
         tuner = _tuned(resolved, inputs, store, launcher, str(device)) if launcher and resolved.tuning else None
         units = Units(resolved, inputs, store, device, tuner)
@@ -65,6 +70,15 @@ def run_study(resolved: ResolvedStudy, config: StudyConfig) -> StudyResult:
     units.publisher.study(resolved.study_id)
     failed = units.n_failed + turns.n_failed
     return result_of(store, resolved.study_id, reused=len(done) + turns.n_done, failed=failed)
+
+
+def _look_over(store: RunStore, done: Sequence[UnitSpec], todo: Sequence[UnitSpec]) -> None:
+    """Say which evidence is damaged and made again; remove what a kill kept from being removed."""
+    for unit in todo:
+        if problem := damage_of(store, unit.unit_id):
+            console.warn(f"the evidence of unit {unit.unit_id} is damaged, so it is run again: {problem}")
+    for unit in done:
+        shutil.rmtree(store.unit_folder(unit.unit_id) / "work", ignore_errors=True)
 
 
 def _tuned(resolved: ResolvedStudy, inputs: Inputs, store: RunStore, launcher: Launcher, device: str) -> Tuner:

@@ -151,7 +151,11 @@ class Tuner:
         """Results of ``asks`` as they come in; those that are stored already come first."""
         specs = {ask: self._spec(ask) for ask in asks}
         stored = {ask: self.trials.read(spec.unit_id) for ask, spec in specs.items()}
-        yield from ((ask, result) for ask, result in stored.items() if result is not None)
+        for ask, result in stored.items():
+            if result is not None:
+                # Scratch space is there where a kill came between the result and its removal.
+                shutil.rmtree(self.trials.folder(result.unit_id), ignore_errors=True)
+                yield ask, result
         todo = [ask for ask, result in stored.items() if result is None]
         for ask, outcome in launcher.run((ask, partial(self._errand, ask, specs[ask])) for ask in todo):
             if isinstance(outcome, Exception) and not is_own_fault(outcome):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from harness import console
+from harness.atomic import placing
 from harness.contract.registry import used_plugins
 from harness.features.kept import deliver
 from harness.launch.child import Errand
@@ -101,9 +104,10 @@ class Units:
         try:
             if isinstance(outcome, Exception) or under_way is None:
                 raise outcome if isinstance(outcome, Exception) else RuntimeError("an answer to no order")
-            self._store(under_way, outcome)
+            with placing(self.store.unit_folder(spec.unit_id)):
+                self._store(under_way, outcome)
         except Exception as error:  # a bad answer is the unit's failure, and no other's
-            self._failed(spec, error)
+            self._failed(spec, error, {} if under_way is None else under_way.real)
 
     def _store(self, unit: _UnderWay, answer: UnitAnswer) -> None:
         """Write the evidence of a unit; its scratch space goes once the record is written."""
@@ -119,6 +123,8 @@ class Units:
             environment=answer.environment,
             tuning=None if self.tuner is None else self.tuner.facts(job.fold),
         )
+        # Before the record, which says that all is there.
+        deliver(job.workdir / "keep", self.store.unit_folder(job.spec.unit_id), names=unit.real)
         record = self.store.write_unit(
             record,
             predictions,
@@ -126,17 +132,22 @@ class Units:
             log=log_of(record),
             artefacts=explain_unit(result.scored, self.inputs),
         )
-        deliver(job.workdir / "keep", self.store.unit_folder(job.spec.unit_id), names=unit.real)
         shutil.rmtree(job.workdir, ignore_errors=True)
         self.publisher.unit(record)
 
-    def _failed(self, spec: UnitSpec, error: Exception) -> None:
+    def _failed(self, spec: UnitSpec, error: Exception, real: Mapping[str, str]) -> None:
         reason, trace = describe(error)
+        reason = _with_names(reason, real)
         console.warn(f"unit {spec.unit_id} failed: {reason}")
         self.n_failed += 1
         self.publisher.failure(
             self.store.write_failure(spec.unit_id, reason, study_id=spec.study_id, spec=spec.as_dict(), traceback=trace)
         )
+
+
+def _with_names(text: str, real: Mapping[str, str]) -> str:
+    """``text`` with the real ids of test slides: whoever trained knows them by others, which nobody can look up."""
+    return re.sub(r"test-[\w-]*\d+", lambda found: real.get(found[0], found[0]), text)
 
 
 def make_errand(order: Order, inputs: Inputs, store: RunStore) -> Errand:

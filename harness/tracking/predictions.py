@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+PREDICTIONS = "predictions.parquet"
+
+
 @dataclass(frozen=True, kw_only=True)
 class UnitRows(ABC):
     """Test predictions of one unit, whatever was predicted.

@@ -19,8 +19,9 @@ from harness.atomic import replacing, write_json
 from harness.errors import DataError
 from harness.filelock import locked
 from harness.hashing import sha256_file
+from harness.tracking.damage import damage_of
 from harness.tracking.names import cell, is_inside, plain, safe_name
-from harness.tracking.predictions import UnitRows, read_predictions
+from harness.tracking.predictions import PREDICTIONS, UnitRows, read_predictions
 from harness.tracking.questions import FILE as QUESTIONS
 from harness.tracking.record import Record
 from harness.tracking.studies import Broken, Failure, Study, group_studies
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RECORD = "record.json"
-PREDICTIONS = "predictions.parquet"
 CURVE = "curve.csv"
 LOG = "log.txt"
 FAILED = "failed.json"
@@ -84,12 +84,8 @@ class RunStore:
         return tuple(self.root / name for name in names)
 
     def is_done(self, unit_id: str) -> bool:
-        """Whether the unit has a readable record and predictions."""
-        try:
-            self.record(unit_id)
-        except DataError:
-            return False
-        return (self.unit_folder(unit_id) / PREDICTIONS).is_file()
+        """Whether the unit has a readable record, and predictions that are what it says."""
+        return (self.unit_folder(unit_id) / RECORD).exists() and not damage_of(self, unit_id)
 
     def record(self, unit_id: str) -> Record:
         """The record of a finished unit.
@@ -194,7 +190,8 @@ class RunStore:
 
     def trials(self, study_id: str) -> list[dict[str, str]]:
         """Rows of a study's trials.csv as text; empty where it was not tuned."""
-        return _read_rows(self.study_folder(study_id) / TRIALS)
+        rows = _read_rows(self.study_folder(study_id) / TRIALS)
+        return [row for row in rows if row.get("fold") and (row.get("trial") or "").isdigit()]
 
     def scan(self) -> Evidence:
         """Read the whole folder; what cannot be read is listed by name and stops nothing."""
@@ -304,7 +301,7 @@ def _folders(parent: Path) -> list[Path]:
 def _read_rows(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
         return list(csv.DictReader(file))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +79,23 @@ class Checkpoints:
                 return self._audited(state)
         return None
 
+    @contextmanager
+    def fitting(self) -> Iterator[None]:
+        """For the block that takes over a checkpoint: one that can be read, and is of something else, is refused.
+
+        Raises:
+            MethodError: it lacks parts, or its tensors have other shapes.
+        """
+        try:
+            yield
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            raise MethodError(
+                f"the checkpoint is not one of this training: {reason}",
+                place=str(self._latest),
+                fix=f"remove {self._latest.parent}; the same command trains this unit from the start",
+            ) from error
+
     def finish(self, state: dict[str, Any]) -> None:
         """Keep the stage's outcome and drop what is no longer needed to continue it."""
         _save(self.final_path, self._signed(state))
@@ -111,9 +130,15 @@ def load(path: Path) -> dict[str, Any] | None:
     except Exception as error:
         console.warn(f"damaged checkpoint {path} is left aside ({type(error).__name__})")
         return None
-    return state
+    return state if isinstance(state, dict) else {}
 
 
 def _save(path: Path, state: dict[str, Any]) -> None:
-    with replacing(path) as temporary:
-        torch.save(state, temporary)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:
+            # torch says that not all was written, and not why: a full disk would look like a fault of the method.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise

@@ -61,7 +61,8 @@ class _Trainer:
     def train(self) -> dict[str, Any]:
         """Run the epochs that are left and return the outcome."""
         if (state := self.checkpoints.read()) is not None:
-            self._load(state)
+            with self.checkpoints.fitting():
+                self._load(state)
         stage = self.stage
         self._check_alike()
         label = f"{self.run.label} {stage.name}".strip()
