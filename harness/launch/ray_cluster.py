@@ -195,8 +195,7 @@ _PREFIX, _OWNED = "bench-ray-", "owned"
 
 def _ray() -> Any:
     """The package, asked to keep quiet."""
-    quiet = {} if console.debugging() else {"RAY_BACKEND_LOG_LEVEL": "error"}
-    for name, value in (_PRESET | quiet).items():
+    for name, value in _PRESET.items():
         os.environ.setdefault(name, value)
     try:
         with warnings.catch_warnings():
