@@ -201,6 +201,19 @@ def test_gpu_hours_count_every_device_and_only_while_held(clock: Clock, monkeypa
     assert (summary["gpu"], summary["gpu_count"]) == ("Pretend 9000", 2)
 
 
+def test_the_peak_is_that_of_the_device_that_needs_most(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meter_module, "GpuProbe", FakeGpu)
+    meters = [Meter(f"cuda:{rank}", devices=2) for rank in range(2)]
+    for rank, meter in enumerate(meters):
+        with meter.stage("fit"):
+            clock.now += 10
+            meter._gpu.peak = (3 + 4 * rank) * 10**6
+    meters[0].take_in([meter.state_dict() for meter in meters])
+    summary = meters[0].summary()
+    assert (summary["peak_gpu_allocated_mb"], summary["peak_memory_mb"]) == (7.0, 7.0)
+    assert (summary["wall_s"], summary["gpu_hours"]) == (10, round(20 / 3600, 6))
+
+
 def test_gpu_peaks_belong_to_the_open_stages_and_the_unknown_stays_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meter_module, "GpuProbe", FakeGpu)
     meter = Meter("cuda:0")

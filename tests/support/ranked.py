@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import multiprocessing
@@ -17,9 +18,11 @@ from torch import Tensor, nn
 
 from harness import Task
 from harness.accounting.meter import Meter
+from harness.bags.feature_source import FeatureBags
 from harness.bags.packed import pack
 from harness.bags.tile_source import PatchReader, TileBags
 from harness.contract.plugins import load_plugin
+from harness.contract.registry import find_method, list_methods
 from harness.launch.crew import Crew
 from harness.launch.parent import die_with_parent
 from harness.seeds import Seeds
@@ -206,3 +209,23 @@ def chunks(ranks: Ranks, folder: Path, *, chunk: int, recompute: bool) -> dict[s
     ranks.add_gradients(network.parameters())
     answer = {name: value.grad for name, value in network.named_parameters()} | network.state_dict()
     return {"found": answer, "predicted": torch.from_numpy(predict(network, tiles(), run).probabilities)}
+
+
+def every_method(ranks: Ranks, folder: Path) -> dict[str, Any]:
+    """One epoch of every built-in method that says it can be parted, on features."""
+    rng = np.random.default_rng(1)
+    bags = {f"s{k}": rng.normal(k % 2, 1, (int(rng.integers(12, 30)), 8)).astype(np.float32) for k in range(7)}
+    source = FeatureBags(list(bags), np.arange(7) % 2, bags.__getitem__, 8)
+    trained = []
+    for one in list_methods():
+        if one.card is None or not (kind := find_method(one.name)).parted or "features" not in one.card.inputs:
+            continue
+        small = {"width": 64} if "width" in kind.Params.build({}, place="test").as_dict() else {}
+        params = kind.Params.build({"epochs": 1, "batch_size": 4, **small}, place="test")
+        (folder / one.name).mkdir(exist_ok=True)
+        run = run_of(ranks, folder / one.name)
+        method = kind(params, Task(("negative", "positive")))
+        method.fit(source, source, run)
+        weights = method.predict(source, run).probabilities.tobytes()
+        trained.append([one.name, hashlib.sha256(weights).hexdigest()])
+    return {"trained": trained}

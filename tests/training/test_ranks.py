@@ -10,7 +10,8 @@ from support.ranked import Host, run_of, tiles, tiny
 from harness import MethodError, Seeds, UsageError
 from harness.bags.loader import BagLoader
 from harness.training.loop import train_stage
-from harness.training.ranks import Ranks, device_of
+from harness.training.mil_params import MILParams, check_devices
+from harness.training.ranks import ALONE, Ranks, device_of
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +65,9 @@ def test_a_slide_is_on_one_rank_and_every_rank_has_some(together, tmp_path):
 
 
 def test_an_interrupted_training_continues_on_all_ranks_to_the_same_bits(together, tmp_path):
-    settings = {"accumulate": 2, "optimizer": "adam", "epochs": 3}
+    settings = {"accumulate": 2, "optimizer": "adam"}
     (whole, _) = together(2, "fit", tmp_path / "whole", **settings)
-    broken = together(2, "fit", tmp_path / "broken", stop_after=5, **settings)
+    broken = together(2, "fit", tmp_path / "broken", stop_after=4, **settings)
     assert "weights" not in broken[0]
     resumed = together(2, "fit", tmp_path / "broken", **settings)
     for answer in resumed:
@@ -119,6 +120,14 @@ def test_ranks_with_unequal_numbers_of_chunks_do_not_wait_for_one_another(togeth
     _same(kept[0]["found"], kept[1]["found"])
 
 
+def test_every_method_that_says_so_can_be_trained_by_two(together, tmp_path):
+    """Draws differ between ranks (dropout, pseudo-bags); weights and predictions do not. The last step has 3 slides."""
+    first, second = together(2, "every_method", tmp_path)
+    assert first == second
+    assert len(first["trained"]) >= 10
+    assert {"abmilx", "clam_sb", "clam_mb", "dtfd", "dsmil", "transmil"} <= {name for name, _ in first["trained"]}
+
+
 @pytest.mark.parametrize("world", [2, 3, 4])
 @pytest.mark.parametrize("n_bags", [9, 10, 12])
 def test_the_parts_of_a_batch_make_the_whole(world, n_bags):
@@ -140,19 +149,27 @@ def test_the_parts_of_a_batch_make_the_whole(world, n_bags):
 
 
 def test_a_stage_that_says_nothing_of_parts_is_refused(tmp_path):
-    method, run = tiny(tmp_path), run_of(Ranks(1, 2), tmp_path)
-    (stage,) = method.stages(tiles(), None, run)
+    (stage,) = tiny(tmp_path).stages(tiles(), None, run_of(ALONE, tmp_path))
     stage.share = None
     with pytest.raises(MethodError, match="stage train cannot be parted") as caught:
-        train_stage(stage, run)
+        train_stage(stage, run_of(Ranks(1, 2), tmp_path))
     assert (caught.value.place, caught.value.fix) == ("--devices 2", "run it on one device (--devices 1)")
 
 
-def test_a_step_with_fewer_slides_than_devices_is_refused_with_the_way_out(tmp_path):
-    method = tiny(tmp_path, batch_size=1, accumulate=6)
-    with pytest.raises(UsageError, match="a step of 1 slide cannot be shared by 2 devices") as caught:
-        next(method.stages(tiles(), None, run_of(Ranks(1, 2), tmp_path)))
-    assert "--set batch_size=2 --set accumulate=3" in caught.value.fix
+@pytest.mark.parametrize(
+    ("batch", "accumulate", "devices", "fix"),
+    [
+        (1, 6, 2, "--set batch_size=2 --set accumulate=3,"),
+        (1, 1, 2, "--set batch_size=2,"),
+        (3, 4, 4, "--set batch_size=4 --set accumulate=3,"),
+    ],
+)
+def test_a_step_with_fewer_slides_than_devices_is_refused_with_the_way_out(batch, accumulate, devices, fix):
+    params = MILParams.build({"batch_size": batch, "accumulate": accumulate}, place="test")
+    with pytest.raises(UsageError, match=f"cannot be shared by {devices} devices") as caught:
+        check_devices(params, devices)
+    assert fix in caught.value.fix
+    check_devices(params, batch)
 
 
 @pytest.mark.parametrize(
