@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness import console
-from harness.cli.launch_options import Address, CpusPerUnit, GpusPerUnit, Launcher, Parallel
+from harness.cli.launch_options import Address, CpusPerUnit, GpusPerUnit, Launcher, MemoryLimit, Parallel
 from harness.cli.options import Cache, DataRoot, Out, Plugins, Workers
 from harness.cli.study_options import merged, plugins, study_config
 
@@ -49,6 +49,7 @@ def inflate(
     gpus_per_unit: GpusPerUnit = None,
     cpus_per_unit: CpusPerUnit = None,
     parallel: Parallel = None,
+    memory_limit: MemoryLimit = None,
 ) -> None:
     """Show what choosing the threshold, the epoch and the hyper-parameters on the test slides adds to a score.
 

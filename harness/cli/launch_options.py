@@ -12,10 +12,10 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from harness.launch.settings import LaunchSettings
 
-NAMES = ("launcher", "address", "gpus_per_unit", "cpus_per_unit", "parallel")
+NAMES = ("launcher", "address", "gpus_per_unit", "cpus_per_unit", "parallel", "memory_limit")
 """What a configuration file may say of launchers."""
 
-_PANEL = "Where units run: results do not depend on it"
+_PANEL = "Where units run: results do not depend on it, but where memory is short"
 
 Launcher = Annotated[
     str | None,
@@ -39,6 +39,10 @@ Parallel = Annotated[
     int | None,
     typer.Option(help="Units under way at once (default: what the cluster has room for).", rich_help_panel=_PANEL),
 ]
+MemoryLimit = Annotated[
+    str | None,
+    typer.Option(help="Memory that a unit may take, such as 8GB (default: what is free).", rich_help_panel=_PANEL),
+]
 
 
 def launch_settings(options: Mapping[str, Any]) -> LaunchSettings:
@@ -47,10 +51,13 @@ def launch_settings(options: Mapping[str, Any]) -> LaunchSettings:
     Raises:
         UsageError: a value that makes no sense.
     """
+    from harness.accounting.available import parse_bytes
     from harness.launch.settings import LaunchSettings
 
     given = {name: options[name] for name in NAMES if options.get(name) is not None}
     for name in ("launcher", "address"):
         if not isinstance(given.get(name, ""), str):
             raise UsageError(f"{given[name]!r} is not a name", place=f"--{name}", fix="give one word")
+    if "memory_limit" in given:
+        given["memory_limit"] = parse_bytes(given["memory_limit"], place="--memory-limit")
     return LaunchSettings(**given)

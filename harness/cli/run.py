@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from harness import console
-from harness.cli.launch_options import Address, CpusPerUnit, GpusPerUnit, Launcher, Parallel
+from harness.cli.launch_options import Address, CpusPerUnit, GpusPerUnit, Launcher, MemoryLimit, Parallel
 from harness.cli.options import Cache, DataRoot, Out, Plugins, Workers, config_file
 from harness.cli.study_options import NAMES, merged, plugins, study_config
 from harness.cli.tune_options import Prune, Trials, TuneBatch, TuneBudget, TuneFolds, TuneMetric, TuneSampler
@@ -52,6 +52,7 @@ def run(
     gpus_per_unit: GpusPerUnit = None,
     cpus_per_unit: CpusPerUnit = None,
     parallel: Parallel = None,
+    memory_limit: MemoryLimit = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved study and stop.")] = False,
 ) -> None:
     """Train and test a method on a dataset under a fixed protocol.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.accounting.available import VARIABLE
 from harness.launch.inline import Inline
 
 if TYPE_CHECKING:
@@ -29,8 +30,9 @@ def choose_launcher(settings: LaunchSettings, device: torch.device, devices: int
     import torch
 
     threads = settings.cpus_per_unit or torch.get_num_threads()
+    variables = {} if settings.memory_limit is None else {VARIABLE: str(settings.memory_limit)}
     if settings.launcher == "inline":
-        return Inline(threads)
+        return Inline(threads, variables)
     from harness.accounting.environment import usable_cores
     from harness.errors import UsageError
     from harness.launch.on_ray import OnRay
@@ -53,4 +55,4 @@ def choose_launcher(settings: LaunchSettings, device: torch.device, devices: int
     cpus = settings.cpus_per_unit or (devices if on_gpu else threads)
     gpus = float(settings.gpus_per_unit or devices) if on_gpu else 0.0
     cluster = Cluster(settings, cpus=cpus, gpus=gpus, cores=usable_cores())
-    return OnRay(cluster, threads=threads, cpus=cpus, gpus=gpus)
+    return OnRay(cluster, threads=threads, cpus=cpus, gpus=gpus, variables=variables)

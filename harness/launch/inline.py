@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -19,10 +20,11 @@ class Inline:
 
     Args:
         threads: threads that an errand computes with; None for what the environment says.
+        variables: environment variables of an errand's process, beside ours.
     """
 
-    def __init__(self, threads: int | None = None) -> None:
-        self._worker = Worker(threads=threads)
+    def __init__(self, threads: int | None = None, variables: Mapping[str, str] | None = None) -> None:
+        self._worker = Worker(threads=threads, environment={**os.environ, **(variables or {})})
 
     def __enter__(self) -> Self:
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -47,11 +47,21 @@ class OnRay:
         threads: threads that an errand computes with.
         cpus: cores that Ray sets aside for an errand.
         gpus: GPUs that Ray sets aside for an errand.
+        variables: environment variables of an errand's process, beside ours.
     """
 
-    def __init__(self, cluster: Cluster, *, threads: int, cpus: int, gpus: float) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        threads: int,
+        cpus: int,
+        gpus: float,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self._cluster = cluster
         self._threads = threads
+        self._variables = dict(variables or {})
         self._wants = {"num_cpus": cpus, "num_gpus": gpus}
 
     def __enter__(self) -> Self:
@@ -92,7 +102,7 @@ class OnRay:
         for key, make in coming:
             try:
                 errand = make()
-                return _Task(key, errand, Call.of(errand, self._threads))
+                return _Task(key, errand, Call.of(errand, self._threads, self._variables))
             except Exception as error:  # a unit is user code: whatever it raises must not stop the others
                 return key, error
         return None

@@ -46,13 +46,14 @@ class Call:
     version: str
 
     @classmethod
-    def of(cls, errand: Errand, threads: int) -> Call:
-        """The call that has ``errand`` done as it would be done here."""
+    def of(cls, errand: Errand, threads: int, variables: Mapping[str, str] | None = None) -> Call:
+        """The call that has ``errand`` done as it would be done here; with ``variables`` beside those of here."""
+        ours = {k: v for k, v in os.environ.items() if k in THREAD_VARIABLES or k.startswith(_OURS)}
         return cls(
             payload=pickle.dumps(errand),
             folder=str(Path.cwd()),
             path=tuple(path for path in sys.path if path),
-            variables={k: v for k, v in os.environ.items() if k in THREAD_VARIABLES or k.startswith(_OURS)},
+            variables={**ours, **(variables or {})},
             threads=threads,
             version=harness.__version__,
         )

@@ -23,6 +23,7 @@ class LaunchSettings:
         cpus_per_unit: threads that a unit computes with, and cores that Ray sets aside for it; None for the threads
             that this process would use.
         parallel: units under way at once; None for as many as the cluster has room for.
+        memory_limit: bytes that a unit may take; None for what is free where it runs.
 
     Raises:
         UsageError: a value that makes no sense, or one that only another launcher can use.
@@ -33,6 +34,7 @@ class LaunchSettings:
     gpus_per_unit: float | None = None
     cpus_per_unit: int | None = None
     parallel: int | None = None
+    memory_limit: int | None = None
 
     def __post_init__(self) -> None:
         if self.launcher not in LAUNCHERS:

@@ -15,6 +15,7 @@ import torch
 from harness.atomic import write_json
 from harness.protocol.audit import audit_stage
 from harness.seeds import Seeds
+from harness.training.memory import Memory
 from harness.training.ranks import ALONE, Ranks
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Context:
             missed none. None watches nothing.
         ranks: the processes that train this unit together, one per device; by default this one alone. All of them run
             the same code, and rank 0 alone writes files.
+        memory: how much there is, and what was changed about the training to keep within it.
     """
 
     seeds: Seeds
@@ -67,6 +69,7 @@ class Context:
     facts: dict[str, dict[str, float | int | str | bool | None]] = field(default_factory=dict)
     watch: Callable[[str, int], None] | None = None
     ranks: Ranks = ALONE
+    memory: Memory = field(default_factory=Memory)
 
     def keep(self, name: str) -> Path:
         """Where to put something that stays when the scratch space goes: ``<unit folder>/<name>`` in the end.

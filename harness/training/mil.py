@@ -49,8 +49,10 @@ class MILMethod(Method):
     def stages(self, train: BagSource, val: BagSource | None, run: Run) -> Iterator[Stage]:
         """One stage: the whole network."""
         from harness.training import mil_fit
+        from harness.training.fitting import fit_in
 
         self.network = mil_fit.build_network(self, train, run)
+        fit_in(self.network, self.params, train, val, run)
         yield mil_fit.stage(self, train, val, run)
 
     def predict(self, bags: BagSource, run: Run) -> Prediction:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
+from harness.accounting.available import limit_from_environment
 from harness.accounting.meter import Meter
-from harness.errors import MethodError
 from harness.seeds import Seeds
+from harness.training.memory import Memory
 from harness.training.ranks import ALONE, Ranks
 from harness.training.run import Run
 from harness.unit.answer import UnitAnswer
+from harness.unit.out_of_memory import within_memory
 from harness.unit.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -37,24 +39,22 @@ def work(order: Order, kind: type[Method], ranks: Ranks = ALONE) -> UnitAnswer:
     """
     run = _run(order, ranks)
     params = kind.Params.build(order.params, place=f"hyper-parameters of {order.method}")
-    method = kind(params, order.task)
     normaliser = order.access.normaliser(order.normalise_by) if order.normalise_by is not None else None
     train = _open(order, order.train, normaliser)
     val = _open(order, order.val, normaliser) if order.val is not None else None
     test = order.access.bags(order.test, normaliser=normaliser) if order.test else None
-    watcher = Watcher(method, val, test, run, predict=_predict) if order.watch else None
-    run.watch = watcher
-    try:
+    run.memory = Memory(limit=limit_from_environment(), predicted=() if test is None else (test,))
+
+    def attempt() -> tuple[Prediction | None, Prediction | None, Watcher | None]:
+        method = kind(params, order.task)
+        watcher = run.watch = Watcher(method, val, test, run, predict=_predict) if order.watch else None
         method.fit(train, val, run)
         with run.meter.stage("predict"):
             answered = None if val is None else _predict(method, val, run)
             prediction = None if test is None else _predict(method, test, run)
-    except torch.cuda.OutOfMemoryError as error:
-        raise MethodError(
-            "the GPU's memory does not hold this unit",
-            place=f"{order.unit_id}: {str(error).splitlines()[0]}",
-            fix="fewer tiles per step (--set tiles_per_bag, batch_size or encode_chunk) or --precision bf16",
-        ) from error
+        return answered, prediction, watcher
+
+    answered, prediction, watcher = within_memory(attempt, run, order.unit_id)
     if ranks.several:
         run.meter.take_in(ranks.gathered(run.meter.state_dict()))
     return UnitAnswer(
@@ -62,10 +62,16 @@ def work(order: Order, kind: type[Method], ranks: Ranks = ALONE) -> UnitAnswer:
         val=answered,
         curve=run.curve,
         facts=run.facts,
-        accounting=run.meter.summary(),
+        accounting=_account(run),
         root_seed=order.root_seed,
         epochs=None if watcher is None or not ranks.first else watcher.collected(answered, prediction),
     )
+
+
+def _account(run: Run) -> dict[str, Any]:
+    """Time, memory and device hours, and how the unit was kept within its memory."""
+    found = run.meter.summary()
+    return {**found, "memory": run.memory.account(found, on_gpu=run.device.type == "cuda")}
 
 
 def _run(order: Order, ranks: Ranks) -> Run:

@@ -1,0 +1,111 @@
+"""A GPU that runs out of memory: the unit goes on with less, or fails with what to do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from harness import Aggregator, BagOutput, MethodError, MILMethod, segment_mean
+from harness.unit.order import make_order
+from harness.unit.work import work
+
+
+class Wide(Aggregator):
+    """Takes much for its activations, and little for its weights."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.wide = torch.nn.Linear(dim, 1000)
+        self.head = torch.nn.Linear(1000, 2)
+
+    def forward(self, bags):
+        hidden = self.wide(bags.x)
+        for _ in range(20):
+            hidden = torch.tanh(hidden)
+        return BagOutput(self.head(segment_mean(hidden, bags.offsets)))
+
+
+def _short_of_memory(plain: type, times: int) -> type:
+    """A method that runs out of memory in its third step, so often."""
+
+    class Greedy(MILMethod):
+        card = plain.card
+        left = times
+        steps = 0
+
+        def aggregator(self, dim):
+            head, kind = Wide(dim), type(self)
+
+            def look(module, given):
+                if not module.training or not given[0].x.any():
+                    return  # an estimate feeds it zeros
+                kind.steps += 1
+                if kind.steps % 3 == 0 and kind.left > 0:
+                    kind.left -= 1
+                    raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore.")
+
+            head.register_forward_pre_hook(look)
+            return head
+
+    return Greedy
+
+
+def _work(toy_unit, kind, **changes):
+    job, inputs, _ = toy_unit(method=kind, epochs=2, **changes)
+    order, _ = make_order(job, inputs)
+    return work(order, kind)
+
+
+@pytest.fixture
+def plain(toy_unit):
+    return toy_unit()[0].method
+
+
+def test_every_unit_tells_its_estimate_and_its_rung(toy_unit, plain, monkeypatch):
+    monkeypatch.delenv("BENCH_MEMORY_LIMIT", raising=False)
+    found = _work(toy_unit, plain).accounting["memory"]
+    assert found["rung"] == 0
+    assert 0 < found["estimate_mb"] < found["available_mb"]
+    assert found["measured_mb"] is not None
+    assert found["largest_tiles"] <= 6
+
+
+def test_a_unit_that_runs_out_goes_on_a_rung_further_down(toy_unit, plain, capsys):
+    answer = _work(toy_unit, _short_of_memory(plain, 1), name="once")
+    memory = answer.accounting["memory"]
+    assert (memory["rung"], memory["precision"], memory["ran_out"]) == (3, "bf16", 1)
+    assert memory["estimate_mb"] <= 0.9 * memory["as_asked_mb"]
+    assert "memory ran out (CUDA out of memory. Tried to allocate 2.00 GiB.)" in capsys.readouterr().err
+    assert [row["epoch"] for row in answer.curve] == [0, 1], "the attempt that failed has left no rows"
+    assert np.isfinite(answer.test.probabilities).all()
+
+
+def test_a_unit_that_goes_on_running_out_fails_with_what_to_do(toy_unit, plain):
+    with pytest.raises(MethodError, match="the memory does not hold this unit") as error:
+        _work(toy_unit, _short_of_memory(plain, 99), name="always")
+    assert "tiles_per_bag" in error.value.fix
+
+
+class Own(MILMethod):
+    """Trains in its own way: there is no estimate, and so no ladder."""
+
+    def fit(self, train, val, run):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    def predict(self, bags, run):
+        raise NotImplementedError
+
+
+def test_a_method_without_an_estimate_fails_at_once(toy_unit, plain):
+    kind = type("Own", (Own,), {"card": plain.card, "aggregator": plain.aggregator})
+    with pytest.raises(MethodError, match="the GPU's memory does not hold this unit") as error:
+        _work(toy_unit, kind, name="own")
+    assert "CUDA out of memory" in error.value.place
+
+
+def test_a_limit_that_is_too_small_fails_before_training(toy_unit, plain, monkeypatch):
+    monkeypatch.setenv("BENCH_MEMORY_LIMIT", "500")
+    with pytest.raises(MethodError, match=r"slide toy_\d+ has \d tiles") as error:
+        _work(toy_unit, plain, name="small")
+    assert "before training (tried as asked, then bf16)" in error.value.place
