@@ -95,7 +95,10 @@ class Worker:
             raise raised(failure)
         if code != 0:
             raise _died(errand, ending(code))
-        return UnitAnswer.load(errand.answer)
+        try:
+            return UnitAnswer.load(errand.answer)
+        except MethodError as error:  # nothing that its method did, or it would have been told
+            raise WorkerDiedError(error.problem, place=error.place, fix=error.fix) from error
 
     def close(self) -> None:
         """End the processes; work under way is stopped, and continues from its checkpoint another time."""

@@ -70,12 +70,12 @@ def read_given(dataset: Dataset) -> GivenFeatures:
     features, bag, labels = _arrays(path)
     if features.ndim != 2 or features.shape[1] != source.dim:
         _refuse(path, f"X has shape {features.shape}, the card says {source.dim} columns")
-    if not np.isfinite(features).all():
-        _refuse(path, "X holds values that are not finite")
     if bag.shape != features.shape[:1] or not len(bag) or bag[0] != 1 or not np.isin(np.diff(bag), (0, 1)).all():
         _refuse(path, "bag does not number the rows of X from 1 in rising order without gaps")
     offsets = np.concatenate([[0], np.cumsum(np.bincount(bag)[1:])]).astype(np.int64)
     slides = tuple(f"{dataset.name}_{number:03d}" for number in range(1, len(offsets)))
+    if (bad := np.flatnonzero(~np.isfinite(features).all(axis=1))).size:
+        _refuse(path, f"X holds values that are not finite, in {len(bad)} rows, first in {slides[bag[bad[0]] - 1]}")
     if set(slides) != set(dataset.slides):
         _refuse(path, f"it holds {len(slides)} bags, {slides[0]} to {slides[-1]}; the label table lists others")
     if labels.shape != (len(slides),):

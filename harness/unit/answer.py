@@ -91,7 +91,8 @@ class UnitAnswer:
         """
         try:
             rest = json.loads((folder / _REST).read_text(encoding="utf-8"))
-            with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
+            # Opened here, because NumPy leaves the file open when it is no archive.
+            with (folder / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 parts = {part: _prediction(part, rest["slides"][part], arrays) for part in ("test", "val")}
                 stage = rest["watched"]
                 epochs = None if stage is None else EpochPredictions.of(stage, arrays)

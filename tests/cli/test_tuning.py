@@ -1,18 +1,11 @@
-"""``bench run --trials``: nested, decided on validation, and the same whatever happens on the way."""
+"""``bench run --trials``: nested, and decided on validation. What kills do to it: ``tests/faults/test_kill.py``."""
 
 from __future__ import annotations
 
 import csv
 import json
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from support.toy import PLUGIN, write_toy_dataset
 
@@ -38,10 +31,6 @@ def trials(out: Path) -> list[dict[str, str]]:
     (path,) = out.glob("studies/*/trials.csv")
     with path.open(newline="") as file:
         return [{k: v for k, v in row.items() if k != "device_s"} for row in csv.DictReader(file)]
-
-
-def evidence(out: Path) -> dict[str, pd.DataFrame]:
-    return {path.parent.name: pd.read_parquet(path) for path in sorted(out.glob("units/*/predictions.parquet"))}
 
 
 def records(out: Path) -> list[dict]:
@@ -132,48 +121,3 @@ def test_a_search_in_which_every_trial_fails_is_a_failed_unit_with_the_reason(be
     assert answer.code == 1
     assert "no trial of r0f0 was completed" in answer.err
     assert "the loss is" in answer.err
-
-
-def _start(words: list[str], cache: Path) -> subprocess.Popen[str]:
-    environment = os.environ | {"BENCH_CACHE": str(cache), "BENCH_CHECKPOINT_SECONDS": "0", "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "harness.cli.main", *words],
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("sampler", ["tpe", "random"])
-def test_killed_at_random_moments_it_ends_with_the_same_trials_and_predictions(words, tmp_path, sampler):
-    """The whole process group at once, as a machine that loses power does; each time a little later."""
-    more = (*TUNED, "--tune-sampler", sampler, "--tune-folds", "2", "--prune", "halving")
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    started = time.monotonic()
-    process = _start(words(whole, *more), tmp_path / "cache")
-    output, _ = process.communicate(timeout=300)
-    took = time.monotonic() - started
-    assert process.returncode == 0, output
-    moments = random.Random(sampler)
-    kills = 0
-    for _ in range(10):
-        process = _start(words(broken, *more), tmp_path / "cache")
-        try:
-            process.communicate(timeout=took * moments.uniform(0.4, 0.9))
-            break
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            kills += 1
-    assert kills >= 2
-    process = _start(words(broken, *more), tmp_path / "cache")
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output
-    assert trials(broken) == trials(whole)
-    assert evidence(broken).keys() == evidence(whole).keys()
-    for name, frame in evidence(whole).items():
-        pd.testing.assert_frame_equal(evidence(broken)[name], frame, check_exact=True)
-    assert not list(broken.glob("trials/*/work"))
