@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from harness import console
 from harness.atomic import write_json
 from harness.protocol.audit import audit_stage
 from harness.seeds import Seeds
@@ -100,7 +101,10 @@ class Context:
         """Add what an interrupted attempt had used."""
         path = self.workdir / METER_FILE
         if path.exists():
-            self.meter.load_state(json.loads(path.read_text()))
+            try:
+                self.meter.load_state(json.loads(path.read_text(encoding="utf-8")))
+            except (ValueError, KeyError, TypeError):
+                console.warn(f"damaged {path} is left aside: what the interrupted attempt used is not counted")
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context of the run's precision."""
