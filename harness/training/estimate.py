@@ -2,8 +2,8 @@
 
 Counted are weights, gradients, the optimiser's state and averages; the tiles or features of a step; the activations of
 its forward and backward pass (see :mod:`harness.training.footprint`); and the prediction of the largest bag. Left out
-is what no tensor holds: libraries and the CUDA context, workspaces inside kernels, what allocators waste, memory-mapped
-files, and, on a GPU, the memory of the machine around it.
+is what no tensor holds: libraries and the CUDA context, workspaces inside kernels, what allocators waste, what slide
+readers cache, memory-mapped files, and, on a GPU, the memory of the machine around it.
 """
 
 from __future__ import annotations
