@@ -6,6 +6,7 @@ import itertools
 import math
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -196,13 +197,8 @@ class SlideReader(ABC):
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self.path, self.declared_mpp)
-
-
-def _reopen(path: Path, mpp: float | None) -> SlideReader:
-    from harness.slides.reader import open_slide
-
-    return open_slide(path, mpp=mpp)
+        # Opened anew in the other process, as what it is here.
+        return partial(type(self), mpp=self.declared_mpp), (self.path,)  # type: ignore[call-arg]
 
 
 def _cuts(out: int, source: float) -> list[int]:

@@ -19,7 +19,7 @@ from harness.tracking.record import Record
 if TYPE_CHECKING:
     from harness.protocol.seal import ScoredRows
     from harness.study.resolve import ResolvedStudy
-    from harness.unit.order import UnitJob
+    from harness.unit.job import UnitJob
     from harness.unit.run_unit import UnitResult
 
 

@@ -20,11 +20,11 @@ from harness.hashing import sha256_json
 from harness.launch.choose import choose_launcher
 from harness.launch.launcher import describe, is_own_fault
 from harness.protocol.seal import Scorer
+from harness.study.errands import make_errand
 from harness.study.inflate_result import InflateResult, choice_row, selections_of
 from harness.study.leaks import Choice, Training, choices
 from harness.study.run import audit_inputs, open_study_inputs
 from harness.study.tune import trial_protocol
-from harness.study.units import make_errand
 from harness.tracking.claims import Claims
 from harness.tracking.names import safe_name
 from harness.tracking.questions import Questions
@@ -34,8 +34,9 @@ from harness.tuning.propose import propose
 from harness.tuning.space import Space, space_of
 from harness.unit.answer import UnitAnswer
 from harness.unit.device import choose_device, choose_precision, make_repeatable
+from harness.unit.job import UnitJob
 from harness.unit.on_test import at_epoch, kept_epoch, score_epochs
-from harness.unit.order import UnitJob, make_order
+from harness.unit.order import make_order
 from harness.unit.run_unit import threshold_of, validation_scores
 
 if TYPE_CHECKING:

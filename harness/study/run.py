@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -75,7 +76,7 @@ def run_study(resolved: ResolvedStudy, config: StudyConfig) -> StudyResult:
 def _look_over(store: RunStore, done: Sequence[UnitSpec], todo: Sequence[UnitSpec]) -> None:
     """Say which evidence is damaged and made again; remove what a kill kept from being removed."""
     for unit in todo:
-        if problem := damage_of(store, unit.unit_id):
+        if problem := damage_of(partial(store.altered, unit.unit_id)):
             console.warn(f"the evidence of unit {unit.unit_id} is damaged, so it is run again: {problem}")
     for unit in done:
         shutil.rmtree(store.unit_folder(unit.unit_id) / "work", ignore_errors=True)

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, cast
 from harness import console
 from harness.errors import MethodError
 from harness.launch.launcher import describe, is_own_fault
-from harness.study.units import make_errand
+from harness.study.errands import make_errand
 from harness.tracking.trial_store import TrialResult, TrialStore
 from harness.tuning.inner import inner_folds
 from harness.tuning.search import Question, Search, flat
 from harness.tuning.space import space_of
-from harness.unit.order import Order, UnitJob, make_order
+from harness.unit.job import UnitJob
+from harness.unit.order import Order, make_order
 from harness.unit.run_unit import validation_scores
 from harness.unit.spec import UnitSpec
 

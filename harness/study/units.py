@@ -7,21 +7,21 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from harness import console
 from harness.atomic import placing
-from harness.contract.registry import used_plugins
 from harness.features.kept import deliver
 from harness.launch.child import Errand
 from harness.launch.launcher import describe
 from harness.protocol.seal import Scorer
 from harness.report.publish import Publisher
+from harness.study.errands import make_errand
 from harness.study.evidence import log_of, predictions_of, record_of
 from harness.tracking.questions import Questions
 from harness.unit.explain_unit import explain_unit
-from harness.unit.order import Order, UnitJob, make_order
+from harness.unit.job import UnitJob
+from harness.unit.order import Order, make_order
 from harness.unit.run_unit import judge
 
 if TYPE_CHECKING:
@@ -148,22 +148,3 @@ class Units:
 def _with_names(text: str, real: Mapping[str, str]) -> str:
     """``text`` with the real ids of test slides: whoever trained knows them by others, which nobody can look up."""
     return re.sub(r"test-[\w-]*\d+", lambda found: real.get(found[0], found[0]), text)
-
-
-def make_errand(order: Order, inputs: Inputs, store: RunStore) -> Errand:
-    """The order, and what must stay out of sight of whoever does it: labels, and the evidence of other units."""
-    order.workdir.mkdir(parents=True, exist_ok=True)  # what does not exist cannot be kept visible
-    plugins = used_plugins()
-    lesions = [part.lesions for part in (order.train, order.val) if part is not None and part.lesions is not None]
-    return Errand(
-        order=order,
-        plugins=plugins,
-        secrets=(*inputs.secrets, *store.secrets),
-        keep=(
-            order.workdir,
-            *order.access.files,
-            *(path for some in lesions for path in some.files.values()),
-            *(Path(plugin) for plugin in plugins if plugin.endswith(".py")),
-        ),
-        answer=order.workdir / "answer",
-    )

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection
 
 from harness.errors import DataError
 from harness.tracking.predictions import PREDICTIONS
 
-if TYPE_CHECKING:
-    from harness.tracking.store import RunStore
 
+def damage_of(altered: Callable[[], Collection[str]]) -> str:
+    """What is wrong with a unit's evidence, so that it has to be made again; empty where it is whole, or absent.
 
-def damage_of(store: RunStore, unit_id: str) -> str:
-    """What is wrong with a unit's evidence, so that it has to be made again; empty where it is whole, or absent."""
+    Args:
+        altered: names the files that are not what the record says; raises DataError where there is no readable record.
+    """
     try:
-        altered = store.altered(unit_id)
+        names = altered()
     except DataError as error:
         return "" if isinstance(error.__cause__, FileNotFoundError) else error.problem
-    return f"{PREDICTIONS} is not what the record says" if PREDICTIONS in altered else ""
+    return f"{PREDICTIONS} is not what the record says" if PREDICTIONS in names else ""

@@ -85,7 +85,7 @@ class RunStore:
 
     def is_done(self, unit_id: str) -> bool:
         """Whether the unit has a readable record, and predictions that are what it says."""
-        return (self.unit_folder(unit_id) / RECORD).exists() and not damage_of(self, unit_id)
+        return (self.unit_folder(unit_id) / RECORD).exists() and not damage_of(lambda: self.altered(unit_id))
 
     def record(self, unit_id: str) -> Record:
         """The record of a finished unit.

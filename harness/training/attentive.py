@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from harness.bags.packed import PackedBags, pack
+from harness.contract.aggregator import Aggregator
 from harness.errors import UsageError
-
-if TYPE_CHECKING:
-    from harness.training.mil_fit import BagNetwork
 
 SCORE_BLOCK = 256
 """Tiles that are encoded at once to be ranked."""
 
 
+class Attending(Protocol):
+    """A tile encoder and an aggregator: what attention is asked of."""
+
+    training: bool
+
+    @property
+    def aggregator(self) -> Aggregator:
+        """Features → logits and attention."""
+
+    def encode(self, tiles: Tensor, /) -> Tensor:
+        """Features of tiles."""
+
+    def eval(self) -> object:
+        """Evaluation mode."""
+
+    def train(self, mode: bool = True) -> object:
+        """Training mode, or not."""
+
+
 @torch.no_grad()
-def most_attended(network: BagNetwork, bags: PackedBags, tiles: int, seed: int) -> PackedBags:
+def most_attended(network: Attending, bags: PackedBags, tiles: int, seed: int) -> PackedBags:
     """The ``tiles`` tiles of each bag with most attention, under the network's present weights in evaluation mode.
 
     With several attention heads every head votes for its ``tiles`` highest tiles, as in the published code of ABMILX

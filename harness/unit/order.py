@@ -16,47 +16,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.bags.access import BagAccess
-    from harness.contract.method import Method, Task
-    from harness.contract.params import Params
-    from harness.protocol.card import ProtocolCard
+    from harness.contract.method import Task
     from harness.protocol.follow_up import FollowUp
     from harness.protocol.splits import Fold
     from harness.training.run import Precision
     from harness.unit.inputs import Inputs
+    from harness.unit.job import UnitJob
     from harness.unit.lesions import Lesions
-    from harness.unit.spec import UnitSpec
-
-
-@dataclass(frozen=True, kw_only=True)
-class UnitJob:
-    """A unit that is to be run, as the process that scores knows it.
-
-    Attributes:
-        spec: its identity.
-        method, params: what is trained.
-        fold: which slides.
-        protocol: how is selected, normalised and thresholded.
-        device, precision: where (``cpu``, ``cuda``, ``cuda:N``) and in which arithmetic.
-        workdir: scratch space that survives an interruption.
-        sealed: slides beside the fold's test slides whose labels stay closed: in a trial, those of the outer fold.
-        watch: whether the weights of every epoch predict, although the protocol does not need it.
-    """
-
-    spec: UnitSpec
-    method: type[Method]
-    params: Params
-    fold: Fold
-    protocol: ProtocolCard
-    device: str
-    precision: Precision
-    workdir: Path
-    sealed: tuple[str, ...] = ()
-    watch: bool = False
-
-    @property
-    def fit_all(self) -> bool:
-        """Whether the fit takes the validation slides too; nothing may be selected on them then."""
-        return self.protocol.fit_on == "train+val"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,9 @@ from harness.errors import MethodError
 from harness.evaluation.metrics import score
 from harness.evaluation.survival import c_index, risk_of
 from harness.evaluation.threshold import choose_threshold, predicted_classes
+from harness.unit.job import UnitJob
 from harness.unit.on_test import at_epoch, best_of, score_epochs, scores_of, threshold_on_test
-from harness.unit.order import Order, UnitJob, make_order
+from harness.unit.order import Order, make_order
 
 if TYPE_CHECKING:
     from harness.protocol.seal import ScoredRows, Scorer

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from harness.contract.method import Task
     from harness.protocol.dataset import Dataset
-    from harness.unit.order import UnitJob
+    from harness.unit.job import UnitJob
 
 
 class Target(NamedTuple):

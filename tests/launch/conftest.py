@@ -11,9 +11,10 @@ from harness.contract.plugins import load_plugin
 from harness.launch.child import Errand
 from harness.launch.workers import Worker
 from harness.protocol.dataset import load_dataset
+from harness.unit.job import UnitJob
 from harness.unit.open_inputs import open_inputs
 from harness.unit.opening import Opening
-from harness.unit.order import UnitJob, make_order
+from harness.unit.order import make_order
 from harness.unit.spec import UnitSpec
 
 

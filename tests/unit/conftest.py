@@ -11,9 +11,9 @@ from harness.contract.plugins import load_plugin
 from harness.protocol.dataset import load_dataset
 from harness.protocol.seal import Scorer
 from harness.unit.inputs import Inputs
+from harness.unit.job import UnitJob
 from harness.unit.open_inputs import open_inputs
 from harness.unit.opening import Opening
-from harness.unit.order import UnitJob
 from harness.unit.spec import UnitSpec
 
 

@@ -17,9 +17,10 @@ from harness.evaluation.survival import c_index, risk_of
 from harness.protocol.dataset import Dataset, load_dataset
 from harness.protocol.seal import Scorer, follow_up_for
 from harness.unit.explain_unit import explain_unit
+from harness.unit.job import UnitJob
 from harness.unit.open_inputs import open_inputs
 from harness.unit.opening import Opening
-from harness.unit.order import UnitJob, make_order
+from harness.unit.order import make_order
 from harness.unit.run_unit import run_unit
 from harness.unit.spec import UnitSpec
 
