@@ -112,8 +112,10 @@ def test_memory_of_children_counts() -> None:
 def test_a_sample_is_taken_while_a_stage_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     meter = Meter(interval_s=0.01)
     with meter.stage("fit"):
-        monkeypatch.setattr(meter_module, "resident_bytes", lambda: 10**12)
-        time.sleep(0.3)
+        samples = threading.Semaphore(0)
+        monkeypatch.setattr(meter_module, "resident_bytes", lambda: (samples.release(), 10**12)[1])
+        assert samples.acquire(timeout=60)
+        assert samples.acquire(timeout=60)  # by the second one the first has been noted
         monkeypatch.undo()
     assert meter.summary()["peak_rss_mb"] == 1e6
 

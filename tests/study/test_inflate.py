@@ -10,6 +10,7 @@ from support.noise import LUCK, write_noise_dataset
 from harness.contract import registry
 from harness.contract.registry import find_method, use_plugin
 from harness.study import inflate as inflating
+from harness.study import resolve as resolving
 from harness.study.config import StudyConfig
 from harness.study.inflate_result import InflateResult
 from harness.study.resolve import resolve
@@ -39,6 +40,8 @@ class Here:
 def inflate(tmp_path: Path, monkeypatch):
     """A function that runs ``bench inflate`` on noise that a seed draws."""
     monkeypatch.setattr(inflating, "choose_launcher", lambda settings, device: Here())
+    # What is tried depends on the code's version: without this, every change of the code would draw lots again.
+    monkeypatch.setattr(resolving, "method_version", lambda method: "0")
     registry.registry.cache_clear()
     plugin = tmp_path / "luck_plugin.py"
     plugin.write_text(LUCK)
@@ -60,8 +63,8 @@ def inflate(tmp_path: Path, monkeypatch):
     registry.registry.cache_clear()
 
 
-def contains(number, value: float) -> bool:
-    return number.low <= value <= number.high
+def contains(number, value: float, *, wider: float = 1.0) -> bool:
+    return (number.low - number.value) * wider <= value - number.value <= (number.high - number.value) * wider
 
 
 @pytest.mark.slow
@@ -70,9 +73,10 @@ def test_tuning_on_the_test_slides_gains_and_the_clean_protocol_does_not(inflate
     found = {one.name: one for one in inflate(seed).selections}
     names = ["untuned", "clean", "threshold-on-test", "epoch-on-test", "tuned-on-test", "all-on-test"]
     assert list(found) == names
-    # Our protocol: tuning gains nothing over the method as it comes, and chance stays chance.
-    assert contains(found["untuned"].gains["auc"], 0)
-    assert contains(found["clean"].scores["auc"], 0.5)
+    # Our protocol: tuning gains nothing over the method as it comes, and chance stays chance. On pure noise a 95 %
+    # interval misses the truth one time in twenty; one and a half times as wide, one time in three hundred.
+    assert contains(found["untuned"].gains["auc"], 0, wider=1.5)
+    assert contains(found["clean"].scores["auc"], 0.5, wider=1.5)
     # The leak: at least five points that are not there, and an interval that says they are.
     for name in ("tuned-on-test", "all-on-test"):
         assert found[name].gains["auc"].value >= FIVE_POINTS
