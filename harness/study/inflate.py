@@ -33,11 +33,12 @@ from harness.tuning.inner import inner_folds
 from harness.tuning.propose import propose
 from harness.tuning.space import Space, space_of
 from harness.unit.answer import UnitAnswer
-from harness.unit.device import choose_device, choose_precision, make_repeatable
+from harness.unit.device import choose_device, choose_precision
 from harness.unit.job import UnitJob
 from harness.unit.on_test import at_epoch, kept_epoch, score_epochs
 from harness.unit.order import make_order
 from harness.unit.run_unit import threshold_of, validation_scores
+from harness.unit.scoring import main_metric
 
 if TYPE_CHECKING:
     from harness.contract.params import Params
@@ -71,7 +72,6 @@ def inflate(resolved: ResolvedStudy, config: StudyConfig) -> tuple[InflateResult
     _check(resolved)
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
-    make_repeatable()
     inputs = open_study_inputs(resolved, config, device)
     resolved = replace(resolved, precision=precision, fingerprint=inputs.fingerprint)
     audit_inputs(resolved, inputs)
@@ -136,7 +136,7 @@ class Trainings:
         self.store = store
         self.folder = folder
         self.device = device
-        self.metric = "c_index" if resolved.dataset.card.task == "survival" else "auc"
+        self.metric = main_metric(resolved.dataset.card.task)
         # What is tuned or judged on validation slides must not train on them.
         leaky = resolved.tuning is not None or resolved.protocol.on_test
         self.protocol = trial_protocol(resolved.protocol) if leaky else resolved.protocol

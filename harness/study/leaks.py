@@ -14,7 +14,7 @@ from harness.evaluation.study_scores import Predictions
 from harness.evaluation.survival import SurvivalPredictions, risk_of
 from harness.evaluation.threshold import predicted_classes
 from harness.tuning.trials import Trial, best
-from harness.unit.on_test import best_of, scores_of, threshold_on_test
+from harness.unit.on_test import best_of, scores_on_test, threshold_on_test
 
 if TYPE_CHECKING:
     from harness.evaluation.rows import Rows
@@ -48,7 +48,7 @@ class Training:
     @cached_property
     def scores(self) -> list[dict[str, float]]:
         """Scores of every epoch on the test slides."""
-        return [scores_of(rows) for rows in self.rows]
+        return [scores_on_test(rows) for rows in self.rows]
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ class ResolvedStudy:
     @property
     def study_id(self) -> str:
         """Name of the study: the same for any choice of folds and seeds."""
-        return self.units[0].study_id
+        return self.unit(self.folds[0], self.seeds[0]).study_id
 
     def with_fingerprint(self, fingerprint: str) -> ResolvedStudy:
         """The same study over data that has been looked at."""

@@ -23,7 +23,7 @@ from harness.study.units import Units
 from harness.tracking.claims import Claims
 from harness.tracking.damage import damage_of
 from harness.tracking.store import RunStore
-from harness.unit.device import choose_device, choose_precision, make_repeatable
+from harness.unit.device import choose_device, choose_precision
 from harness.unit.open_inputs import open_inputs
 from harness.unit.opening import Opening
 
@@ -45,7 +45,6 @@ def run_study(resolved: ResolvedStudy, config: StudyConfig) -> StudyResult:
     """
     device = choose_device(config.device, config.devices if config.launch.launcher == "inline" else 1)
     precision = choose_precision(config.precision, device)
-    make_repeatable()
     inputs = open_study_inputs(resolved, config, device)
     resolved = replace(resolved, precision=precision, fingerprint=inputs.fingerprint)
     found = audit_inputs(resolved, inputs)

@@ -20,6 +20,7 @@ from harness.tuning.space import space_of
 from harness.unit.job import UnitJob
 from harness.unit.order import Order, make_order
 from harness.unit.run_unit import validation_scores
+from harness.unit.scoring import main_metric
 from harness.unit.spec import UnitSpec
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Tuner:
         self.device = device
         self.trials = TrialStore(store.root)
         self.space = space_of(resolved.method.Params, fixed=resolved.fixed, method=resolved.method_card.name)
-        self.metric = settings.metric or ("c_index" if resolved.dataset.card.task == "survival" else "auc")
+        self.metric = settings.metric or main_metric(resolved.dataset.card.task)
         self.inner = {fold.name: inner_folds(fold, settings.folds, resolved.dataset) for fold in resolved.folds}
         self.searches = {fold.name: self._search(fold) for fold in resolved.folds}
         self.stopped: dict[str, str] = {}

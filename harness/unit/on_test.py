@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 from harness.contract.prediction import Prediction
 from harness.errors import MethodError
-from harness.evaluation.metrics import score
-from harness.evaluation.survival import c_index, risk_of
-from harness.evaluation.threshold import choose_threshold, predicted_classes
+from harness.evaluation.threshold import choose_threshold
+from harness.unit.scoring import scores_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,11 +66,9 @@ def kept_epoch(answer: UnitAnswer) -> int:
     return int(answer.facts[answer.epochs.stage]["best_epoch"] or 0)
 
 
-def scores_of(rows: ScoredRows) -> dict[str, float]:
+def scores_on_test(rows: ScoredRows) -> dict[str, float]:
     """Scores of test predictions by name, the one that an epoch is chosen by first."""
-    if (seen := rows.follow_up) is not None:
-        return {"c_index": float(c_index(seen.times, seen.events, risk_of(rows.probabilities))[0])}
-    return score(rows.labels, rows.probabilities, predicted_classes(rows.probabilities, None))
+    return scores_of(rows.labels, rows.follow_up, rows.probabilities)
 
 
 def best_of(scores: Sequence[Mapping[str, float]]) -> int:

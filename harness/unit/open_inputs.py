@@ -17,6 +17,7 @@ from harness.protocol.given import read_given
 from harness.protocol.likeness import alike_bags
 from harness.protocol.patch_looks import alike_patches
 from harness.protocol.patches import instance_labels_of, label_files, open_patches
+from harness.unit.device import make_repeatable
 from harness.unit.inputs import Inputs
 from harness.unit.open_slides import open_slides
 
@@ -89,6 +90,7 @@ def _encode(dataset: Dataset, tiles: Inputs, opening: Opening) -> Inputs:
     from harness.features.extract import extract_features
     from harness.hashing import sha256_json
 
+    make_repeatable()  # the one thing that is computed in this process
     bags = tiles.access.bags(opening.slides)
     assert isinstance(bags, TileBags)
     encoder = build_encoder(opening.settings.encoder, tile_px=bags.scales[0].tile_px, seed=0)

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import MethodError
-from harness.evaluation.metrics import score
-from harness.evaluation.survival import c_index, risk_of
-from harness.evaluation.threshold import choose_threshold, predicted_classes
+from harness.evaluation.threshold import choose_threshold
 from harness.unit.job import UnitJob
-from harness.unit.on_test import at_epoch, best_of, score_epochs, scores_of, threshold_on_test
+from harness.unit.on_test import at_epoch, best_of, score_epochs, scores_on_test, threshold_on_test
 from harness.unit.order import Order, make_order
+from harness.unit.scoring import scores_of
 
 if TYPE_CHECKING:
     from harness.protocol.seal import ScoredRows, Scorer
@@ -72,7 +71,7 @@ def judge(job: UnitJob, order: Order, answer: UnitAnswer, scorer: Scorer) -> Uni
     epoch, scored = None, None
     if job.protocol.select == "test":
         epochs = score_epochs(job.fold, answer, scorer, asker=job.spec.unit_id)
-        epoch = best_of([scores_of(rows) for rows in epochs])
+        epoch = best_of([scores_on_test(rows) for rows in epochs])
         answer, scored = at_epoch(answer, epoch), epochs[epoch]
     threshold = threshold_of(job, order, answer)
     if scored is None:
@@ -94,10 +93,7 @@ def validation_scores(order: Order, answer: UnitAnswer) -> dict[str, float]:
     """Scores of the validation predictions by name; empty without validation slides."""
     if order.val is None or answer.val is None:
         return {}
-    probabilities = answer.val.probabilities
-    if (seen := order.val.follow_up) is not None:
-        return {"c_index": float(c_index(seen.times, seen.events, risk_of(probabilities))[0])}
-    return score(order.val.labels, probabilities, predicted_classes(probabilities, None))
+    return scores_of(order.val.labels, order.val.follow_up, answer.val.probabilities)
 
 
 def threshold_of(job: UnitJob, order: Order, answer: UnitAnswer) -> float | None:

@@ -14,6 +14,7 @@ from harness.training.ranks import ALONE, Ranks
 from harness.training.run import Run
 from harness.unit.answer import UnitAnswer
 from harness.unit.out_of_memory import within_memory
+from harness.unit.scoring import main_metric
 from harness.unit.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _run(order: Order, ranks: Ranks) -> Run:
         workdir=order.workdir,
         meter=Meter(str(device), devices=ranks.world),
         select=cast("Literal['best', 'last']", order.select),
-        metric="c_index" if order.task.kind == "survival" else "auc",
+        metric=main_metric(order.task.kind),
         label=order.fold.name,
         ranks=ranks,
     )
