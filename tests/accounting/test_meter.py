@@ -81,7 +81,8 @@ def test_cpu_time_of_children_counts_whether_they_ended_or_not(ended: bool) -> N
             assert child.pid in family_pids()
         used = cpu_seconds() - before
         child.stdin.close()
-    assert 0.3 <= used < 2
+    # The system tells a running child's time in hundredths, cut off, for user and system each.
+    assert 0.27 <= used < 2
 
 
 PEAK = """

@@ -117,14 +117,15 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
 
 
 @pytest.mark.usefixtures("offline")
-def test_without_a_network_the_error_comes_at_once_and_says_what_to_do() -> None:
-    started = time.monotonic()
+def test_without_a_network_the_error_comes_at_once_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    naps: list[float] = []
+    monkeypatch.setattr(time, "sleep", naps.append)
     with pytest.raises(DataError) as caught:
         build_encoder("resnet18.tv_in1k@layer3", tile_px=224, seed=0)
     assert "file:resnet18.tv_in1k@layer3=PATH" in caught.value.fix
     assert "random:resnet18.tv_in1k@layer3" in caught.value.fix
     assert "resnet18.tv_in1k@layer3" in caught.value.place
-    assert time.monotonic() - started < 10, "the hub's retries were not skipped"
+    assert naps == [], "the hub's retries were not skipped"
     with pytest.raises(DataError, match="cannot be downloaded"):
         build_encoder("hf-hub:nobody/nothing", tile_px=224, seed=0)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -155,14 +153,3 @@ def test_studies_are_compared_in_pairs():
     difference = compare(good, poor, resamples=200)["c_index"]
     assert difference.interval.low > 0
     assert difference.p_value < 0.05
-
-
-def test_a_thousand_patients_take_seconds():
-    rng = np.random.default_rng(2)
-    zero = np.zeros(1000)
-    data = SurvivalPredictions(
-        zero, zero, zero, np.arange(1000), rng.exponential(size=1000), rng.random(1000) < 0.5, rng.normal(size=1000)
-    )
-    started = time.perf_counter()
-    study_scores(data)
-    assert time.perf_counter() - started < 20

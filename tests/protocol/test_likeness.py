@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 import numpy as np
@@ -55,12 +54,11 @@ def test_blank_tiles_in_every_bag_make_no_copies() -> None:
     assert pairs({slide: np.concatenate([bag, blank]) for slide, bag in BAGS.items()}) == {}
 
 
-def test_a_hundred_thousand_rows_take_seconds() -> None:
+def test_a_hundred_thousand_rows_of_two_hundred_slides() -> None:
     rows = np.random.default_rng(1).normal(size=(100_000, 64)).astype(np.float32)
     slides = [f"s{k}" for k in range(200)]
-    began = time.process_time()
-    assert alike_bags(slides, lambda slide: rows[500 * int(slide[1:]) :][:500]).pairs == ()
-    assert time.process_time() - began < 20
+    found = alike_bags(slides, lambda slide: rows[500 * int(slide[1:]) :][:500])
+    assert (found.pairs, found.compared) == ((), 200 * 199 // 2)
 
 
 def test_no_bags_and_one_bag() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -94,13 +93,3 @@ def test_a_tracking_store_that_cannot_be_reached_is_told_once(
     said = capsys.readouterr().err
     assert said.count("warning:") == 1 and "MLflow is not kept up to date" in said
     assert publisher.broken
-
-
-def test_a_unit_costs_little(store: RunStore) -> None:
-    made = fill(store, folds=6)
-    publisher = Publisher(store)
-    publisher.unit(made[0])
-    started = time.process_time()
-    for one in made[1:]:
-        publisher.unit(one)
-    assert (time.process_time() - started) / 5 < 0.3

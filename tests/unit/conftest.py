@@ -5,16 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
+from support.units import unit_of
 
 from harness.contract.plugins import load_plugin
 from harness.protocol.dataset import load_dataset
 from harness.protocol.seal import Scorer
 from harness.unit.inputs import Inputs
 from harness.unit.job import UnitJob
-from harness.unit.open_inputs import open_inputs
-from harness.unit.opening import Opening
-from harness.unit.spec import UnitSpec
 
 
 @pytest.fixture
@@ -32,43 +29,8 @@ def toy_unit(toy_dataset: Path, tiny_plugin: Path, tmp_path: Path):
         method: type = method,
         **params: object,
     ) -> tuple[UnitJob, Inputs, Scorer]:
-        settings = dataset.card.inputs[0]
-        splits = dataset.splits(protocol)
-        opening = Opening(
-            settings=settings,
-            slides=dataset.slides,
-            data_root=None,
-            cache=tmp_path / "cache",
-            workers=1,
-            device=torch.device("cpu"),
-        )
-        inputs = open_inputs(dataset, opening)
-        chosen = method.Params.build(params, place="test")
-        spec = UnitSpec(
-            method=method.card.name,
-            method_version="0",
-            params=chosen.as_dict(),
-            dataset="toy",
-            dataset_fingerprint=inputs.fingerprint,
-            protocol=protocol,
-            protocol_settings={},
-            split_sha256=splits.sha256,
-            repeat=0,
-            fold=fold,
-            seed=seed,
-            input=settings.model_dump(mode="json"),
-            precision="fp32",
-        )
-        job = UnitJob(
-            spec=spec,
-            method=method,
-            params=chosen,
-            fold=splits.folds[fold],
-            protocol=dataset.card.protocols[protocol],
-            device="cpu",
-            precision="fp32",
-            workdir=tmp_path / name,
-        )
-        return job, inputs, Scorer(dataset, splits.folds)
+        place = {"cache": tmp_path / "cache", "workdir": tmp_path / name}
+        job, inputs = unit_of(dataset, method, **place, protocol=protocol, fold=fold, seed=seed, params=params)
+        return job, inputs, Scorer(dataset, dataset.splits(protocol).folds)
 
     return make

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from support.lived import write_survival_dataset
+from support.units import unit_of
 
 from harness.contract.plugins import load_plugin
 from harness.errors import DataError, LeakError
@@ -17,12 +17,8 @@ from harness.evaluation.survival import c_index, risk_of
 from harness.protocol.dataset import Dataset, load_dataset
 from harness.protocol.seal import Scorer, follow_up_for
 from harness.unit.explain_unit import explain_unit
-from harness.unit.job import UnitJob
-from harness.unit.open_inputs import open_inputs
-from harness.unit.opening import Opening
 from harness.unit.order import make_order
 from harness.unit.run_unit import run_unit
-from harness.unit.spec import UnitSpec
 
 PLUGIN = """
 from torch import nn
@@ -57,45 +53,8 @@ def unit(tmp_path: Path):
     (method,) = load_plugin(str(tmp_path / "small.py"))
 
     def make(dataset: Dataset):
-        settings, splits = dataset.card.inputs[0], dataset.splits()
-        inputs = open_inputs(
-            dataset,
-            Opening(
-                settings=settings,
-                slides=dataset.slides,
-                data_root=None,
-                cache=tmp_path / "cache",
-                workers=1,
-                device=torch.device("cpu"),
-            ),
-        )
-        params = method.Params()
-        spec = UnitSpec(
-            method="small",
-            method_version="0",
-            params=params.as_dict(),
-            dataset=dataset.name,
-            dataset_fingerprint=inputs.fingerprint,
-            protocol="cv2",
-            protocol_settings={},
-            split_sha256=splits.sha256,
-            repeat=0,
-            fold=0,
-            seed=0,
-            input=settings.model_dump(mode="json"),
-            precision="fp32",
-        )
-        job = UnitJob(
-            spec=spec,
-            method=method,
-            params=params,
-            fold=splits.folds[0],
-            protocol=dataset.card.protocols["cv2"],
-            device="cpu",
-            precision="fp32",
-            workdir=tmp_path / "work",
-        )
-        return job, inputs, Scorer(dataset, splits.folds)
+        job, inputs = unit_of(dataset, method, cache=tmp_path / "cache", workdir=tmp_path / "work")
+        return job, inputs, Scorer(dataset, dataset.splits().folds)
 
     return make
 

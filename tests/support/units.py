@@ -1,0 +1,66 @@
+"""A unit of a dataset that needs no preparation, ready to run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from harness.protocol.dataset import Dataset
+from harness.unit.inputs import Inputs
+from harness.unit.job import UnitJob
+from harness.unit.open_inputs import open_inputs
+from harness.unit.opening import Opening
+from harness.unit.spec import UnitSpec
+
+
+def unit_of(
+    dataset: Dataset,
+    method: type,
+    *,
+    cache: Path,
+    workdir: Path,
+    protocol: str = "cv2",
+    fold: int = 0,
+    seed: int = 0,
+    params: dict[str, object] | None = None,
+) -> tuple[UnitJob, Inputs]:
+    """The job of one unit, and the opened dataset."""
+    settings = dataset.card.inputs[0]
+    splits = dataset.splits(protocol)
+    opening = Opening(
+        settings=settings,
+        slides=dataset.slides,
+        data_root=None,
+        cache=cache,
+        workers=1,
+        device=torch.device("cpu"),
+    )
+    inputs = open_inputs(dataset, opening)
+    chosen = method.Params.build(params or {}, place="test")
+    spec = UnitSpec(
+        method=method.card.name,
+        method_version="0",
+        params=chosen.as_dict(),
+        dataset=dataset.name,
+        dataset_fingerprint=inputs.fingerprint,
+        protocol=protocol,
+        protocol_settings={},
+        split_sha256=splits.sha256,
+        repeat=0,
+        fold=fold,
+        seed=seed,
+        input=settings.model_dump(mode="json"),
+        precision="fp32",
+    )
+    job = UnitJob(
+        spec=spec,
+        method=method,
+        params=chosen,
+        fold=splits.folds[fold],
+        protocol=dataset.card.protocols[protocol],
+        device="cpu",
+        precision="fp32",
+        workdir=workdir,
+    )
+    return job, inputs
