@@ -10,7 +10,21 @@ import typer
 from harness import console
 from harness.cli.launch_options import Address, CpusPerUnit, GpusPerUnit, Launcher, MemoryLimit, Parallel
 from harness.cli.options import Cache, DataRoot, Out, Plugins, Workers
-from harness.cli.study_options import merged, plugins, study_config
+from harness.cli.study_options import (
+    Device,
+    EncoderName,
+    Folds,
+    InputKind,
+    PrecisionName,
+    Preset,
+    ProtocolName,
+    SeedNumbers,
+    Seeds,
+    Settings,
+    merged,
+    plugins,
+    study_config,
+)
 
 if TYPE_CHECKING:
     from harness.study.inflate_result import InflateResult, Number, Selection
@@ -27,18 +41,16 @@ def inflate(
             help="Random sets of hyper-parameters per fold, the method's own included (default: those alone)."
         ),
     ] = None,
-    protocol: Annotated[str | None, typer.Option(help="Protocol name (default: the dataset's).")] = None,
-    preset: Annotated[str | None, typer.Option(help="Preset of the method (default: the dataset's choice).")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Hyper-parameter, or input.NAME: key=value. Repeatable.")
-    ] = None,
-    fold: Annotated[list[str] | None, typer.Option(help="Folds to run: 3, 0-4 or 0,2 (default: all).")] = None,
-    seed: Annotated[list[str] | None, typer.Option(help="Seeds to run every fold with (default: 0).")] = None,
-    seeds: Annotated[int | None, typer.Option(help="Short for --seed 0 to N-1.")] = None,
-    input_: Annotated[str | None, typer.Option("--input", help="features or tiles (default: the method's).")] = None,
-    encoder: Annotated[str | None, typer.Option(help="Tile encoder (default: the dataset's).")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N (default: auto).")] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16 (default: auto).")] = None,
+    protocol: ProtocolName = None,
+    preset: Preset = None,
+    set_: Settings = None,
+    fold: Folds = None,
+    seed: SeedNumbers = None,
+    seeds: Seeds = None,
+    input_: InputKind = None,
+    encoder: EncoderName = None,
+    device: Device = None,
+    precision: PrecisionName = None,
     data_root: DataRoot = None,
     out: Out = None,
     cache: Cache = None,

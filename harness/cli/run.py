@@ -11,7 +11,22 @@ import typer
 from harness import console
 from harness.cli.launch_options import Address, CpusPerUnit, GpusPerUnit, Launcher, MemoryLimit, Parallel
 from harness.cli.options import Cache, DataRoot, Out, Plugins, Workers, config_file
-from harness.cli.study_options import NAMES, merged, plugins, study_config
+from harness.cli.study_options import (
+    NAMES,
+    Device,
+    EncoderName,
+    Folds,
+    InputKind,
+    PrecisionName,
+    Preset,
+    ProtocolName,
+    SeedNumbers,
+    Seeds,
+    Settings,
+    merged,
+    plugins,
+    study_config,
+)
 from harness.cli.tune_options import Prune, Trials, TuneBatch, TuneBudget, TuneFolds, TuneMetric, TuneSampler
 from harness.errors import MethodError, UnitFailedError
 
@@ -19,27 +34,23 @@ from harness.errors import MethodError, UnitFailedError
 def run(
     method: Annotated[str | None, typer.Option(help="Method name, or package.module:Class.")] = None,
     dataset: Annotated[str | None, typer.Option(help="Dataset name, or a folder with a card.")] = None,
-    protocol: Annotated[str | None, typer.Option(help="Protocol name (default: the dataset's).")] = None,
-    preset: Annotated[
-        str | None, typer.Option(help="Preset of the method (default: the dataset's choice; none: no preset).")
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Hyper-parameter, or input.NAME: key=value. Repeatable.")
-    ] = None,
+    protocol: ProtocolName = None,
+    preset: Preset = None,
+    set_: Settings = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with options; the command line wins.")] = None,
-    fold: Annotated[list[str] | None, typer.Option(help="Folds to run: 3, 0-4 or 0,2 (default: all).")] = None,
-    seed: Annotated[list[str] | None, typer.Option(help="Seeds to run every fold with (default: 0).")] = None,
-    input_: Annotated[str | None, typer.Option("--input", help="features or tiles (default: the method's).")] = None,
-    encoder: Annotated[str | None, typer.Option(help="Tile encoder (default: the dataset's).")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N (default: auto).")] = None,
+    fold: Folds = None,
+    seed: SeedNumbers = None,
+    input_: InputKind = None,
+    encoder: EncoderName = None,
+    device: Device = None,
     devices: Annotated[int | None, typer.Option(help="GPUs that train one unit together (default: 1).")] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16 (default: auto).")] = None,
+    precision: PrecisionName = None,
     data_root: DataRoot = None,
     out: Out = None,
     cache: Cache = None,
     workers: Workers = None,
     plugin: Plugins = None,
-    seeds: Annotated[int | None, typer.Option(help="Short for --seed 0 to N-1.")] = None,
+    seeds: Seeds = None,
     trials: Trials = None,
     tune_budget: TuneBudget = None,
     tune_sampler: TuneSampler = None,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from harness.cli.launch_options import NAMES as LAUNCH_NAMES
 from harness.cli.launch_options import launch_settings
@@ -13,6 +15,22 @@ from harness.cli.tune_options import NAMES as TUNE_NAMES
 from harness.cli.tune_options import tune_settings
 from harness.errors import UsageError
 from harness.study.config import StudyConfig
+
+ProtocolName = Annotated[str | None, typer.Option("--protocol", help="Protocol name (default: the dataset's).")]
+Preset = Annotated[
+    str | None,
+    typer.Option("--preset", help="Preset of the method (default: the dataset's choice; none: no preset)."),
+]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="Hyper-parameter, or input.NAME: key=value. Repeatable.")
+]
+Folds = Annotated[list[str] | None, typer.Option("--fold", help="Folds to run: 3, 0-4 or 0,2 (default: all).")]
+SeedNumbers = Annotated[list[str] | None, typer.Option("--seed", help="Seeds to run every fold with (default: 0).")]
+Seeds = Annotated[int | None, typer.Option("--seeds", help="Short for --seed 0 to N-1.")]
+InputKind = Annotated[str | None, typer.Option("--input", help="features or tiles (default: the method's).")]
+EncoderName = Annotated[str | None, typer.Option("--encoder", help="Tile encoder (default: the dataset's).")]
+Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N (default: auto).")]
+PrecisionName = Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16 or fp16 (default: auto).")]
 
 NAMES = (
     "method",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from harness import console
 from harness.atomic import write_text
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from harness.protocol.splits import Fold
     from harness.study.config import StudyConfig
     from harness.study.resolve import ResolvedStudy
-    from harness.training.run import Precision
     from harness.unit.inputs import Inputs
     from harness.unit.spec import UnitSpec
 
@@ -220,7 +219,7 @@ class Trainings:
             fold=fold,
             protocol=self.protocol,
             device=self.device,
-            precision=cast("Precision", self.resolved.precision),
+            precision=self.resolved.precision,
             workdir=self.folder / safe_name(spec.unit_id) / "work",
             watch=True,
         )

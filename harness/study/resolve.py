@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
@@ -25,6 +25,9 @@ from harness.training.mil_params import MILParams, check_devices
 from harness.tuning.settings import TuneSettings
 from harness.tuning.space import space_of
 from harness.unit.spec import UnitSpec
+
+if TYPE_CHECKING:
+    from harness.training.context import Precision
 
 UNKNOWN = "unknown until the data is there"
 """Fingerprint of a dataset whose files have not been looked at."""
@@ -60,7 +63,7 @@ class ResolvedStudy:
     splits: Splits
     folds: tuple[Fold, ...]
     seeds: tuple[int, ...]
-    precision: str
+    precision: Precision
     fingerprint: str = UNKNOWN
     tuning: TuneSettings | None = None
     fixed: tuple[str, ...] = ()
@@ -181,7 +184,7 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
         splits=splits,
         folds=_folds(splits, config.folds),
         seeds=config.seeds,
-        precision="fp32" if config.precision == "auto" else config.precision,
+        precision="fp32" if config.precision == "auto" else cast("Precision", config.precision),
         tuning=config.tune,
         fixed=_fixed(config, method, params_set),
         devices=config.devices,

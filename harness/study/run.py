@@ -60,7 +60,8 @@ def run_study(resolved: ResolvedStudy, config: StudyConfig) -> StudyResult:
         units = Units(resolved, inputs, store, device, tuner)
         with console.progress(resolved.study_id, len(resolved.units)) as bar, Claims() as claims:
             bar.advance(len(done))
-            turns = Turns(store, todo, claims, bar.advance)
+            turns = Turns(claims, units.folder, units.over_elsewhere, bar.advance)
+            turns.add(todo)
             while launcher is not None and turns.left:
                 for unit, outcome in launcher.run(turns.tasks(units.errand)):
                     units.finish(unit, outcome)
@@ -68,8 +69,7 @@ def run_study(resolved: ResolvedStudy, config: StudyConfig) -> StudyResult:
                     bar.advance()
                 turns.wait()
     units.publisher.study(resolved.study_id)
-    failed = units.n_failed + turns.n_failed
-    return result_of(store, resolved.study_id, reused=len(done) + turns.n_done, failed=failed)
+    return result_of(store, resolved.study_id, reused=len(done) + units.n_elsewhere, failed=units.n_failed)
 
 
 def _look_over(store: RunStore, done: Sequence[UnitSpec], todo: Sequence[UnitSpec]) -> None:

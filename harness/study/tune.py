@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from harness import console
 from harness.errors import MethodError
 from harness.launch.launcher import describe, is_own_fault
 from harness.study.errands import make_errand
+from harness.study.turns import Turns
+from harness.tracking.claims import Claims
 from harness.tracking.trial_store import TrialResult, TrialStore
 from harness.tuning.inner import inner_folds
 from harness.tuning.search import Question, Search, flat
@@ -24,6 +25,8 @@ from harness.unit.scoring import main_metric
 from harness.unit.spec import UnitSpec
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.contract.params import Params
     from harness.launch.child import Errand
     from harness.launch.launcher import Launcher
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
     from harness.protocol.splits import Fold
     from harness.study.resolve import ResolvedStudy
     from harness.tracking.store import RunStore
-    from harness.training.run import Precision
     from harness.unit.answer import UnitAnswer
     from harness.unit.inputs import Inputs
 
@@ -41,10 +43,17 @@ TRIAL_SEED = 0
 
 @dataclass(frozen=True)
 class Ask:
-    """A question of one fold's search."""
+    """A question of one fold's search.
+
+    Attributes:
+        fold: the outer fold.
+        question: trial and inner fold.
+        spec: the unit that answers it.
+    """
 
     fold: str
     question: Question
+    spec: UnitSpec = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -83,9 +92,10 @@ class Tuner:
     def run(self, launcher: Launcher) -> None:
         """Search every fold to its end. What has been done before is not done again."""
         total = self.settings.trials * self.settings.folds * len(self.searches)
-        with console.progress(f"tuning {self.resolved.study_id}", total) as bar:
+        with console.progress(f"tuning {self.resolved.study_id}", total) as bar, Claims() as claims:
+            turns = Turns(claims, self._folder, lambda ask: self._stored(ask) is not None, noun="trial")
             while asks := self._asks():
-                for ask, result in self._results(asks, launcher):
+                for ask, result in self._results(asks, launcher, turns):
                     search = self.searches[ask.fold]
                     search.tell(ask.question, result.known_scores, result.device_s, result.reason)
                     bar.advance(status=self._status(ask.fold))
@@ -93,7 +103,7 @@ class Tuner:
     def _asks(self) -> list[Ask]:
         """What all searches want to know next; those that the machine has let down are left for another time."""
         going = [(name, search) for name, search in self.searches.items() if name not in self.stopped]
-        return [Ask(name, question) for name, search in going for question in search.questions()]
+        return [self._ask(name, question) for name, search in going for question in search.questions()]
 
     def params(self, fold: Fold) -> Params:
         """The hyper-parameters that a fold's search chose.
@@ -149,21 +159,29 @@ class Tuner:
             share_s=None if budget is None else budget / len(self.resolved.splits.folds),
         )
 
-    def _results(self, asks: Sequence[Ask], launcher: Launcher) -> Iterator[tuple[Ask, TrialResult]]:
-        """Results of ``asks`` as they come in; those that are stored already come first."""
-        specs = {ask: self._spec(ask) for ask in asks}
-        stored = {ask: self.trials.read(spec.unit_id) for ask, spec in specs.items()}
-        for ask, result in stored.items():
-            if result is not None:
-                # Scratch space is there where a kill came between the result and its removal.
-                shutil.rmtree(self.trials.folder(result.unit_id), ignore_errors=True)
-                yield ask, result
-        todo = [ask for ask, result in stored.items() if result is None]
-        for ask, outcome in launcher.run((ask, partial(self._errand, ask, specs[ask])) for ask in todo):
-            if isinstance(outcome, Exception) and not is_own_fault(outcome):
-                self._stop(ask, outcome)
-            else:
-                yield ask, self._store(ask, specs[ask], outcome)
+    def _results(self, asks: Sequence[Ask], launcher: Launcher, turns: Turns[Ask]) -> Iterator[tuple[Ask, TrialResult]]:
+        """Results of ``asks`` as they come in; those that are stored already come first.
+
+        Another process that tunes the same study asks the same: each does what the other is not doing.
+        """
+        open_asks = list(asks)
+        while open_asks:
+            stored = {ask: result for ask in open_asks if (result := self._stored(ask)) is not None}
+            for ask in stored:
+                # Scratch space is there where a kill came between the result and its removal, or for a claim.
+                shutil.rmtree(self._folder(ask), ignore_errors=True)
+                turns.ended(ask)
+            yield from stored.items()
+            open_asks = [ask for ask in open_asks if ask not in stored]
+            turns.left = list(open_asks)
+            for ask, outcome in launcher.run(turns.tasks(self._errand)):
+                if isinstance(outcome, Exception) and not is_own_fault(outcome):
+                    self._stop(ask, outcome)
+                else:
+                    yield ask, self._store(ask, outcome)
+                open_asks.remove(ask)
+                turns.ended(ask)
+            turns.wait()
 
     def _stop(self, ask: Ask, error: Exception) -> None:
         """Leave a fold for another time: a full disk says nothing about hyper-parameters, and is not their result."""
@@ -171,24 +189,31 @@ class Tuner:
         self.stopped[ask.fold] = describe(error)[0]
         console.warn(f"tuning of {ask.fold} stops at trial {ask.question.trial}: {self.stopped[ask.fold]}")
 
-    def _errand(self, ask: Ask, spec: UnitSpec) -> Errand:
-        outer, fold = self._fold(ask)
+    def _errand(self, ask: Ask) -> Errand:
+        outer, fold = self._fold(ask.fold), self.inner[ask.fold][ask.question.step]
         job = UnitJob(
-            spec=spec,
+            spec=ask.spec,
             method=self.resolved.method,
             params=self._params(ask.question.params),
             fold=fold,
             protocol=trial_protocol(self.resolved.protocol),
             device=self.device,
-            precision=cast("Precision", self.resolved.precision),
-            workdir=self.trials.folder(spec.unit_id) / "work",
+            precision=self.resolved.precision,
+            workdir=self._folder(ask) / "work",
             sealed=outer.test,
         )
         order, _ = make_order(job, self.inputs)
         self._under_way[ask] = _UnderWay(job, order, datetime.now(UTC))
         return make_errand(order, self.inputs, self.store)
 
-    def _store(self, ask: Ask, spec: UnitSpec, outcome: UnitAnswer | Exception) -> TrialResult:
+    def _stored(self, ask: Ask) -> TrialResult | None:
+        return self.trials.read(ask.spec.unit_id)
+
+    def _folder(self, ask: Ask) -> Path:
+        """Scratch space of a trial while it runs; there it is claimed, too."""
+        return self.trials.folder(ask.spec.unit_id)
+
+    def _store(self, ask: Ask, outcome: UnitAnswer | Exception) -> TrialResult:
         under_way = self._under_way.pop(ask, None)
         started = under_way.started if under_way else datetime.now(UTC)
         scores, reason, compute = None, "", {}
@@ -198,8 +223,8 @@ class Tuner:
         else:
             scores, compute = validation_scores(under_way.order, outcome), outcome.accounting
         result = TrialResult(
-            unit_id=spec.unit_id,
-            spec=spec.as_dict(),
+            unit_id=ask.spec.unit_id,
+            spec=ask.spec.as_dict(),
             scores=None if scores is None else {name: v if v == v else None for name, v in scores.items()},
             reason=reason,
             device_s=device_seconds(compute),
@@ -208,19 +233,17 @@ class Tuner:
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         self.trials.write(result)
-        shutil.rmtree(self.trials.folder(spec.unit_id), ignore_errors=True)
+        shutil.rmtree(self._folder(ask), ignore_errors=True)
         return result
 
-    def _spec(self, ask: Ask) -> UnitSpec:
-        outer, _ = self._fold(ask)
-        spec = self.resolved.unit(outer, TRIAL_SEED)
-        inner = f"trial-i{ask.question.step}of{self.settings.folds}"
-        return replace(spec, params=self._params(ask.question.params).as_dict(), tuning=None, inner=inner)
+    def _ask(self, fold: str, question: Question) -> Ask:
+        spec = self.resolved.unit(self._fold(fold), TRIAL_SEED)
+        inner = f"trial-i{question.step}of{self.settings.folds}"
+        params = self._params(question.params).as_dict()
+        return Ask(fold, question, replace(spec, params=params, tuning=None, inner=inner))
 
-    def _fold(self, ask: Ask) -> tuple[Fold, Fold]:
-        """The outer fold, and the inner one of it that is asked about."""
-        outer = next(fold for fold in self.resolved.folds if fold.name == ask.fold)
-        return outer, self.inner[ask.fold][ask.question.step]
+    def _fold(self, name: str) -> Fold:
+        return next(fold for fold in self.resolved.folds if fold.name == name)
 
     def _params(self, searched: Mapping[str, Any]) -> Params:
         values = self.resolved.params.as_dict() | dict(searched)

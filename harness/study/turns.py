@@ -1,81 +1,79 @@
-"""Taking turns: processes that run units of one study into one runs folder run each of them once."""
+"""Taking turns: processes that share a runs folder do every piece of work once, be it a unit or a trial."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from harness import console
 from harness.tracking.claims import Claims
 
 if TYPE_CHECKING:
     from harness.launch.child import Errand
-    from harness.tracking.store import RunStore
-    from harness.unit.spec import UnitSpec
 
 _LOOK_S = 0.5
 
+Work = TypeVar("Work")
 
-class Turns:
-    """Deals out units that nobody else runs; at the end looks after those that somebody else did run.
+
+class Turns(Generic[Work]):
+    """Deals out work that nobody else does; at the end looks after what somebody else did.
 
     Args:
-        store: where evidence goes.
-        units: the units to run.
-        claims: holds what this process runs.
-        moved: called for every unit that another process has ended.
+        claims: holds what this process does.
+        folder: where a piece of work is claimed: its scratch space.
+        over: whether a piece of work has been ended meanwhile, by another process. Asked once it is claimed.
+        moved: called for every piece that is.
+        noun: what a piece of work is called.
 
     Attributes:
-        left: units that another process was running when their turn came.
-        n_done: units that other processes have done meanwhile.
-        n_failed: units that failed in other processes meanwhile; they are not tried again here.
+        left: work that is still to be dealt out, or that another process was doing when its turn came.
     """
 
     def __init__(
-        self, store: RunStore, units: Sequence[UnitSpec], claims: Claims, moved: Callable[[], None] = lambda: None
+        self,
+        claims: Claims,
+        folder: Callable[[Work], Path],
+        over: Callable[[Work], bool],
+        moved: Callable[[], None] = lambda: None,
+        noun: str = "unit",
     ) -> None:
-        self.left = list(units)
-        self.n_done = 0
-        self.n_failed = 0
-        self._told = False
-        self._store = store
+        self.left: list[Work] = []
         self._claims = claims
+        self._folder = folder
+        self._over = over
         self._moved = moved
-        self._failed_before = {unit.unit_id: store.attempts(unit.unit_id) for unit in units}
+        self._noun = noun
+        self._told = False
 
-    def tasks(self, errand: Callable[[UnitSpec], Errand]) -> Iterator[tuple[UnitSpec, Callable[[], Errand]]]:
-        """Units whose turn it is, each claimed. It waits for nobody: what it leaves out stays in ``left``."""
-        units, self.left = self.left, []
-        for unit in units:
-            if not self._claims.take(self._store.unit_folder(unit.unit_id)):
-                self.left.append(unit)
-            elif self._ended_elsewhere(unit):
-                self.ended(unit)
+    def add(self, work: Iterable[Work]) -> None:
+        """Put work up to be dealt out."""
+        self.left += work
+
+    def tasks(self, errand: Callable[[Work], Errand]) -> Iterator[tuple[Work, Callable[[], Errand]]]:
+        """Work whose turn it is, each piece claimed. It waits for nobody: what it leaves out stays in ``left``."""
+        dealt, self.left = self.left, []
+        for one in dealt:
+            if not self._claims.take(self._folder(one)):
+                self.left.append(one)
+            elif self._over(one):
+                self.ended(one)
                 self._moved()
             else:
-                yield unit, partial(errand, unit)
+                yield one, partial(errand, one)
 
-    def ended(self, unit: UnitSpec) -> None:
-        """A unit has ended, and its evidence is written."""
-        self._claims.release(self._store.unit_folder(unit.unit_id))
+    def ended(self, one: Work) -> None:
+        """A piece of work has ended, and what came of it is written."""
+        self._claims.release(self._folder(one))
 
     def wait(self) -> None:
-        """Wait until the turn of a unit that is left, if any, has come: its process has ended it, or is gone."""
+        """Wait until the turn of something that is left, if anything, has come: its process ended it, or is gone."""
         if self.left and not self._told:
-            console.note(f"waiting for {console.count(len(self.left), 'unit')} that other processes are running")
+            console.note(f"waiting for {console.count(len(self.left), self._noun)} that other processes are running")
             self._told = True
-        folders = [self._store.unit_folder(unit.unit_id) for unit in self.left]
+        folders = [self._folder(one) for one in self.left]
         while folders and not any(self._claims.take(folder) for folder in folders):
             time.sleep(_LOOK_S)
-
-    def _ended_elsewhere(self, unit: UnitSpec) -> bool:
-        """Whether another process has ended a unit since we began: done, or failed, which it would here too."""
-        if self._store.is_done(unit.unit_id):
-            self.n_done += 1
-        elif self._store.attempts(unit.unit_id) > self._failed_before[unit.unit_id]:
-            self.n_failed += 1
-        else:
-            return False
-        return True

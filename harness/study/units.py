@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from harness import console
 from harness.atomic import placing
@@ -25,12 +25,13 @@ from harness.unit.order import Order, make_order
 from harness.unit.run_unit import judge
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
 
     from harness.study.resolve import ResolvedStudy
     from harness.study.tune import Tuner
     from harness.tracking.store import RunStore
-    from harness.training.run import Precision
     from harness.unit.answer import UnitAnswer
     from harness.unit.inputs import Inputs
     from harness.unit.spec import UnitSpec
@@ -57,7 +58,8 @@ class Units:
         tuner: has found the hyper-parameters of every fold; None takes the study's own.
 
     Attributes:
-        n_failed: how many units have failed.
+        n_failed: how many units have failed, here or in other processes meanwhile.
+        n_elsewhere: how many units other processes have done meanwhile.
     """
 
     def __init__(
@@ -79,7 +81,23 @@ class Units:
         self.folds = {(fold.repeat, fold.fold): fold for fold in resolved.folds}
         self.publisher = Publisher(store)
         self.n_failed = 0
+        self.n_elsewhere = 0
+        self._failed_before = {unit.unit_id: store.attempts(unit.unit_id) for unit in resolved.units}
         self._under_way: dict[str, _UnderWay] = {}
+
+    def folder(self, spec: UnitSpec) -> Path:
+        """Where the evidence of a unit goes."""
+        return self.store.unit_folder(spec.unit_id)
+
+    def over_elsewhere(self, spec: UnitSpec) -> bool:
+        """Whether another process has ended a unit since we began: done, or failed, which it would here too."""
+        if self.store.is_done(spec.unit_id):
+            self.n_elsewhere += 1
+        elif self.store.attempts(spec.unit_id) > self._failed_before[spec.unit_id]:
+            self.n_failed += 1
+        else:
+            return False
+        return True
 
     def errand(self, spec: UnitSpec) -> Errand:
         """What has to be done for a unit."""
@@ -91,8 +109,8 @@ class Units:
             fold=fold,
             protocol=self.resolved.protocol,
             device=str(self.device),
-            precision=cast("Precision", self.resolved.precision),
-            workdir=self.store.unit_folder(spec.unit_id) / "work",
+            precision=self.resolved.precision,
+            workdir=self.folder(spec) / "work",
         )
         order, real = make_order(job, self.inputs)
         self._under_way[spec.unit_id] = _UnderWay(job, order, real, datetime.now(UTC))
@@ -104,7 +122,7 @@ class Units:
         try:
             if isinstance(outcome, Exception) or under_way is None:
                 raise outcome if isinstance(outcome, Exception) else RuntimeError("an answer to no order")
-            with placing(self.store.unit_folder(spec.unit_id)):
+            with placing(self.folder(spec)):
                 self._store(under_way, outcome)
         except Exception as error:  # a bad answer is the unit's failure, and no other's
             self._failed(spec, error, {} if under_way is None else under_way.real)

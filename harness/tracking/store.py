@@ -175,18 +175,18 @@ class RunStore:
         write_json(self.study_folder(str(study["study_id"])) / STUDY, plain(study))
 
     def planning(self, study_id: str) -> AbstractContextManager[None]:
-        """Held while study.json is read and written anew, by one process at a time."""
+        """Held while a table of the study is read and written anew, by one process at a time."""
         return locked(self.study_folder(study_id) / ".lock")
 
     def write_trials(self, study_id: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write trials.csv of a study; trials of folds that are not among ``rows`` stay."""
         new = [plain(row) for row in rows]
         told = {str(row["fold"]) for row in new}
-        kept: list[dict[str, Any]] = [row for row in self.trials(study_id) if row["fold"] not in told]
-        path = self.study_folder(study_id) / TRIALS
-        if kept or new:
-            with replacing(path) as temporary:
-                _write_rows(temporary, sorted([*kept, *new], key=lambda row: (str(row["fold"]), int(row["trial"]))))
+        if not new:
+            return
+        with self.planning(study_id), replacing(self.study_folder(study_id) / TRIALS) as temporary:
+            kept: list[dict[str, Any]] = [row for row in self.trials(study_id) if row["fold"] not in told]
+            _write_rows(temporary, sorted([*kept, *new], key=lambda row: (str(row["fold"]), int(row["trial"]))))
 
     def trials(self, study_id: str) -> list[dict[str, str]]:
         """Rows of a study's trials.csv as text; empty where it was not tuned."""

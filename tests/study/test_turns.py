@@ -9,44 +9,36 @@ import sys
 import threading
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
+from support.toy import PLUGIN
 
 from harness.study.turns import Turns
 from harness.tracking.claims import Claims
 from harness.tracking.store import RunStore
 
-UNITS = [SimpleNamespace(unit_id=f"unit-{number}", study_id="study", as_dict=dict) for number in range(3)]
-
-
-class Store(RunStore):
-    """A store in which a unit is done when it is said to be."""
-
-    done: frozenset[str] = frozenset()
-
-    def is_done(self, unit_id: str) -> bool:
-        return unit_id in self.done
+UNITS = ["unit-0", "unit-1", "unit-2"]
 
 
 def names(tasks) -> list[str]:
-    return [unit.unit_id for unit, _ in tasks]
+    return [unit for unit, _ in tasks]
 
 
-def test_units_that_another_process_runs_are_left_for_later_and_then_counted(tmp_path: Path, capsys):
-    store, moved = Store(tmp_path), []
+def test_work_that_another_process_does_is_left_for_later_and_then_counted(tmp_path: Path, capsys):
+    over, moved = set(), []
     with Claims() as others, Claims() as mine:
-        turns = Turns(store, UNITS, mine, lambda: moved.append(1))
-        for number in (0, 1):
-            assert others.take(store.unit_folder(f"unit-{number}"))
+        turns = Turns(mine, tmp_path.joinpath, over.__contains__, lambda: moved.append(1))
+        turns.add(UNITS)
+        for unit in UNITS[:2]:
+            assert others.take(tmp_path / unit)
         assert names(turns.tasks(lambda unit: unit)) == ["unit-2"]
-        assert [unit.unit_id for unit in turns.left] == ["unit-0", "unit-1"]
-        assert not others.take(store.unit_folder("unit-2"))
-        turns.ended(UNITS[2])
-        assert others.take(store.unit_folder("unit-2"))
+        assert turns.left == ["unit-0", "unit-1"]
+        assert not others.take(tmp_path / "unit-2")
+        turns.ended("unit-2")
+        assert others.take(tmp_path / "unit-2")
 
-        store.done = frozenset({"unit-0"})  # one is done by the other process, which then dies amid the second
-        threading.Timer(0.2, lambda: [others.release(store.unit_folder(f"unit-{n}")) for n in (0, 1)]).start()
+        over.add("unit-0")  # one is done by the other process, which then dies amid the second
+        threading.Timer(0.2, lambda: [others.release(tmp_path / unit) for unit in UNITS[:2]]).start()
         turns.wait()
         assert "waiting for 2 units" in capsys.readouterr().err
         left = []
@@ -54,17 +46,7 @@ def test_units_that_another_process_runs_are_left_for_later_and_then_counted(tmp
             left += names(turns.tasks(lambda unit: unit))
             turns.wait()
         assert left == ["unit-1"]
-    assert (turns.n_done, turns.n_failed, moved) == (1, 0, [1])
-
-
-def test_a_unit_that_fails_elsewhere_meanwhile_is_not_tried_again_but_one_of_before_is(tmp_path: Path):
-    store = Store(tmp_path)
-    store.write_failure("unit-0", "before", study_id="study", spec={})
-    with Claims() as mine:
-        turns = Turns(store, UNITS, mine)
-        store.write_failure("unit-1", "meanwhile", study_id="study", spec={})
-        assert names(turns.tasks(lambda unit: unit)) == ["unit-0", "unit-2"]
-    assert (turns.n_done, turns.n_failed) == (0, 1)
+    assert moved == [1]
 
 
 EIGHT = """
@@ -86,16 +68,27 @@ sys.exit(max(codes))
 """
 
 
+@pytest.fixture
+def eight(toy_dataset, tmp_path):
+    """A function that runs ``bench run`` on the toy dataset in eight processes at once; gives the runs folder."""
+
+    def run(plugin: Path, *more: str) -> tuple[Path, str]:
+        out = tmp_path / "runs"
+        command = [sys.executable, "-c", EIGHT, "run", "--method", "tiny", "--dataset", str(toy_dataset), "--plugin"]
+        command += [str(plugin), "--out", str(out), "--device", "cpu", "--set", "epochs=2", *more]
+        environment = os.environ | {"BENCH_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+        environment.pop("MLFLOW_TRACKING_URI", None)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
+        assert done.returncode == 0, done.stderr
+        return out, done.stdout
+
+    return run
+
+
 @pytest.mark.slow
-def test_eight_processes_lose_nothing_and_double_nothing(toy_dataset, tiny_plugin, tmp_path):
-    out = tmp_path / "runs"
-    command = [sys.executable, "-c", EIGHT, "run", "--method", "tiny", "--dataset", str(toy_dataset), "--plugin"]
-    command += [str(tiny_plugin), "--out", str(out), "--device", "cpu", "--seed", "0-5", "--set", "epochs=2"]
-    environment = os.environ | {"BENCH_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
-    environment.pop("MLFLOW_TRACKING_URI", None)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("12 units done") == 8  # each process waits until all is done
+def test_eight_processes_lose_nothing_and_double_nothing(eight, tiny_plugin):
+    out, said = eight(tiny_plugin, "--seed", "0-5")
+    assert said.count("12 units done") == 8  # each process waits until all is done
     asked = Counter(json.loads(line)["asker"] for line in (out / "questions.jsonl").read_text().splitlines())
     units = {path.parent.name for path in out.glob("units/*/record.json")}
     assert len(units) == 12
@@ -107,6 +100,28 @@ def test_eight_processes_lose_nothing_and_double_nothing(toy_dataset, tiny_plugi
     assert not list(out.glob("units/*/failed.json"))
     assert not list(out.glob("units/*/work"))
     assert sqlite_runs(out) == 13  # every unit once, and the study
+
+
+@pytest.mark.slow
+def test_eight_processes_that_tune_one_study_share_its_trials(eight, tmp_path):
+    trained = tmp_path / "trained.txt"
+    plugin = tmp_path / "counting.py"
+    notes = f"open({str(trained)!r}, 'a').write(f'{{lr}}\\n')"
+    plugin.write_text(
+        PLUGIN.replace(
+            "def __init__(self, dim, n_classes):", f"def __init__(self, dim, n_classes, lr):\n        {notes}"
+        ).replace("Net(dim, self.task.n_classes)", "Net(dim, self.task.n_classes, self.params.lr)")
+    )
+    out, _ = eight(plugin, "--trials", "6", "--tune-batch", "3")
+    ((study),) = RunStore(out).studies()
+    rows = RunStore(out).trials(study.study_id)
+    assert [(row["fold"], row["trial"], row["state"]) for row in rows] == [
+        (f"r0f{fold}", str(trial), "complete") for fold in range(2) for trial in range(6)
+    ]
+    tried = Counter(float(row["param.lr"]) for row in rows)
+    refitted = Counter(float(row["param.lr"]) for row in rows if row["chosen"] == "True")
+    assert Counter(map(float, trained.read_text().split())) == tried + refitted
+    assert len(list(out.glob("trials/*"))) == 12  # results alone: no scratch space, no claims
 
 
 def sqlite_runs(out: Path) -> int:
