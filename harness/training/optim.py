@@ -53,7 +53,9 @@ def build_optimizer(
         )
         return radam if name == "radam" else _lookahead(radam)
     kind: type[torch.optim.Adam] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[name]
-    return kind(groups, lr=lr, betas=(first, second), weight_decay=weight_decay)
+    # One call for all parameters: on bags of a few tiles, Adam written out in Python takes a third of a step.
+    fused = all(p.device.type in {"cpu", "cuda"} for p in trainable)
+    return kind(groups, lr=lr, betas=(first, second), weight_decay=weight_decay, fused=fused or None)
 
 
 def _lookahead(optimizer: Optimizer) -> Optimizer:
