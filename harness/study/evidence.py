@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.protocol.seal import ScoredRows
     from harness.study.resolve import ResolvedStudy
     from harness.unit.job import UnitJob
-    from harness.unit.run_unit import UnitResult
+    from harness.unit.judge import UnitResult
 
 
 def predictions_of(job: UnitJob, result: UnitResult) -> UnitPredictions | UnitSurvival:

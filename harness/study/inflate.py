@@ -35,9 +35,9 @@ from harness.tuning.space import Space, space_of
 from harness.unit.answer import UnitAnswer
 from harness.unit.device import choose_device, choose_precision
 from harness.unit.job import UnitJob
+from harness.unit.judge import threshold_of, validation_scores
 from harness.unit.on_test import at_epoch, kept_epoch, score_epochs
 from harness.unit.order import make_order
-from harness.unit.run_unit import threshold_of, validation_scores
 from harness.unit.scoring import main_metric
 
 if TYPE_CHECKING:

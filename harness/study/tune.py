@@ -19,8 +19,8 @@ from harness.tuning.inner import inner_folds
 from harness.tuning.search import Question, Search, flat
 from harness.tuning.space import space_of
 from harness.unit.job import UnitJob
+from harness.unit.judge import validation_scores
 from harness.unit.order import Order, make_order
-from harness.unit.run_unit import validation_scores
 from harness.unit.scoring import main_metric
 from harness.unit.spec import UnitSpec
 

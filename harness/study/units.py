@@ -21,8 +21,8 @@ from harness.study.evidence import log_of, predictions_of, record_of
 from harness.tracking.questions import Questions
 from harness.unit.explain_unit import explain_unit
 from harness.unit.job import UnitJob
+from harness.unit.judge import judge
 from harness.unit.order import Order, make_order
-from harness.unit.run_unit import judge
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -41,37 +41,43 @@ class Questions:
             slides: n slide ids.
             probabilities: (n, C); (Q, n, C) are Q questions at once, in one line.
         """
-        line = {
-            "asker": asker,
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "slides": len(slides),
-            **({"questions": len(probabilities)} if probabilities.ndim == 3 else {}),
-            "predictions_sha256": hashlib.sha256(
-                "\n".join(slides).encode() + np.ascontiguousarray(probabilities).tobytes()
-            ).hexdigest(),
-        }
+        line = json.dumps(
+            {
+                "asker": asker,
+                "time": datetime.now(UTC).isoformat(timespec="seconds"),
+                "slides": len(slides),
+                **({"questions": len(probabilities)} if probabilities.ndim == 3 else {}),
+                "predictions_sha256": hashlib.sha256(
+                    "\n".join(slides).encode() + np.ascontiguousarray(probabilities).tobytes()
+                ).hexdigest(),
+            }
+        )
         self.root.mkdir(parents=True, exist_ok=True)
         with locked(self.root / f".{FILE}.lock"):
             text = self._text()
             # A line that a kill cut short is ended, so that it spoils no other.
             start = "" if not text or text.endswith("\n") else "\n"
             with (self.root / FILE).open("a", encoding="utf-8") as file:
-                file.write(f"{start}{json.dumps(line)}\n")
-            return self.counts()[asker]
+                file.write(f"{start}{line}\n")
+        return _counts(text)[asker] + _question(line)[1]
 
     def counts(self) -> Counter[str]:
         """How often each asker has asked."""
-        found: Counter[str] = Counter()
-        for asker, questions in map(_question, self._text().splitlines()):
-            found[asker] += questions
-        del found[""]  # lines that were cut short
-        return found
+        return _counts(self._text())
 
     def _text(self) -> str:
         try:
             return (self.root / FILE).read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return ""
+
+
+def _counts(text: str) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for asker, questions in map(_question, text.splitlines()):
+        found[asker] += questions
+    del found[""]  # lines that were cut short
+    return found
 
 
 def _question(line: str) -> tuple[str, int]:

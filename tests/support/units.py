@@ -1,4 +1,4 @@
-"""A unit of a dataset that needs no preparation, ready to run."""
+"""A unit of a dataset that needs no preparation: ready to run, and run."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from pathlib import Path
 import torch
 
 from harness.protocol.dataset import Dataset
+from harness.protocol.seal import Scorer
 from harness.unit.inputs import Inputs
 from harness.unit.job import UnitJob
+from harness.unit.judge import UnitResult, judge
 from harness.unit.open_inputs import open_inputs
 from harness.unit.opening import Opening
+from harness.unit.order import make_order
 from harness.unit.spec import UnitSpec
+from harness.unit.work import work
 
 
 def unit_of(
@@ -64,3 +68,12 @@ def unit_of(
         workdir=workdir,
     )
     return job, inputs
+
+
+def run_unit(job: UnitJob, inputs: Inputs, scorer: Scorer) -> UnitResult:
+    """Run one unit in this process, continuing where an earlier attempt was interrupted.
+
+    A study does not: it has the work done in a process that knows no test label.
+    """
+    order, real = make_order(job, inputs)
+    return judge(job, order, work(order, job.method).with_names(real), scorer)

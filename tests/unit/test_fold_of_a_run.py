@@ -6,9 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from support.units import run_unit
 
 from harness import LeakError, MILMethod, Prediction
-from harness.unit.run_unit import run_unit
 
 
 class Keeper(MILMethod):

@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 import pytest
+from support.units import run_unit
 
 from harness.evaluation.metrics import score
 from harness.evaluation.threshold import choose_threshold
 from harness.tracking.questions import Questions
 from harness.unit.on_test import best_of
 from harness.unit.order import make_order
-from harness.unit.run_unit import run_unit
 
 
 def test_the_best_epoch_on_the_test_slides_is_chosen_and_every_look_is_counted(toy_unit):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.lived import write_survival_dataset
-from support.units import unit_of
+from support.units import run_unit, unit_of
 
 from harness.contract.plugins import load_plugin
 from harness.errors import DataError, LeakError
@@ -18,7 +18,6 @@ from harness.protocol.dataset import Dataset, load_dataset
 from harness.protocol.seal import Scorer, follow_up_for
 from harness.unit.explain_unit import explain_unit
 from harness.unit.order import make_order
-from harness.unit.run_unit import run_unit
 
 PLUGIN = """
 from torch import nn

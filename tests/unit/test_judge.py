@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from support.units import run_unit
 
 from harness import Method, MILMethod, Prediction, Run, UsageError
 from harness.unit.order import make_order
-from harness.unit.run_unit import run_unit
 
 
 def test_a_unit_learns_the_toy_task_and_repeats_itself_bit_for_bit(toy_unit):

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 from harness.errors import MethodError
 from harness.evaluation.threshold import choose_threshold
-from harness.unit.job import UnitJob
 from harness.unit.on_test import at_epoch, best_of, score_epochs, scores_on_test, threshold_on_test
-from harness.unit.order import Order, make_order
 from harness.unit.scoring import scores_of
 
 if TYPE_CHECKING:
     from harness.protocol.seal import ScoredRows, Scorer
     from harness.unit.answer import UnitAnswer
-    from harness.unit.inputs import Inputs
+    from harness.unit.job import UnitJob
+    from harness.unit.order import Order
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,17 +36,6 @@ class UnitResult:
     answer: UnitAnswer
     cuts: tuple[float, ...] = ()
     epoch: int | None = None
-
-
-def run_unit(job: UnitJob, inputs: Inputs, scorer: Scorer) -> UnitResult:
-    """Run one unit in this process, continuing where an earlier attempt was interrupted.
-
-    A study does not: it has the work done in a process that knows no test label.
-    """
-    from harness.unit.work import work
-
-    order, real = make_order(job, inputs)
-    return judge(job, order, work(order, job.method).with_names(real), scorer)
 
 
 def judge(job: UnitJob, order: Order, answer: UnitAnswer, scorer: Scorer) -> UnitResult:
