@@ -18,7 +18,7 @@ SOURCES = sorted(path for folder in ("harness", "methods") for path in (ROOT / f
 LONGEST_FILE = 350
 LONGEST_FUNCTION = 60
 
-WITHOUT_TORCH = ("cli", "evaluation", "protocol", "report", "slides", "synthetic", "tracking")
+WITHOUT_TORCH = ("cli", "data", "evaluation", "protocol", "report", "slides", "synthetic", "tracking")
 """Rooms of which every module can be imported without torch."""
 
 

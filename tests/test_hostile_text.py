@@ -206,7 +206,7 @@ def test_patterns_of_patches(toy_dataset: Path, fields: dict[str, object]) -> No
 
 
 def test_members_of_an_archive_lead_nowhere(toy_dataset: Path, tmp_path: Path) -> None:
-    from harness.protocol.patches import open_patches
+    from harness.data.patches import open_patches
 
     data = tmp_path / "data"
     data.mkdir()

@@ -11,8 +11,8 @@ from harness import console
 from harness.cli.options import DataRoot, Workers, data_root_of
 
 if TYPE_CHECKING:
+    from harness.data.verify import Opener, Report
     from harness.protocol.dataset import Dataset
-    from harness.protocol.verify import Opener, Report
 
 app = typer.Typer(no_args_is_help=True, help="List datasets, show a card, check the data, or make a new dataset.")
 
@@ -91,8 +91,8 @@ def verify(
     ] = False,
 ) -> None:
     """Compare labels, splits and files with the card. Exit code 2 when something is missing or wrong."""
+    from harness.data.verify import verify as check
     from harness.protocol.catalog import find_dataset
-    from harness.protocol.verify import verify as check
 
     dataset = find_dataset(name, place="NAME")
     root = data_root_of(dataset.name, data_root)
@@ -139,7 +139,7 @@ def new(
     seed: Annotated[int, typer.Option("--seed", help="Another seed gives other folds.")] = 0,
 ) -> None:
     """Make a dataset of a folder of slides and a table: card, labels, fixed folds by patient, README."""
-    from harness.protocol.new_dataset import NewDataset, new_dataset
+    from harness.data.new_dataset import NewDataset, new_dataset
 
     wish = NewDataset(
         name=name,
@@ -189,10 +189,10 @@ def draw(
 
 def _ready(dataset: Dataset, data_root: Path | None) -> str:
     """Whether the data is there, in a few words."""
+    from harness.data.locate import find_slides, resolve_root
+    from harness.data.patch_table import table_paths
     from harness.errors import BenchError
     from harness.protocol.card import FeaturesSource, PatchesSource, SlidesSource
-    from harness.protocol.locate import find_slides, resolve_root
-    from harness.protocol.patch_table import table_paths
 
     source = dataset.card.source
     if isinstance(source, FeaturesSource):

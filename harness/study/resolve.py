@@ -13,11 +13,11 @@ from harness.contract.card import MethodCard, Preset
 from harness.contract.method import Method
 from harness.contract.params import Params
 from harness.contract.registry import find_method, list_methods, method_version
+from harness.data.reports import reports_fingerprint
 from harness.errors import UsageError
 from harness.protocol.card import InputSettings, ProtocolCard
 from harness.protocol.catalog import find_dataset
 from harness.protocol.dataset import Dataset
-from harness.protocol.reports import reports_fingerprint
 from harness.protocol.splits import Fold, Splits
 from harness.study.config import StudyConfig
 from harness.suggest import unknown

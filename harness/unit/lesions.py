@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.data.annotations import Annotations, mask, read_asap
 from harness.errors import LeakError
-from harness.protocol.annotations import Annotations, mask, read_asap
 from harness.protocol.table import listed
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ import numpy as np
 from harness.bags.access import FeatureAccess, TileAccess
 from harness.bags.mapped import MappedArray
 from harness.bags.tile_source import PatchReader, TileBags
+from harness.data.given import read_given
+from harness.data.patch_looks import alike_patches
+from harness.data.patches import instance_labels_of, label_files, open_patches
 from harness.explain.attention import patch_montage
 from harness.protocol.card import FeaturesSource, PatchesSource
-from harness.protocol.given import read_given
 from harness.protocol.likeness import alike_bags
-from harness.protocol.patch_looks import alike_patches
-from harness.protocol.patches import instance_labels_of, label_files, open_patches
 from harness.unit.device import make_repeatable
 from harness.unit.inputs import Inputs
 from harness.unit.open_slides import open_slides

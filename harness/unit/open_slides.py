@@ -13,11 +13,11 @@ from harness import console
 from harness.bags.access import TileAccess
 from harness.bags.slide_reader import SlideTiles
 from harness.bags.tile_source import CachingReader, TileReader
+from harness.data.annotations import read_asap, tile_labels
+from harness.data.locate import locate, locate_annotations, resolve_root
 from harness.errors import DataError
 from harness.explain.attention import attention_thumbnail
-from harness.protocol.annotations import read_asap, tile_labels
 from harness.protocol.likeness import alike_slides
-from harness.protocol.locate import locate, locate_annotations, resolve_root
 from harness.slides.index import index_path, load
 from harness.slides.prepare import PrepareSettings, prepare_slides
 from harness.slides.reader import open_slide

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.protocol.reports import reports_for
+from harness.data.reports import reports_for
 from harness.seeds import Seeds
 from harness.unit.target import Target, target_of, truth_for
 

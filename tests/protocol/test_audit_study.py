@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.data.given import read_given
+from harness.data.patch_looks import patch_looks
+from harness.data.verify import verify
 from harness.protocol.audit_study import audit_study
 from harness.protocol.catalog import find_dataset
 from harness.protocol.dataset import load_dataset
-from harness.protocol.given import read_given
 from harness.protocol.likeness import alike_bags
-from harness.protocol.patch_looks import patch_looks
-from harness.protocol.verify import verify
 
 
 @pytest.mark.parametrize(("name", "pairs"), [("musk1", 4186), ("musk2", 5151)])
@@ -72,8 +72,8 @@ def test_looks_of_patches_are_made_once_and_again_when_damaged(tmp_path: Path) -
 
 
 def test_colon_bags_are_not_alike(shared: Path, tmp_path: Path) -> None:
-    from harness.protocol.patch_looks import alike_patches
-    from harness.protocol.patches import open_patches
+    from harness.data.patch_looks import alike_patches
+    from harness.data.patches import open_patches
 
     dataset = find_dataset("colon-nuclei")
     patches = open_patches(dataset, shared / "datasets/real/colon-nuclei", tmp_path)

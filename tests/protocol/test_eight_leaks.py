@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
+from harness.data.given import read_given
 from harness.errors import DataError, LeakError
 from harness.protocol.audit_study import audit_study
 from harness.protocol.card import TissueSettings
 from harness.protocol.dataset import Dataset, load_dataset
 from harness.protocol.fingerprint import bag_fingerprint
-from harness.protocol.given import read_given
 from harness.protocol.likeness import alike_bags, alike_slides
 from harness.protocol.splits import Fold
 from harness.slides.index import index_path, load

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from harness.data.verify import verify
 from harness.errors import DataError
 from harness.protocol.dataset import load_dataset
 from harness.protocol.fingerprint import dataset_fingerprint
 from harness.protocol.follow_up import FollowUp, cut_points, decoded, interval_names
-from harness.protocol.verify import verify
 
 TABLE = """slide,patient,time,event,label
 normal_001,p1,10,1,x

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from harness.data.verify import verify
 from harness.errors import DataError
 from harness.protocol.audit_study import audit_study
 from harness.protocol.dataset import load_dataset
 from harness.protocol.sites import sites_of
-from harness.protocol.verify import verify
 
 
 def test_without_a_site_column_nothing_is_said(tiny) -> None:

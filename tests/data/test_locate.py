@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.data.locate import find_slides, locate, locate_annotations
 from harness.errors import DataError
 from harness.protocol.dataset import Dataset, load_dataset
-from harness.protocol.locate import find_slides, locate, locate_annotations
 
 
 def put(root: Path, *names: str, content: bytes = b"II*\0") -> None:

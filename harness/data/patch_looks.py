@@ -13,7 +13,7 @@ from harness.protocol.likeness import Likeness, alike_bags
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.protocol.patches import Patches
+    from harness.data.patches import Patches
 
 _FILE = "looks.npy"
 _GRID = 4

@@ -8,9 +8,9 @@ import pytest
 import yaml
 from support.toy import write_toy_dataset
 
+from harness.data.reports import reports_fingerprint, reports_for
 from harness.errors import DataError, LeakError
 from harness.protocol.dataset import Dataset, load_dataset
-from harness.protocol.reports import reports_fingerprint, reports_for
 
 
 def _with_reports(folder: Path, reports: dict[str, str]) -> Dataset:

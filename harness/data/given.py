@@ -95,7 +95,7 @@ def _arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         raise DataError("the features are missing", place=str(path), fix="reinstall the package") from reason
     except KeyError as reason:
         raise DataError(
-            "the file lacks one of the arrays X, bag and y", place=str(path), fix="see harness/protocol/given.py"
+            "the file lacks one of the arrays X, bag and y", place=str(path), fix="see harness/data/given.py"
         ) from reason
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as reason:
         raise DataError(f"the features cannot be read: {reason}", place=str(path), fix="get the file anew") from reason

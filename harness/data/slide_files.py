@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from harness.data.listing import defect, list_files
 from harness.errors import DataError, UsageError
-from harness.protocol.listing import defect, list_files
 from harness.protocol.table import listed
 from harness.suggest import nearest
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from harness.data.given import read_given
 from harness.errors import DataError
 from harness.protocol.dataset import Dataset, load_dataset
-from harness.protocol.given import read_given
 
 X = np.arange(12, dtype=np.int16).reshape(6, 2)
 ARRAYS = {"X": X, "bag": np.array([1, 1, 2, 3, 3, 3]), "y": np.array([1, 0, 1], np.int8)}

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.data.verify import verify
 from harness.errors import DataError
 from harness.protocol.dataset import Dataset, load_dataset
-from harness.protocol.verify import verify
 
 
 def kinds(report) -> set[tuple[str, str, str]]:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from harness.data.locate import locate
+from harness.data.new_dataset import NewDataset, new_dataset
+from harness.data.verify import verify
 from harness.errors import BenchError, DataError, UsageError
 from harness.protocol.audit import audit
 from harness.protocol.catalog import find_dataset
-from harness.protocol.locate import locate
-from harness.protocol.new_dataset import NewDataset, new_dataset
-from harness.protocol.verify import verify
 from harness.resources import package_data
 
 N = 18
@@ -257,7 +257,7 @@ def test_a_failure_on_the_way_leaves_nothing(wish: NewDataset, monkeypatch) -> N
     def fail(*args: object) -> None:
         raise DataError("disk full", place="disk", fix="free it")
 
-    monkeypatch.setattr("harness.protocol.new_dataset.write_splits", fail)
+    monkeypatch.setattr("harness.data.new_dataset.write_splits", fail)
     assert refusal(wish).problem == "disk full"
 
 

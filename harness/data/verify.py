@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from harness.data.given import read_given
+from harness.data.locate import Found, find_slides, get_text, resolve_root
+from harness.data.patch_images import find_images
+from harness.data.patch_table import read_patch_tables
 from harness.errors import BenchError
 from harness.protocol.audit import audit
 from harness.protocol.card import FeaturesSource, PatchesSource, SlidesSource
 from harness.protocol.dataset import Dataset
 from harness.protocol.follow_up import cut_points
-from harness.protocol.given import read_given
 from harness.protocol.likeness import Alike, Likeness, alike_bags, alike_slides
-from harness.protocol.locate import Found, find_slides, get_text, resolve_root
-from harness.protocol.patch_images import find_images
-from harness.protocol.patch_table import read_patch_tables
 from harness.protocol.sites import sites_of
 from harness.protocol.table import listed
 

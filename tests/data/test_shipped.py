@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.data.given import read_given
+from harness.data.patches import Patches, instance_labels_of, open_patches
+from harness.data.verify import verify
 from harness.protocol.audit import audit
 from harness.protocol.catalog import find_dataset
-from harness.protocol.given import read_given
 from harness.protocol.make_splits import stratified_folds
-from harness.protocol.patches import Patches, instance_labels_of, open_patches
 from harness.protocol.shuffled import shuffled_folds
 from harness.protocol.splits import Fold, write_splits
-from harness.protocol.verify import verify
 from harness.resources import package_data
 
 OURS = ("colon-nuclei", "musk1", "musk2")

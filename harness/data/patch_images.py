@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from harness.data.listing import list_files
+from harness.data.locate import get_text
 from harness.errors import DataError
 from harness.hashing import fingerprint_file, sha256_json
 from harness.protocol.card import PatchesSource
 from harness.protocol.dataset import Dataset
-from harness.protocol.listing import list_files
-from harness.protocol.locate import get_text
 from harness.protocol.table import listed
 
 if TYPE_CHECKING:

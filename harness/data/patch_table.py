@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.data.locate import check_root, get_text
 from harness.errors import DataError
 from harness.protocol.card import PatchesSource
 from harness.protocol.dataset import Dataset
-from harness.protocol.locate import check_root, get_text
 from harness.protocol.table import Row, listed, read_table
 
 

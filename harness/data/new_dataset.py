@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from harness.data.new_card import card_of, readme_of
+from harness.data.slide_files import SlideFile, assign, slide_files, without_suffix
 from harness.errors import DataError, UsageError
 from harness.protocol.card import INTERVALS, DatasetCard
 from harness.protocol.card_file import CARD_FILE
@@ -19,8 +21,6 @@ from harness.protocol.dataset import Dataset, load_dataset
 from harness.protocol.follow_up import CENSORED, EVENT, FollowUp, check_patients, most_intervals, read_event, read_time
 from harness.protocol.make_splits import stratified_folds
 from harness.protocol.names import check_name
-from harness.protocol.new_card import card_of, readme_of
-from harness.protocol.slide_files import SlideFile, assign, slide_files, without_suffix
 from harness.protocol.splits import Fold, write_splits
 from harness.protocol.table import Row, listed, read_table, write_table
 from harness.suggest import unknown

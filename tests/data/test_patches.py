@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from harness.data import patches as module
+from harness.data.patches import instance_labels_of, open_patches
 from harness.errors import DataError
-from harness.protocol import patches as module
 from harness.protocol.dataset import Dataset, load_dataset
-from harness.protocol.patches import instance_labels_of, open_patches
 
 SOURCE = {
     "kind": "patches",

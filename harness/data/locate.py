@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.data.listing import Listing, Match, defect, list_files, match
 from harness.errors import DataError
 from harness.protocol.card import SlidesSource
 from harness.protocol.dataset import Dataset
-from harness.protocol.listing import Listing, Match, defect, list_files, match
 from harness.protocol.table import listed
 
 

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.atomic import write_json
+from harness.data.locate import get_text
+from harness.data.patch_images import ImageSource, decode, find_images, missing_images
+from harness.data.patch_table import PatchRow, read_patch_tables, table_paths
 from harness.errors import DataError
 from harness.hashing import fingerprint_file, sha256_file, sha256_json
 from harness.protocol.card import PatchesSource
 from harness.protocol.dataset import Dataset
 from harness.protocol.fingerprint import bag_fingerprint
-from harness.protocol.locate import get_text
-from harness.protocol.patch_images import ImageSource, decode, find_images, missing_images
-from harness.protocol.patch_table import PatchRow, read_patch_tables, table_paths
 from harness.resources import cache_root
 
 if TYPE_CHECKING:

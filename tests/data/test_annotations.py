@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.data.annotations import Annotations, mask, read_asap, tile_labels, tumour_fraction
 from harness.errors import DataError
-from harness.protocol.annotations import Annotations, mask, read_asap, tile_labels, tumour_fraction
 
 SQUARE = np.array([[100.0, 200.0], [300.0, 200.0], [300.0, 500.0], [100.0, 500.0]])
 
