@@ -126,9 +126,24 @@ def further_inputs(subject: Subject) -> None:
         _check_shapes(attempt.prediction, subject.bags(4, TEST, kind=kind, sealed=True), 2)
 
 
+def survival(subject: Subject) -> None:
+    """Follow-up can be learnt from where the card names survival: a column per interval, and one for no event."""
+    if "survival" not in subject.method.card.tasks:
+        raise NotJudged("the card names classification only")
+    attempt = subject.attempt(survival=True)
+    if attempt.error is not None:
+        raise Broken(f"on survival: {told(attempt.error)}") from attempt.error
+    assert attempt.prediction is not None
+    _check_shapes(attempt.prediction, subject.test_bags, subject.survival_task().n_columns)
+    values = attempt.prediction.probabilities
+    if not np.isfinite(values).all() or np.abs(values.sum(1) - 1).max() > 1e-5:
+        raise Broken("probabilities of an event in each interval, and of none, do not sum to one")
+
+
 FIRST = (Check("shapes", "A row per bag, a column per class, a weight per tile.", shapes, ("params",)),)
 REST = (
     Check("probabilities", "Class probabilities sum to one.", probabilities, ("cpu_run",)),
     Check("attention", "Attention is given as declared and sums to one over each bag.", attention, ("cpu_run",)),
     Check("further_inputs", "Every input that the card names can be trained on.", further_inputs, ("cpu_run",)),
+    Check("survival", "Follow-up can be learnt from, if the card names survival.", survival, ("cpu_run",)),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,14 @@ import torch
 from harness.accounting.meter import Meter
 from harness.bags.source import BagSource
 from harness.conformance.observe import ObservedRun, StageNote, global_randomness, restore, state_of
-from harness.conformance.specimens import Specimens, draw
+from harness.conformance.specimens import CUTS, Specimens, draw
 from harness.contract.card import InputKind
 from harness.contract.method import Method, Task
 from harness.contract.params import Params
 from harness.contract.prediction import Prediction
+from harness.protocol.follow_up import interval_names
 from harness.seeds import Seeds
+from harness.unit.scoring import main_metric
 
 CLASSES = ("none", "some", "much")
 SMALL: dict[str, Any] = {"min_epochs": 0, "patience": None, "batch_size": 2, "tiles_per_bag": 6}
@@ -99,6 +101,11 @@ class Subject:
         """A task of two or three classes."""
         return Task(CLASSES[:classes], encoder=self.encoder if kind == "tiles" else "")
 
+    def survival_task(self) -> Task:
+        """A task of survival, in the intervals of the specimens' follow-up."""
+        task = self.task(self.kind)
+        return replace(task, classes=interval_names(len(CUTS) + 1), kind="survival")
+
     def bags(
         self, count: int, seed: int, *, kind: InputKind | None = None, classes: int = 2, sealed: bool = False
     ) -> Specimens:
@@ -125,8 +132,8 @@ class Subject:
         """The training that most checks look at."""
         return self.attempt()
 
-    def run_in(self, folder: Path) -> ObservedRun:
-        """A run on the CPU; the seeds are always the same."""
+    def run_in(self, folder: Path, metric: str = "auc") -> ObservedRun:
+        """A run on the CPU, its epochs chosen by ``metric``; the seeds are always the same."""
         return ObservedRun(
             seeds=Seeds(ROOT_SEED),
             device=torch.device("cpu"),
@@ -134,6 +141,7 @@ class Subject:
             meter=Meter("cpu"),
             label=f"{self.method.card.name}:",
             checkpoint_seconds=3600.0,
+            metric=metric,
         )
 
     def attempt(
@@ -143,6 +151,7 @@ class Subject:
         classes: int = 2,
         train: Specimens | None = None,
         test: BagSource | None = None,
+        survival: bool = False,
         world: int = 1,
         folder: Path | None = None,
     ) -> Attempt:
@@ -152,14 +161,18 @@ class Subject:
             kind: what the bags hold; the preferred kind if None.
             classes: 2 or 3.
             train, test: other bags than the usual ones.
+            survival: train for survival instead of classes.
             world: seed of the global random generators, which must not matter.
             folder: scratch space of an earlier attempt, whose stages are then taken from their checkpoints.
         """
         kind = kind or self.kind
         train = train or self.bags(8 if classes == 2 else 9, TRAIN, kind=kind, classes=classes)
         val = self.bags(4 if classes == 2 else 6, VAL, kind=kind, classes=classes)
-        method = self.method(self.params, self.task(kind, classes))
-        run = self.run_in(folder or self.new_folder())
+        if survival:
+            train, val = train.followed(), val.followed()
+        task = self.survival_task() if survival else self.task(kind, classes)
+        method = self.method(self.params, task)
+        run = self.run_in(folder or self.new_folder(), main_metric(task.kind))
         attempt = Attempt(method, run)
         run.watched = method
         try:

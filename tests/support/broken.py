@@ -249,6 +249,23 @@ class WhiteningNet(Net):
         return torch.cat(parts)
 
 
+class LastIntervalNet(Net):
+    """The last interval is left out."""
+
+    def forward(self, bags):
+        output = super().forward(bags)
+        return replace(output, logits=output.logits[:, :-1])
+
+
+@breaks("survival")
+class LosesTheLastInterval(Good):
+    card = replace(Good.card, tasks=("classification", "survival"))
+
+    def aggregator(self, dim):
+        net = LastIntervalNet if self.task.kind == "survival" else Net
+        return net(dim, self.task.n_classes)
+
+
 @breaks("one_tile")
 class DividesByTheSpread(Good):
     net = WhiteningNet
