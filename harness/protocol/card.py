@@ -104,7 +104,8 @@ class ProtocolCard(_Strict):
         title: one line.
         splits: CSV file relative to the card with columns ``repeat, fold, slide, part`` (train | val | test); a slide
             that is not listed in a fold is excluded from it.
-        ranked: whether results may stand on the leaderboard; False for literature protocols that leak.
+        ranked: whether results may stand on the leaderboard; False for literature protocols that leak, and for
+            those that are there to choose by.
         fit_on: what the final fit trains on. ``train+val`` only where nothing is selected.
         select: ``best`` epoch by validation, or the ``last`` one; ``test``: the one that predicts the test slides best.
         threshold: decision threshold (binary) from ``validation``, or ``argmax``; ``test``: the best one for the test

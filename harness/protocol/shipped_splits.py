@@ -33,14 +33,24 @@ def cv5(entries: Sequence[Entry]) -> tuple[Fold, ...]:
     return as_folds([entry.slide for entry in entries], made)
 
 
+def train_cv5(entries: Sequence[Entry]) -> tuple[Fold, ...]:
+    """The same over the release's training set alone: its test slides are in no part."""
+    return cv5([entry for entry in entries if entry.extra["split"] != "test"])
+
+
 RECIPES: dict[str, dict[str, Recipe]] = {
     "camelyon16": {
         "splits/official.csv": official,
         "splits/official-128.csv": lambda entries: official(entries, without=("test_114",)),
         "splits/official-127.csv": lambda entries: official(entries, without=("test_114", "test_124")),
         "splits/cv5.csv": cv5,
+        "splits/train-cv5.csv": train_cv5,
     },
-    "camelyon16-mini": {"splits/official.csv": official, "splits/cv5.csv": cv5},
+    "camelyon16-mini": {
+        "splits/official.csv": official,
+        "splits/cv5.csv": cv5,
+        "splits/train-cv5.csv": train_cv5,
+    },
 }
 """Dataset → split file → how its folds are made from the label table."""
 

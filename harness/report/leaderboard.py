@@ -110,7 +110,7 @@ def ranked(rows: Sequence[Row], *, lower: bool = False) -> tuple[Row, ...]:
 def unranked_reason(study: Study) -> str:
     """Why a study has no rank; empty where it has one."""
     if not study.ranked:
-        return "literature protocol" if study.planned is not None else "study.json is lost"
+        return "protocol is not ranked" if study.planned is not None else "study.json is lost"
     if study.failures:
         return f"{len(study.failures)} failed"
     return "" if study.complete else "incomplete"

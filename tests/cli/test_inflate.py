@@ -120,8 +120,8 @@ def test_a_protocol_of_the_literature_stands_apart_and_has_no_rank(bench, place,
 
     groups = {group.protocol: group.rows for group in leaderboard(RunStore(out)).groups}
     assert [(row.rank, row.reason) for row in groups["cv2"]] == [(1, "")]
-    assert [(row.rank, row.reason) for row in groups["on-test"]] == [(None, "literature protocol")]
-    assert "literature protocol" in bench("leaderboard", "show", "--out", str(out)).out
+    assert [(row.rank, row.reason) for row in groups["on-test"]] == [(None, "protocol is not ranked")]
+    assert "protocol is not ranked" in bench("leaderboard", "show", "--out", str(out)).out
 
 
 @pytest.mark.slow

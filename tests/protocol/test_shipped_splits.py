@@ -28,6 +28,17 @@ def test_every_protocol_has_a_recipe_and_every_recipe_a_protocol(name: str) -> N
     assert {protocol.splits for protocol in dataset.card.protocols.values()} == set(RECIPES[name])
 
 
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_to_choose_by_training_slides_official_test_slides_are_left_alone(name: str) -> None:
+    dataset = find_dataset(name)
+    training = {entry.slide for entry in dataset.entries if entry.extra["split"] == "train"}
+    folds = dataset.splits("train-cv5").folds
+    assert Counter(slide for fold in folds for slide in fold.test) == dict.fromkeys(training, 1)
+    for fold in folds:
+        assert {*fold.train, *fold.val, *fold.test} == training
+    assert not dataset.card.protocols["train-cv5"].ranked
+
+
 def test_camelyon16_has_the_slides_of_the_release() -> None:
     dataset = find_dataset("camelyon16")
     expected = [f"normal_{i:03d}" for i in range(1, 161) if i != 86]

@@ -35,7 +35,7 @@ def test_complete_studies_are_ranked_and_the_others_say_why_not(store: RunStore)
     assert found[:2] == [("good-1", 1, ""), ("poor-2", 2, "")]
     assert set(found[2:]) == {
         ("part-3", None, "incomplete"),
-        ("leaky-4", None, "literature protocol"),
+        ("leaky-4", None, "protocol is not ranked"),
         ("failed-5", None, "1 failed"),
     }
 
