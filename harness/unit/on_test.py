@@ -72,11 +72,11 @@ def scores_on_test(rows: ScoredRows) -> dict[str, float]:
 
 
 def best_of(scores: Sequence[Mapping[str, float]]) -> int:
-    """Number of the best scores: by AUC (C-index), of equals that with the smaller log loss, then the first.
+    """Number of the best scores: by AUC or C-index (their first), of equals by the smaller log loss, then the first.
 
     An AUC that is undefined, the fold testing one class only, leaves it to the log loss.
     """
-    metric = "c_index" if "c_index" in scores[0] else "auc"
+    metric = next(iter(scores[0]))
 
     def rank(number: int) -> tuple[float, float, int]:
         value, loss = scores[number][metric], scores[number].get("log_loss", math.nan)
