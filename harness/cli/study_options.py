@@ -29,6 +29,10 @@ SeedNumbers = Annotated[list[str] | None, typer.Option("--seed", help="Seeds to 
 Seeds = Annotated[int | None, typer.Option("--seeds", help="Short for --seed 0 to N-1.")]
 InputKind = Annotated[str | None, typer.Option("--input", help="features or tiles (default: the method's).")]
 EncoderName = Annotated[str | None, typer.Option("--encoder", help="Tile encoder (default: the dataset's).")]
+FeatureFolder = Annotated[
+    Path | None,
+    typer.Option("--features", help="Feature set to read, such as one that an ICMIL unit left (default: made anew)."),
+]
 Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N (default: auto).")]
 PrecisionName = Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16 or fp16 (default: auto).")]
 
@@ -42,6 +46,7 @@ NAMES = (
     "seed",
     "input",
     "encoder",
+    "features",
     "device",
     "devices",
     "precision",
@@ -117,6 +122,7 @@ def study_config(options: Mapping[str, Any]) -> StudyConfig:
         workers=_from_one(options, "workers", "a number of processes"),
         tune=tune_settings(options),
         launch=launch_settings(options),
+        features=_path(options, "features"),
         devices=_from_one(options, "devices", "a number of devices") or defaults.devices,
     )
 

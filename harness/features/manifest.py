@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from harness.atomic import write_json
 from harness.errors import DataError
+from harness.hashing import sha256_json
 from harness.protocol.audit import audit_stage
 
 if TYPE_CHECKING:
@@ -170,6 +171,16 @@ class Manifest:
 
     header: Header
     slides: Mapping[str, SlideEntry]
+
+    def content_sha256(self, slides: Iterable[str] | None = None) -> str:
+        """Identity of the features of ``slides`` (None for all): key, number type, and a checksum per slide.
+
+        Raises:
+            KeyError: a slide that is not there.
+        """
+        wanted = sorted(self.slides if slides is None else slides)
+        parts = {slide: [entry.fingerprint, entry.crc32] for slide in wanted for entry in [self.slides[slide]]}
+        return sha256_json({"key": asdict(self.header.key), "dtype": self.header.dtype, "slides": parts})
 
     def write(self, folder: Path) -> None:
         """Write atomically: from now on the folder is a complete store."""

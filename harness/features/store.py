@@ -11,7 +11,6 @@ import numpy as np
 
 from harness.errors import DataError, LeakError
 from harness.features.manifest import FeatureKey, Manifest, SlideEntry
-from harness.hashing import sha256_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -126,11 +125,8 @@ class FeatureStore:
         return self._coords[entry.start : entry.stop] if entry.has_coords else None
 
     def content_sha256(self, slides: Iterable[str] | None = None) -> str:
-        """Identity of the features of ``slides`` (None for all): key, number type, and a checksum per slide."""
-        wanted = sorted(self.slides if slides is None else slides)
-        parts = {slide: [entry.fingerprint, entry.crc32] for slide in wanted for entry in [self._entry(slide)]}
-        header = self.manifest.header.as_dict()
-        return sha256_json({"key": header["key"], "dtype": header["dtype"], "slides": parts})
+        """Identity of the features of ``slides`` (None for all); see the manifest's."""
+        return self.manifest.content_sha256(slides)
 
     def verify(self, slides: Iterable[str] | None = None) -> None:
         """Read all features and compare them with their checksums.

@@ -77,6 +77,7 @@ def audit_study(
     folds: Sequence[Fold],
     content: Mapping[str, str] | None,
     *,
+    asked: Sequence[Fold] | None = None,
     likeness: Likeness | None = None,
     shaped: Mapping[str, Shaped] | None = None,
     unchecked: Sequence[str] = (),
@@ -87,6 +88,7 @@ def audit_study(
         dataset: gives patients, sites, and the pairs that its card declares different.
         folds: all folds of the protocol.
         content: slide id → SHA-256 of its content; None where the data is not there yet.
+        asked: the folds that are run: only they use what ``shaped`` names; None for all.
         likeness: which slides are nearly the same; None where nothing could be compared.
         shaped: what was trained elsewhere and is used here (a tuned encoder), by the name it has in errors.
         unchecked: what the caller knows that cannot be checked, one sentence each.
@@ -102,6 +104,7 @@ def audit_study(
     warnings: dict[str, None] = {}
     for fold in folds:
         warnings |= dict.fromkeys(audit(fold, dataset.patients, content, alike=alike))
+    for fold in folds if asked is None else asked:
         for stage, thing in (shaped or {}).items():
             thing.audit(fold, stage=stage)
     used = {slide for fold in folds for _, part in fold.parts() for slide in part}

@@ -34,6 +34,7 @@ class StudyConfig:
         tune: how the hyper-parameters are searched, on validation, before the units are run; None does not tune.
         launch: where units run; nothing of it enters a unit's identity.
         devices: how many devices train one unit together, from ``device`` on.
+        features: a feature set that exists already and is read; None makes the features that are needed.
     """
 
     method: str
@@ -52,3 +53,4 @@ class StudyConfig:
     tune: TuneSettings | None = None
     launch: LaunchSettings = field(default_factory=LaunchSettings)
     devices: int = 1
+    features: Path | None = None

@@ -20,6 +20,7 @@ from harness.protocol.catalog import find_dataset
 from harness.protocol.dataset import Dataset
 from harness.protocol.splits import Fold, Splits
 from harness.study.config import StudyConfig
+from harness.study.feature_set import FeatureSet
 from harness.suggest import unknown
 from harness.training.mil_params import MILParams, check_devices
 from harness.tuning.settings import TuneSettings
@@ -51,6 +52,7 @@ class ResolvedStudy:
         tuning: how the hyper-parameters are searched; None where they are not.
         fixed: hyper-parameters that the user has set, and that are not searched therefore.
         devices: how many devices train one unit together.
+        features: the feature set that is read; None makes the features that are needed.
     """
 
     method: type[Method]
@@ -68,6 +70,7 @@ class ResolvedStudy:
     tuning: TuneSettings | None = None
     fixed: tuple[str, ...] = ()
     devices: int = 1
+    features: FeatureSet | None = None
 
     @property
     def method_card(self) -> MethodCard:
@@ -104,6 +107,7 @@ class ResolvedStudy:
             "folds": [f"r{fold.repeat}f{fold.fold}" for fold in self.folds],
             "seeds": list(self.seeds),
             "precision": self.precision,
+            **({} if self.features is None else {"features": str(self.features.folder)}),
             **({"devices": self.devices} if self.devices > 1 else {}),
             "dataset_fingerprint": self.fingerprint,
             **self._tuned,
@@ -123,7 +127,7 @@ class ResolvedStudy:
             repeat=fold.repeat,
             fold=fold.fold,
             seed=seed,
-            input=self.input.model_dump(mode="json") | self._reports,
+            input=self.input.model_dump(mode="json") | self._reports | self._features,
             precision=self.precision,
             tuning=None if self.tuning is None else {**self.tuning.as_dict(), "fixed": list(self.fixed)},
             devices=self.devices,
@@ -143,6 +147,11 @@ class ResolvedStudy:
         space = space_of(self.method.Params, fixed=self.fixed, method=self.method_card.name)
         return {"tuning": {**self.tuning.as_dict(), "space": [asdict(dimension) for dimension in space]}}
 
+    @property
+    def _features(self) -> dict[str, str]:
+        """Identity of the features, where they were there before."""
+        return {} if self.features is None else self.features.identity
+
     @cached_property
     def _reports(self) -> dict[str, str]:
         """Identity of the reports, for a method that learns from them."""
@@ -160,7 +169,9 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
     _check_task(method.card, dataset)
     name, preset = _preset(method.card, dataset, config)
     params_set, input_set = _split_settings(config.set)
-    input_settings = _input(method.card, dataset, {**preset.input, **input_set})
+    features = None if config.features is None else FeatureSet.read(config.features, dataset)
+    wanted = {**preset.input, **input_set}
+    input_settings = _input(method.card, dataset, wanted if features is None else features.over(wanted))
     params = method.Params.build({**preset.params, **params_set}, place=f"hyper-parameters of {method.card.name}")
     _check_needs(method.card, dataset)
     _check_devices(method, params, config.devices)
@@ -173,6 +184,9 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
             place="--protocol",
             fix=f"choose another protocol; bench datasets show {dataset.name} lists them",
         )
+    folds = _folds(splits, config.folds)
+    if features is not None:
+        features.check(folds)
     return ResolvedStudy(
         method=method,
         params=params,
@@ -182,12 +196,13 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
         protocol=protocol,
         input=input_settings,
         splits=splits,
-        folds=_folds(splits, config.folds),
+        folds=folds,
         seeds=config.seeds,
         precision="fp32" if config.precision == "auto" else cast("Precision", config.precision),
         tuning=config.tune,
         fixed=_fixed(config, method, params_set),
         devices=config.devices,
+        features=features,
     )
 
 

@@ -101,6 +101,7 @@ def open_study_inputs(resolved: ResolvedStudy, config: StudyConfig, device: torc
         cache=config.cache or cache_root(),
         workers=config.workers or os.cpu_count() or 1,
         device=device,
+        features=None if resolved.features is None else resolved.features.folder,
     )
     return open_inputs(resolved.dataset, opening)
 
@@ -111,6 +112,7 @@ def audit_inputs(resolved: ResolvedStudy, inputs: Inputs) -> AuditReport:
         resolved.dataset,
         resolved.splits.folds,
         inputs.content,
+        asked=resolved.folds,
         likeness=None if inputs.likeness is None else inputs.likeness(),
         shaped=inputs.shaped,
         unchecked=inputs.unchecked,

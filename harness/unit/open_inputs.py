@@ -19,6 +19,7 @@ from harness.protocol.card import FeaturesSource, PatchesSource
 from harness.protocol.likeness import alike_bags
 from harness.unit.device import make_repeatable
 from harness.unit.inputs import Inputs
+from harness.unit.open_features import open_features
 from harness.unit.open_slides import open_slides
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def open_inputs(dataset: Dataset, opening: Opening) -> Inputs:
         tiles = _open_patches(dataset, opening)
     else:
         tiles = open_slides(dataset, source, opening)
+    if opening.features is not None:
+        return open_features(tiles, opening.features)
     tiles = _with_provenance(tiles, opening.settings.encoder)
     return tiles if opening.settings.kind == "tiles" else _encode(dataset, tiles, opening)
 

@@ -23,6 +23,7 @@ class Opening:
         cache: where prepared data goes.
         workers: processes and threads.
         device: where frozen encoders run.
+        features: a feature set that is read instead of being made; None where there is none.
     """
 
     settings: InputSettings
@@ -31,3 +32,4 @@ class Opening:
     cache: Path
     workers: int
     device: torch.device
+    features: Path | None = None
