@@ -135,11 +135,6 @@ def mask(annotations: Annotations, x0: float, y0: float, side: float, out_px: in
     return _raster(annotations, x0, y0, side / out_px, (out_px, out_px))
 
 
-def tumour_fraction(annotations: Annotations, x0: float, y0: float, side: float) -> float:
-    """Share of a square that is lesion, 0 to 1 (see :func:`mask`)."""
-    return float(mask(annotations, x0, y0, side, 4 * _CELLS_PER_TILE).mean())
-
-
 def tile_labels(coords: NDArray[np.int64], side: float, annotations: Annotations) -> NDArray[np.float32]:
     """Share of each tile that is lesion, counted in cells of a sixteenth of a tile's side.
 

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 
 METRICS = ("auc", "accuracy", "balanced_accuracy", "f1", "sensitivity", "specificity", "log_loss")
 """Names of all scores, in the order in which they are shown."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -86,10 +86,6 @@ class ResolvedStudy:
     def study_id(self) -> str:
         """Name of the study: the same for any choice of folds and seeds."""
         return self.unit(self.folds[0], self.seeds[0]).study_id
-
-    def with_fingerprint(self, fingerprint: str) -> ResolvedStudy:
-        """The same study over data that has been looked at."""
-        return replace(self, fingerprint=fingerprint)
 
     def as_dict(self) -> dict[str, Any]:
         """The resolved configuration, JSON-able."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.data.annotations import Annotations, mask, read_asap, tile_labels, tumour_fraction
+from harness.data.annotations import Annotations, mask, read_asap, tile_labels
 from harness.errors import DataError
 
 SQUARE = np.array([[100.0, 200.0], [300.0, 200.0], [300.0, 500.0], [100.0, 500.0]])
@@ -119,7 +119,7 @@ def test_tile_labels_agree_with_the_mask_of_each_tile() -> None:
     annotations = Annotations((lesion,), (hole,))
     coords = rng.integers(400, 1500, (200, 2))
     shares = tile_labels(coords, 100, annotations)
-    direct = [tumour_fraction(annotations, x, y, 100) for x, y in coords]
+    direct = [mask(annotations, x, y, 100, 64).mean() for x, y in coords]
     assert np.abs(shares - direct).max() < 0.1
     assert np.std(direct) > 0.2
 
@@ -134,7 +134,7 @@ def test_mask_has_area_place_and_hole() -> None:
 
 def test_overlapping_lesions_count_once() -> None:
     other = SQUARE + np.array([50.0, 0.0])
-    assert tumour_fraction(Annotations((SQUARE, other)), 100, 200, 200) == 1
+    assert mask(Annotations((SQUARE, other)), 100, 200, 200, 64).all()
     assert tile_labels(np.array([[150, 300]]), 64, Annotations((SQUARE, other)))[0] == 1
 
 
