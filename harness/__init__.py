@@ -36,10 +36,15 @@ if TYPE_CHECKING:
     from harness.seeds import Seeds
     from harness.training.chunked_encode import encode_in_chunks
     from harness.training.embed import EncodedBags, embed_bags, keep_embedded
+    from harness.training.estimate import bag_part, largest_bag
+    from harness.training.fitting import fit_in
+    from harness.training.memory import Rung
     from harness.training.mil import MILMethod
     from harness.training.mil_fit import validation_scores
     from harness.training.mil_params import MILParams
     from harness.training.optim import build_schedule
+    from harness.training.part import MemoryPart, Step
+    from harness.training.plan import MemoryPlan
     from harness.training.run import Run
 
 _LAZY = {
@@ -51,17 +56,24 @@ _LAZY = {
     "KeptFeatures": "harness.features.kept",
     "MILMethod": "harness.training.mil",
     "MILParams": "harness.training.mil_params",
+    "MemoryPart": "harness.training.part",
+    "MemoryPlan": "harness.training.plan",
     "PackedBags": "harness.bags.packed",
+    "Rung": "harness.training.memory",
     "Run": "harness.training.run",
     "Scale": "harness.bags.source",
     "Seeds": "harness.seeds",
     "Stage": "harness.contract.stage",
+    "Step": "harness.training.part",
     "TileEncoder": "harness.encoders",
+    "bag_part": "harness.training.estimate",
     "build_encoder": "harness.encoders",
     "build_schedule": "harness.training.optim",
     "encode_in_chunks": "harness.training.chunked_encode",
     "embed_bags": "harness.training.embed",
+    "fit_in": "harness.training.fitting",
     "keep_embedded": "harness.training.embed",
+    "largest_bag": "harness.training.estimate",
     "pack": "harness.bags.packed",
     "score": "harness.evaluation.metrics",
     "segment_ids": "harness.bags.segments",
@@ -85,6 +97,8 @@ __all__ = [
     "LeakError",
     "MILMethod",
     "MILParams",
+    "MemoryPart",
+    "MemoryPlan",
     "Method",
     "MethodCard",
     "MethodError",
@@ -93,18 +107,23 @@ __all__ = [
     "Prediction",
     "Preset",
     "Run",
+    "Rung",
     "Scale",
     "Seeds",
     "Stage",
+    "Step",
     "Task",
     "TileEncoder",
     "UsageError",
+    "bag_part",
     "build_encoder",
     "build_schedule",
     "embed_bags",
     "encode_in_chunks",
+    "fit_in",
     "fixed",
     "keep_embedded",
+    "largest_bag",
     "pack",
     "redeclared",
     "score",

@@ -24,16 +24,14 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from harness.bags.packed import PackedBags
 from harness.training.ranks import ALONE
 from harness.training.sync_norm import SharedBatchNorm
 
 if TYPE_CHECKING:
     from harness.training.context import Precision
-    from harness.training.mil_fit import BagNetwork
 
 META = torch.device("meta")
-_FEW_TILES, _FEW_ROWS = 2, 512
+FEW_TILES, FEW_ROWS = 2, 512
 """Sizes of the smaller of two real passes, where a network needs numbers to run at all."""
 
 
@@ -126,94 +124,84 @@ class _Attention(torch.autograd.Function):
         return tuple(torch.empty_like(one) for one in ctx.saved_tensors[:3])
 
 
+Way = Callable[[Any, Sequence[int], torch.device], tuple[Callable[[], Tensor], Tensor]]
+"""(copy of the network, sizes, device) → what is run, and its input. What it makes for itself belongs on ``device``."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One way through a network, forward and, in training, backward from the sum of what it gives.
+
+    Attributes:
+        way: makes it; its result is the loss in training.
+        few: sizes of the smaller of two real passes are at most this, where it needs numbers to run at all.
+        lowered: whether the network in low precision is like the network under autocast. Where some operations keep
+            full precision, only a real pass knows.
+    """
+
+    way: Way
+    few: int
+    lowered: bool = False
+
+
 class Footprint:
     """The costs of a network's passes.
 
     Args:
         network: the network; it is copied.
-        tile_px: side of its tiles; 0 for features.
-        dim: width of its features.
+        passes: ways through it, by name.
         device: where it is; real passes, where they are needed, are made there.
     """
 
-    def __init__(self, network: BagNetwork, *, tile_px: int, dim: int, device: torch.device) -> None:
+    def __init__(self, network: nn.Module, passes: Mapping[str, Pass], device: torch.device) -> None:
         self._network = network
-        self._tile_px = tile_px
-        self._dim = dim
+        self._passes = passes
         self._device = device
         self._found: dict[tuple[Any, ...], Cost] = {}
 
-    def encoder(self, tiles: int, precision: Precision, *, train: bool) -> Cost:
-        """Of the encoder, for one pass over ``tiles`` tiles with values 0..255."""
-        return self._cost("encoder", (tiles,), precision, train)
-
-    def aggregator(self, sizes: Sequence[int], precision: Precision, *, train: bool) -> Cost:
-        """Of the aggregator and its loss, for bags of these sizes."""
-        return self._cost("aggregator", tuple(sizes), precision, train)
-
-    def _cost(self, part: str, sizes: tuple[int, ...], precision: Precision, train: bool) -> Cost:
-        key = (part, sizes, precision, train)
+    def cost(self, name: str, sizes: Sequence[int], precision: Precision, *, train: bool) -> Cost:
+        """Of pass ``name`` with inputs of these sizes."""
+        key = (name, tuple(sizes), precision, train)
         if key not in self._found:
             with _undisturbed(self._device):
                 self._found[key] = self._unnumbered(*key) or self._on_a_line(*key)
         return self._found[key]
 
-    def _unnumbered(self, part: str, sizes: tuple[int, ...], precision: Precision, train: bool) -> Cost | None:
+    def _unnumbered(self, name: str, sizes: tuple[int, ...], precision: Precision, train: bool) -> Cost | None:
         """From a pass without numbers; None where the network's way depends on them."""
-        if part == "aggregator" and precision != "fp32":
+        if precision != "fp32" and not self._passes[name].lowered:
             return None  # which operations keep full precision is known to autocast alone, which needs numbers
         try:
             with Fused(), _autocast_left_out():
-                return self._pass(part, sizes, precision, train, META)
+                return self._pass(name, sizes, precision, train, META)
         except Exception:  # whatever an operation says that misses its numbers
             return None
 
-    def _on_a_line(self, part: str, sizes: tuple[int, ...], precision: Precision, train: bool) -> Cost:
-        """From two small passes with numbers: exact for what grows with the number of tiles, and with nothing else."""
-        few = _FEW_TILES if part == "encoder" else _FEW_ROWS
+    def _on_a_line(self, name: str, sizes: tuple[int, ...], precision: Precision, train: bool) -> Cost:
+        """From two small passes with numbers: exact for what grows with the sizes, and with nothing else."""
+        few = self._passes[name].few
         small = tuple(min(size, few) for size in sizes)
         more = tuple(min(size, 2 * few) for size in sizes)
-        first = self._pass(part, small, precision, train, self._device)
+        first = self._pass(name, small, precision, train, self._device)
         if sum(more) == sum(small):
             return first
-        second = self._pass(part, more, precision, train, self._device)
+        second = self._pass(name, more, precision, train, self._device)
         return first.on_a_line(second, (sum(sizes) - sum(small)) / (sum(more) - sum(small)))
 
-    def _pass(self, part: str, sizes: tuple[int, ...], precision: Precision, train: bool, device: torch.device) -> Cost:
+    def _pass(self, name: str, sizes: tuple[int, ...], precision: Precision, train: bool, device: torch.device) -> Cost:
         """One pass forward and, in training, backward, on a copy of the network."""
         network = _copied(self._network, device)
         network.train(train)
+        way = self._passes[name].way
         low = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
         if low is None or device != META:
             with nullcontext() if low is None else torch.autocast(device.type, low):
-                return _observed(*self._step(network, part, sizes, device), network, train)
+                return _observed(*way(network, sizes, device), network, train)
         # There is no autocast without numbers. What comes close is the network in low precision, and beside it the
         # copies of weights in low precision that autocast makes.
-        cost = _observed(*self._step(network.to(low), part, sizes, device), network, train)
+        cost = _observed(*way(network.to(low), sizes, device), network, train)
         copies = state_bytes(dict(network.named_parameters()))
         return Cost(cost.kept + copies, cost.peak + copies)
-
-    def _step(
-        self, network: BagNetwork, part: str, sizes: tuple[int, ...], device: torch.device
-    ) -> tuple[Callable[[], Tensor], Tensor]:
-        """What is run, and its input."""
-        count = sum(sizes)
-        if part == "encoder":
-            assert network.encoder is not None
-            tiles = torch.zeros(count, 3, self._tile_px, self._tile_px, device=device)
-            encode = network.encoder.encode
-            return (lambda: encode(tiles)), tiles
-        dtype = next((p.dtype for p in network.aggregator.parameters()), torch.float32)
-        x = torch.zeros(count, self._dim, device=device, dtype=dtype, requires_grad=network.encoder is not None)
-        offsets = torch.tensor([0, *np.cumsum(sizes)])
-        bags = PackedBags(x, offsets, torch.zeros(len(sizes), dtype=torch.int64, device=device))
-
-        def step() -> Tensor:
-            output = network.aggregator(bags)
-            assert bags.labels is not None
-            return network.loss(output, bags.labels) if network.training else output.logits
-
-        return step, x
 
 
 def _observed(step: Callable[[], Tensor], given: Tensor, network: nn.Module, train: bool) -> Cost:
@@ -233,17 +221,17 @@ def _drop(parameter: Tensor) -> None:
     parameter.grad = None
 
 
-def _copied(network: BagNetwork, device: torch.device) -> BagNetwork:
+def _copied(network: nn.Module, device: torch.device) -> nn.Module:
     """The network without its ranks; on ``meta`` without its numbers, which are not even copied."""
-    memo: dict[int, Any] = {id(network.ranks): ALONE}
+    ranks = getattr(network, "ranks", ALONE)
+    memo: dict[int, Any] = {id(ranks): ALONE}
     if device == META:
         for parameter in network.parameters():
             empty = torch.empty_like(parameter, device=META)
             memo[id(parameter)] = nn.Parameter(empty, requires_grad=parameter.requires_grad)
         memo |= {id(buffer): torch.empty_like(buffer, device=META) for buffer in network.buffers()}
     result = copy.deepcopy(network, memo)
-    result.ranks = ALONE
-    if network.ranks.several:
+    if ranks.several:
         _plain_norms(result)
     return result
 

@@ -55,7 +55,9 @@ class Rung:
         return ", ".join(parts)
 
 
-def ladder(asked: Rung, tiles: int, encoder: nn.Module | None, *, bf16: bool = True) -> list[Rung]:
+def ladder(
+    asked: Rung, tiles: int, encoder: nn.Module | None, *, bf16: bool = True, fixed_norms: bool = False
+) -> list[Rung]:
     """All ways to train, the one that was asked for first; later ones cost time first, and numbers last.
 
     Smaller chunks give an encoder with batch norm other statistics, which is another training; so it keeps its chunks,
@@ -66,12 +68,13 @@ def ladder(asked: Rung, tiles: int, encoder: nn.Module | None, *, bf16: bool = T
         tiles: in the largest step.
         encoder: what is trained with the aggregator; None for features.
         bf16: whether the device has it.
+        fixed_norms: whether batch norms use statistics that stay as they are.
     """
     lower = asked.precision == "fp32" and bf16
     if encoder is None:
         return [asked, *([Rung(BF16, 0, False, "bf16", "arithmetic")] if lower else [])]
     whole = min(asked.chunk or tiles, tiles)
-    smaller = [] if has_batch_norm(encoder) else [chunk for chunk in CHUNKS if chunk < whole]
+    smaller = [] if has_batch_norm(encoder) and not fixed_norms else [chunk for chunk in CHUNKS if chunk < whole]
     changes = "draws of dropout" if _has_dropout(encoder) else ""
     rungs = [asked]
     rungs += [Rung(SMALLER_CHUNKS, chunk, asked.recompute, asked.precision, changes) for chunk in smaller]

@@ -49,11 +49,17 @@ class MILMethod(Method):
     def stages(self, train: BagSource, val: BagSource | None, run: Run) -> Iterator[Stage]:
         """One stage: the whole network."""
         from harness.training import mil_fit
-        from harness.training.fitting import fit_in
 
         self.network = mil_fit.build_network(self, train, run)
-        fit_in(self.network, self.params, train, val, run)
+        self.keep_within_memory(train, val, run)
         yield mil_fit.stage(self, train, val, run)
+
+    def keep_within_memory(self, train: BagSource, val: BagSource | None, run: Run) -> None:
+        """Choose how the network is trained so that it fits. A part of another method leaves that to the whole."""
+        from harness.training.estimate import bag_plan
+        from harness.training.fitting import fit_in
+
+        fit_in(bag_plan(self.network, self.params, train, [val, *run.memory.predicted], run), run)
 
     def predict(self, bags: BagSource, run: Run) -> Prediction:
         """Probabilities and attention from all tiles of the finest scale, without sampling or augmentation."""

@@ -13,7 +13,7 @@ from support.tiles import tile_bags
 from harness import Aggregator, BagOutput, MethodCard, MethodError, MILMethod, MILParams, Task, segment_mean
 from harness.bags.feature_source import FeatureBags
 from harness.encoders import build_encoder
-from harness.training.estimate import Estimator, Step
+from harness.training.estimate import bag_part, largest_step
 from harness.training.footprint import Alive
 from harness.training.memory import AS_ASKED, BF16, RECOMPUTE, SMALLER_CHUNKS, Memory, Rung, ladder
 from harness.training.mil_fit import build_network, stage
@@ -54,7 +54,7 @@ def _method(kind: type = Mean, encoder: str = "", **params: object) -> Mean:
 
 def _estimator(method, train, run):
     network = build_network(method, train, run)
-    return Estimator(network, method.params, train, [train], run), network
+    return bag_part(network, method.params, train, [train], run), network
 
 
 @pytest.mark.parametrize(
@@ -97,12 +97,12 @@ def test_estimates_on_features_and_what_they_grow_with(make_run):
 
 def test_the_largest_step():
     bags = tile_bags((5, 9, 7), 8)
-    step = Step.of(bags, MILParams(batch_size=2))
+    step = largest_step(bags, MILParams(batch_size=2))
     assert (step.slide, step.tiles, step.sizes, step.read) == ("b1", 9, (9, 7), 16)
-    assert Step.of(bags, MILParams(batch_size=2, balanced=True)).sizes == (9, 9)
-    assert Step.of(bags, MILParams(batch_size=2, tiles_per_bag=4)).sizes == (4, 4)
-    assert Step.of(bags, MILParams(batch_size=4), devices=2).sizes == (9, 7)
-    attended = Step.of(bags, MILParams(batch_size=2, tiles_per_bag=4, tile_sampling="attention"))
+    assert largest_step(bags, MILParams(batch_size=2, balanced=True)).sizes == (9, 9)
+    assert largest_step(bags, MILParams(batch_size=2, tiles_per_bag=4)).sizes == (4, 4)
+    assert largest_step(bags, MILParams(batch_size=4), devices=2).sizes == (9, 7)
+    attended = largest_step(bags, MILParams(batch_size=2, tiles_per_bag=4, tile_sampling="attention"))
     assert (attended.sizes, attended.read) == ((4, 4), 16)
 
 

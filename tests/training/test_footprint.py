@@ -13,7 +13,8 @@ from torch import nn
 from harness import Aggregator, BagOutput, Task, segment_mean
 from harness.contract.registry import find_method
 from harness.encoders import build_encoder
-from harness.training.footprint import Alive, Footprint
+from harness.training.bag_passes import aggregation, encoding
+from harness.training.footprint import FEW_ROWS, Alive, Footprint, Pass
 from harness.training.mil_fit import BagNetwork
 
 CPU = torch.device("cpu")
@@ -27,7 +28,11 @@ def _network(method: str = "gated_abmil", encoder: str = "", px: int = 0, dim: i
 
 
 def _footprint(network: BagNetwork, px: int = 0, dim: int = 32) -> Footprint:
-    return Footprint(network, tile_px=px, dim=dim if network.encoder is None else network.encoder.dim, device=CPU)
+    width = dim if network.encoder is None else network.encoder.dim
+    passes = {"aggregator": Pass(aggregation(width, gradient=network.encoder is not None), FEW_ROWS)}
+    if px:
+        passes["encoder"] = encoding(lambda copied, tiles: copied.encoder.encode(tiles), px)
+    return Footprint(network, passes, CPU)
 
 
 def test_tensors_are_counted_while_they_live_and_views_not_at_all():
@@ -54,12 +59,12 @@ def test_an_encoder_takes_without_numbers_what_it_takes_with_them(encoder, px):
     footprint = _footprint(_network(encoder=encoder, px=px), px)
     tiles = 2 if px == 224 else 8
     real = footprint._pass("encoder", (tiles,), "fp32", True, CPU)
-    found = footprint.encoder(tiles, "fp32", train=True)
+    found = footprint.cost("encoder", (tiles,), "fp32", train=True)
     assert found.kept == pytest.approx(real.kept, rel=0.1)
     assert found.peak == pytest.approx(real.peak, rel=0.1)
-    assert footprint.encoder(tiles, "fp32", train=False).peak < found.peak
+    assert footprint.cost("encoder", (tiles,), "fp32", train=False).peak < found.peak
     low = footprint._pass("encoder", (tiles,), "bf16", True, CPU).peak
-    assert low / 2 < footprint.encoder(tiles, "bf16", train=True).peak < 2 * low
+    assert low / 2 < footprint.cost("encoder", (tiles,), "bf16", train=True).peak < 2 * low
 
 
 METHODS = ("mean_pool", "max_pool", "gated_abmil", "abmilx_head", "clam_sb", "clam_mb", "dsmil", "transmil", "dtfd")
@@ -71,9 +76,12 @@ def test_an_aggregator_takes_what_a_real_pass_takes(method):
     sizes = (700, 500)
     for precision in ("fp32",) if method == "transmil" else ("fp32", "bf16"):
         real = footprint._pass("aggregator", sizes, precision, True, CPU)
-        found = footprint.aggregator(sizes, precision, train=True)
+        found = footprint.cost("aggregator", sizes, precision, train=True)
         assert real.peak / 1.25 < found.peak < 1.25 * real.peak
-    assert footprint.aggregator(sizes, "fp32", train=False).peak <= footprint.aggregator(sizes, "fp32", train=True).peak
+    assert (
+        footprint.cost("aggregator", sizes, "fp32", train=False).peak
+        <= footprint.cost("aggregator", sizes, "fp32", train=True).peak
+    )
 
 
 def test_the_peak_of_a_known_network():
@@ -87,7 +95,7 @@ def test_the_peak_of_a_known_network():
         def forward(self, bags):
             return BagOutput(segment_mean(self.layer(bags.x), bags.offsets))
 
-    cost = _footprint(BagNetwork(Mean()), dim=16).aggregator((1000,), "fp32", train=True)
+    cost = _footprint(BagNetwork(Mean()), dim=16).cost("aggregator", (1000,), "fp32", train=True)
     result = 1000 * 2 * 4
     assert result <= cost.peak < 3.5 * result
 
@@ -114,7 +122,7 @@ def test_a_network_that_needs_numbers_is_tried_out_on_few_tiles():
     network = BagNetwork(Choosy())
     footprint = _footprint(network)
     assert footprint._unnumbered("aggregator", (50_000,), "fp32", True) is None
-    found = footprint.aggregator((50_000,), "fp32", train=True)
+    found = footprint.cost("aggregator", (50_000,), "fp32", train=True)
     assert found.peak == pytest.approx(footprint._pass("aggregator", (50_000,), "fp32", True, CPU).peak, rel=0.01)
 
 
@@ -128,8 +136,8 @@ def test_nothing_is_disturbed(needs_numbers):
     before = copy.deepcopy(network.state_dict())
     states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()
     footprint = _footprint(network, 32)
-    footprint.aggregator((3000,), "fp32", train=True)
-    footprint.encoder(500, "fp32", train=True)
+    footprint.cost("aggregator", (3000,), "fp32", train=True)
+    footprint.cost("encoder", (500,), "fp32", train=True)
     assert torch.equal(states[0], torch.get_rng_state())
     assert states[1] == random.getstate()
     assert np.array_equal(states[2], np.random.get_state()[1])
