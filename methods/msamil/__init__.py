@@ -85,23 +85,27 @@ class MsaMIL(Method):
 
     def stages(self, train: BagSource, val: BagSource | None, run: Run) -> Iterator[Stage]:
         """Stage A where there are masks, then the filter, then stage B."""
+        from harness import fit_in
         from methods.msamil import bag_stage, segmenter, tile_filter
+        from methods.msamil.memory import memory_plan
         from methods.msamil.network import build_network
 
-        params, found = self.params, None
+        params, found, checked = self.params, None, None
         outlined = segmenter.Outlined.of(train, params.thumbnail_px) if params.segment else None
         if outlined is not None:
             with run.seeded("init", "segmenter"):
                 found = segmenter.Segmenter(params).to(run.device)
             checked = segmenter.Outlined.of(val, params.thumbnail_px)
             self.outlined_by = outlined.ids
+        self.network = build_network(params, self.task, train, run)
+        fit_in(memory_plan(self.network, found, params, train, val, (outlined, checked), run), run)
+        if found is not None and outlined is not None:
             yield segmenter.segment_stage(found, params, outlined, checked, run)
         self.tile_filter = tile_filter.TileFilter(found, params, run.device)
         with run.meter.stage("filter"):
             parts = {"train": train} if val is None else {"train": train, "val": val}
             kept = {name: [self.tile_filter(bags, bag) for bag in range(len(bags))] for name, bags in parts.items()}
         run.facts["filter"] = tile_filter.kept_facts(kept)
-        self.network = build_network(params, self.task, train, run)
         bag_stage.calibrate(self.network, params, train, self.tile_filter, run)
         yield bag_stage.bag_stage(self.network, params, train, val, self.tile_filter, run)
 
@@ -114,4 +118,4 @@ class MsaMIL(Method):
         from methods.msamil import bag_stage, segmenter
 
         run.audit(self.outlined_by, stage=segmenter.SEGMENTER)
-        return bag_stage.predict(self.network, self.params, bags, self.tile_filter, run)
+        return bag_stage.predict(self.network, bags, self.tile_filter, run)

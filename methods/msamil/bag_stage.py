@@ -128,7 +128,7 @@ def bag_stage(
             warmup_epochs=params.warmup_epochs,
             min_lr=params.min_lr,
         ),
-        validate=(lambda: _validate(network, params, val, tile_filter, run)) if val is not None else None,
+        validate=(lambda: _validate(network, val, tile_filter, run)) if val is not None else None,
         select_by=run.metric if best else "last",
         patience=params.patience if best else None,
         clip_grad_norm=params.clip_grad_norm,
@@ -150,9 +150,7 @@ def _loss(network: MsaMILNet, params: MsaMILParams, train: BagSource) -> Callabl
         weights = class_weights(train.labels, len(weights))
 
     def loss(batch: Batch) -> Tensor:
-        features = network.extractor.chunked(
-            batch.tiles, params.encode_chunk, recompute=params.recompute, augment=augment, seed=batch.seed
-        )
+        features = network.extractor.chunked(batch.tiles, augment=augment, seed=batch.seed)
         logits, _ = network.fuse(features, batch.places)
         label = torch.tensor([batch.label], device=logits.device)
         return functional.cross_entropy(logits.unsqueeze(0), label) * float(weights[batch.label])
@@ -160,33 +158,29 @@ def _loss(network: MsaMILNet, params: MsaMILParams, train: BagSource) -> Callabl
     return loss
 
 
-def _validate(
-    network: MsaMILNet, params: MsaMILParams, val: BagSource, tile_filter: TileFilter, run: Run
-) -> Mapping[str, float]:
-    return validation_scores(val, predict(network, params, val, tile_filter, run))
+def _validate(network: MsaMILNet, val: BagSource, tile_filter: TileFilter, run: Run) -> Mapping[str, float]:
+    return validation_scores(val, predict(network, val, tile_filter, run))
 
 
 @torch.no_grad()
-def predict(network: MsaMILNet, params: MsaMILParams, bags: BagSource, tile_filter: TileFilter, run: Run) -> Prediction:
+def predict(network: MsaMILNet, bags: BagSource, tile_filter: TileFilter, run: Run) -> Prediction:
     """Probabilities and fine-scale weights from all kept tiles of each bag; the network's mode is restored."""
     was_training = network.training
     network.eval()
     try:
-        outputs = [
-            _predict_bag(network, params, bags, bag, tile_filter(bags, bag).rows, run) for bag in range(len(bags))
-        ]
+        outputs = [_predict_bag(network, bags, bag, tile_filter(bags, bag).rows, run) for bag in range(len(bags))]
     finally:
         network.train(was_training)
     return Prediction(bags.ids, np.stack([p for p, _ in outputs]), tuple(weights for _, weights in outputs))
 
 
 def _predict_bag(
-    network: MsaMILNet, params: MsaMILParams, bags: BagSource, bag: int, rows: Rows, run: Run
+    network: MsaMILNet, bags: BagSource, bag: int, rows: Rows, run: Run
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     with run.autocast():
         features = torch.cat(
             [
-                network.extractor.chunked(bags.read(bag, block, scale), params.encode_chunk, recompute=False)
+                network.extractor.chunked(bags.read(bag, block, scale))
                 for scale, chosen in enumerate(rows)
                 for block in np.split(chosen, range(READ_BLOCK, len(chosen), READ_BLOCK))
                 if len(block)

@@ -32,15 +32,26 @@ class Extractor(nn.Module):
         width: d.
         layers, heads: of the transformer; its feed-forward part is four times as wide.
         dropout: in the transformer.
+        chunk, recompute: see :func:`harness.encode_in_chunks`.
 
     Raises:
         UsageError: the trunk has no convolutional map.
     """
 
     def __init__(
-        self, trunk: TileEncoder, tile_px: int, *, width: int, layers: int, heads: int, dropout: float
+        self,
+        trunk: TileEncoder,
+        tile_px: int,
+        *,
+        width: int,
+        layers: int,
+        heads: int,
+        dropout: float,
+        chunk: int = 0,
+        recompute: bool = False,
     ) -> None:
         super().__init__()
+        self.chunk, self.recompute = chunk, recompute
         self.trunk = freeze_norms(trunk)
         channels, tokens = _map_size(trunk, tile_px)
         self.embed = nn.Linear(channels, width)
@@ -71,26 +82,23 @@ class Extractor(nn.Module):
         features: Tensor = self.norm(x[:, 0])
         return features
 
-    def chunked(
-        self, tiles: Tensor, chunk: int, *, recompute: bool, augment: Augment | None = None, seed: int = 0
-    ) -> Tensor:
-        """The same, ``chunk`` tiles at a time (0: all at once) with gradients that are exact.
+    def chunked(self, tiles: Tensor, *, augment: Augment | None = None, seed: int = 0) -> Tensor:
+        """The same, ``self.chunk`` tiles at a time (0: all at once) with gradients that are exact.
 
         Args:
             tiles: (n, 3, H, W) uint8, on any device.
-            chunk, recompute: see :func:`harness.encode_in_chunks`.
             augment: applied to each chunk on the network's device, with parameters drawn per tile.
             seed: of the augmentation.
         """
         if augment is None:
-            return encode_in_chunks(self, tiles, chunk, module=self, recompute=recompute)
+            return encode_in_chunks(self, tiles, self.chunk, module=self, recompute=self.recompute)
         device = self.class_token.device
 
         def encode(part: Tensor, drawn: Draw) -> Tensor:
             return self(augment.apply(part.to(device, non_blocking=True), drawn))  # type: ignore[no-any-return]
 
         drawn = augment.draw(len(tiles), seed)
-        return encode_in_chunks(encode, tiles, chunk, module=self, along=[drawn], recompute=recompute)
+        return encode_in_chunks(encode, tiles, self.chunk, module=self, along=[drawn], recompute=self.recompute)
 
     @torch.no_grad()
     def calibrate(self, batches: Sequence[Tensor]) -> None:

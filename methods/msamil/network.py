@@ -110,6 +110,8 @@ def build_network(params: MsaMILParams, task: Task, train: BagSource, run: Run) 
             layers=params.token_layers,
             heads=params.token_heads,
             dropout=params.dropout,
+            chunk=params.encode_chunk,
+            recompute=params.recompute,
         )
         network = MsaMILNet(extractor, params, task.n_classes)
     return network.to(run.device)

@@ -25,7 +25,8 @@ SEGMENTER = "the lesion segmenter"
 """What the leak audit calls it."""
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_BLOCK = 4
+BLOCK = 4
+"""Thumbnails that are segmented at once in validation."""
 
 
 class Segmenter(nn.Module):
@@ -53,7 +54,7 @@ class Segmenter(nn.Module):
 
     def forward(self, thumbnails: Tensor) -> Tensor:
         """Lesion logits of each pixel."""
-        logits: Tensor = self.body((thumbnails.float() - self._mean) / self._std)
+        logits: Tensor = self.body((thumbnails.to(self._mean.dtype) - self._mean) / self._std)
         return logits[:, 0]
 
     @torch.no_grad()
@@ -210,7 +211,7 @@ def _validation(segmenter: Segmenter, val: Outlined, threshold: float, run: Run)
     """Loss and intersection over union over all pixels of the validation thumbnails."""
 
     def validate() -> Mapping[str, float]:
-        logits = torch.cat([segmenter(part.to(run.device)).float().cpu() for part in torch.split(val.images, _BLOCK)])
+        logits = torch.cat([segmenter(part.to(run.device)).float().cpu() for part in torch.split(val.images, BLOCK)])
         masks = val.masks[:, 0]
         found, true = logits.sigmoid() > threshold, masks.bool()
         union: Any = (found | true).sum()

@@ -25,10 +25,8 @@ def test_gradients_in_chunks_are_those_of_one_pass(recompute):
     pixels, gradients, outputs = tiles(), [], []
     target = torch.randn(7, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(6))
     for chunk in (0, 3):
-        extractor = build().double().train()
-        features = extractor.chunked(
-            pixels, chunk, recompute=recompute and chunk > 0, augment=Augment("rotate", 32), seed=9
-        )
+        extractor = build(chunk=chunk, recompute=recompute and chunk > 0).double().train()
+        features = extractor.chunked(pixels, augment=Augment("rotate", 32), seed=9)
         (features * target).sum().backward()
         outputs.append(features.detach())
         gradients.append({name: p.grad for name, p in extractor.named_parameters()})
@@ -41,9 +39,9 @@ def test_gradients_in_chunks_are_those_of_one_pass(recompute):
 def test_recomputing_replays_dropout():
     pixels, gradients = tiles(), []
     for recompute in (False, True):
-        extractor = build(dropout=0.5).double().train()
+        extractor = build(dropout=0.5, chunk=3, recompute=recompute).double().train()
         torch.manual_seed(3)
-        extractor.chunked(pixels, 3, recompute=recompute).square().sum().backward()
+        extractor.chunked(pixels).square().sum().backward()
         gradients.append([p.grad for p in extractor.parameters()])
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
