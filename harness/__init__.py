@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from harness.seeds import Seeds
     from harness.training.chunked_encode import encode_in_chunks
     from harness.training.embed import EncodedBags, embed_bags, keep_embedded
-    from harness.training.estimate import bag_part, largest_bag
+    from harness.training.estimate import largest_bag
     from harness.training.fitting import fit_in
     from harness.training.memory import Rung
     from harness.training.mil import MILMethod
@@ -66,7 +66,6 @@ _LAZY = {
     "Stage": "harness.contract.stage",
     "Step": "harness.training.part",
     "TileEncoder": "harness.encoders",
-    "bag_part": "harness.training.estimate",
     "build_encoder": "harness.encoders",
     "build_schedule": "harness.training.optim",
     "encode_in_chunks": "harness.training.chunked_encode",
@@ -115,7 +114,6 @@ __all__ = [
     "Task",
     "TileEncoder",
     "UsageError",
-    "bag_part",
     "build_encoder",
     "build_schedule",
     "embed_bags",

@@ -107,13 +107,22 @@ class EncodedBags(BagSource):
         encoder: the embedder.
         run: gives the device.
         kept: takes the features of whole bags that it does not have.
+        block: tiles that are read and encoded at once.
     """
 
     kind = "features"
 
-    def __init__(self, bags: BagSource, encoder: TileEncoder, run: Run, *, kept: KeptFeatures | None = None) -> None:
+    def __init__(
+        self,
+        bags: BagSource,
+        encoder: TileEncoder,
+        run: Run,
+        *,
+        kept: KeptFeatures | None = None,
+        block: int = PREDICT_BLOCK,
+    ) -> None:
         self.ids, self.labels, self.scales, self.dim = bags.ids, bags.labels, bags.scales[:1], encoder.dim
-        self._bags, self._encoder, self._run, self._kept = bags, encoder, run, kept
+        self._bags, self._encoder, self._run, self._kept, self._block = bags, encoder, run, kept, block
 
     def count(self, bag: int, scale: int = 0) -> int:
         """Number of tiles of a bag."""
@@ -137,7 +146,7 @@ class EncodedBags(BagSource):
         was_training = encoder.training
         encoder.eval()
         try:
-            blocks = [rows[k : k + PREDICT_BLOCK] for k in range(0, len(rows), PREDICT_BLOCK)]
+            blocks = [rows[k : k + self._block] for k in range(0, len(rows), self._block)]
             with self._run.autocast():
                 parts = [encoder.encode(self._bags.read(bag, block).to(device)).float() for block in blocks]
         finally:

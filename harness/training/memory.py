@@ -105,6 +105,7 @@ class Memory:
         ceiling: bytes that it has to stay below, since more has turned out to be too much.
         estimate: bytes at its peak in the way that was chosen; None where that is not known.
         facts: for the record; see ``docs/evidence.md``.
+        asked: the precision that was asked for, once another may be in use.
         held: bytes in use when the estimate was made, less what it counts itself.
     """
 
@@ -114,6 +115,7 @@ class Memory:
     ceiling: int | None = None
     estimate: int | None = None
     facts: dict[str, Any] = field(default_factory=lambda: {"rung": AS_ASKED, "estimate_mb": None})
+    asked: Literal["fp32", "bf16", "fp16"] | None = None
     held: int = 0
 
     def load(self, workdir: Path) -> None:

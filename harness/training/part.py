@@ -86,6 +86,7 @@ class MemoryPart:
         ahead: steps whose tiles are in the main memory beside the present one.
         augment: of the tiles.
         augments_chunks: tiles are augmented chunk by chunk, and not all at once.
+        augments_predicted: those of prediction too, block by block.
         data: further bytes in memory in every step.
         longest: tiles of the largest bag that is predicted; 0 for none.
         block: tiles that are read and encoded at once in prediction.
@@ -110,6 +111,7 @@ class MemoryPart:
     ahead: int = 3
     augment: Augment | None = None
     augments_chunks: bool = False
+    augments_predicted: bool = False
     data: int = 0
     longest: int = 0
     block: int = 256
@@ -132,8 +134,11 @@ class MemoryPart:
         if least.prediction > room:
             if count := _fitting(self.longest, least.prediction, 0, room):
                 found = f"leave slides of more than {count} tiles out"
-        elif self.setting and (count := _fitting(max(self.step.sizes), least.total, least.weights, room)):
-            found = f"--set {self.setting}={count}"
+        elif count := _fitting(max(self.step.sizes), least.total, least.weights, room):
+            if self.setting:
+                found = f"--set {self.setting}={count}"
+            elif max(self.step.sizes) == self.step.tiles:
+                found = f"leave slides of more than {count} tiles out"
         return [*([found] if found else []), *self.tips]
 
     @cached_property
@@ -214,6 +219,8 @@ class MemoryPart:
         block = min(self.block, self.longest)
         chunk = min(rung.chunk or block, block)
         passing = self._cost("encode", (chunk,), rung, train=False).peak + block * self._pixels
+        if self.augments_predicted:
+            passing += block * self._augmented
         return resting + features + max(passing, features + head)
 
     @cached_property

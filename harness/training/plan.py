@@ -51,7 +51,8 @@ class MemoryPlan:
             most: tiles that go through it at once, where that is more than those of the parts' steps.
             fixed_norms: whether its batch norms keep their statistics, so that chunks change nothing.
         """
-        asked = Rung(AS_ASKED, chunk, recompute, run.precision)
+        run.memory.asked = run.memory.asked or run.precision
+        asked = Rung(AS_ASKED, chunk, recompute, run.memory.asked)
         bf16 = run.device.type == "cpu" or torch.cuda.is_bf16_supported()
         tiles = max([most, *(part.tiles or sum(part.step.sizes) for part in parts)])
         return cls(parts, ladder(asked, tiles, encoder, bf16=bf16, fixed_norms=fixed_norms), apply)

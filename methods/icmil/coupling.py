@@ -6,10 +6,10 @@ import math
 import shutil
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import (
-    Augment,
     EncodedBags,
     MethodError,
     MILParams,
@@ -18,18 +18,23 @@ from harness import (
     TileEncoder,
     build_encoder,
     embed_bags,
+    fit_in,
     keep_embedded,
 )
 from methods.icmil.bag_models import BagModel, Teacher
-from methods.icmil.distil import Distillation, Student, distil_stage
+from methods.icmil.distil import Distillation, Student, distil_stage, view
+from methods.icmil.memory import memory_plan
 from methods.icmil.snapshots import LaterBags, Snapshots
 from methods.icmil.tiles import TilePool
 
 if TYPE_CHECKING:
-    from harness import BagSource, KeptFeatures, Prediction, Run
+    from harness import BagSource, KeptFeatures, Prediction, Run, Rung
     from methods.icmil.params import ICMILParams
 
 Scalar = float | int | str | bool | None
+
+PREDICT_BLOCK = 256
+"""Tiles that are embedded at once in prediction."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +55,11 @@ class Round:
     bag_model: BagModel
     scores: dict[str, float]
 
-    def predict(self, bags: BagSource, run: Run, kept: KeptFeatures | None = None) -> Prediction:
-        """Embedder and bag model in one, on tile bags; ``kept`` takes the features on the way."""
+    def predict(self, bags: BagSource, run: Run, kept: KeptFeatures | None = None, *, chunk: int = 0) -> Prediction:
+        """Embedder and bag model in one, on tile bags; ``kept`` takes the features on the way, by ``chunk`` tiles."""
         run.audit(self.trained_on, stage=f"the embedder of round {self.number}")
-        return self.bag_model.predict(EncodedBags(bags, self.embedder, run, kept=kept), run)
+        block = min(chunk or PREDICT_BLOCK, PREDICT_BLOCK)
+        return self.bag_model.predict(EncodedBags(bags, self.embedder, run, kept=kept, block=block), run)
 
 
 class Coupling:
@@ -77,10 +83,12 @@ class Coupling:
         self.params, self.task = params, task
         self.train, self.val, self.run = train, val, run
         self.rounds: list[Round] = []
+        self._chunk, self._recompute = 0, False
         self._kept_features: KeptFeatures | None = None
 
     def stages(self) -> Iterator[Stage]:
         """``[warm-up], bag0, distil0, bag1, ... bagT``; features are made between them."""
+        fit_in(memory_plan(self, self._apply), self.run)
         embedder, trained_on = yield from self._first_embedder()
         for number in range(self.params.iterations + 1):
             yield from self._bag_stage(number, embedder, trained_on)
@@ -106,7 +114,7 @@ class Coupling:
         Raises:
             LeakError: the run is of a fold that does not train on what shaped the embedder.
         """
-        return self.kept.predict(bags, self.run, self._kept_features)
+        return self.kept.predict(bags, self.run, self._kept_features, chunk=self._chunk)
 
     def embed(self, bags: BagSource, embedder: TileEncoder, name: str, trained_on: tuple[str, ...]) -> BagSource:
         """The bags as features, stored as set ``name`` in the scratch folder."""
@@ -114,37 +122,62 @@ class Coupling:
             return embed_bags(
                 bags,
                 embedder,
-                self.run.workdir / name,
+                self._folder(name),
                 self.run,
                 trained_on=trained_on,
                 chosen_on=() if self.val is None else self.val.ids,
-                batch=self.params.embed_batch,
+                batch=min(self.params.embed_batch, self._chunk or self.params.embed_batch),
                 dtype="float16" if self.params.feature_dtype == "float16" else "float32",
             )
 
     def _first_embedder(self) -> Generator[Stage, None, tuple[TileEncoder, tuple[str, ...]]]:
         """B_0: published or drawn weights, or (ours) trained end to end with an attention bag model for a while."""
-        params, run = self.params, self.run
-        if params.warm_epochs:
-            warm = {
-                "lr": params.warm_lr,
-                "weight_decay": params.warm_weight_decay,
-                "epochs": params.warm_epochs,
-                "batch_size": params.warm_batch,
-                "tiles_per_bag": params.warm_tiles,
-                "augment": "rotate",
-            }
-            model = self._bag_model("abmil", warm)
-            for stage in model.stages(self.train, self.val, run):
-                yield replace(stage, name="warm")
-            trained = model.network.encoder
-            assert trained is not None
-            return trained.requires_grad_(False).eval(), self.train.ids
+        if not self.params.warm_epochs:
+            return self.first_embedder(), ()
+        model = self.warm_model()
+        for stage in model.stages(self.train, self.val, self.run):
+            yield replace(stage, name="warm")
+        trained = model.network.encoder
+        assert trained is not None
+        return trained.requires_grad_(False).eval(), self.train.ids
+
+    def first_embedder(self) -> TileEncoder:
+        """Published or drawn weights, frozen."""
+        run = self.run
         seed = run.seeds.seed("init", "encoder") % 2**32
         drawn = build_encoder(self.task.encoder, tile_px=self.train.scales[0].tile_px, seed=seed).to(run.device)
-        if params.normalise == "none":
+        if self.params.normalise == "none":
             drawn = without_normalisation(drawn)
-        return drawn.requires_grad_(False).eval(), ()
+        return drawn.requires_grad_(False).eval()
+
+    def warm_model(self) -> BagModel:
+        """The bag model that the first embedder is trained with."""
+        params = self.params
+        warm = {
+            "lr": params.warm_lr,
+            "weight_decay": params.warm_weight_decay,
+            "epochs": params.warm_epochs,
+            "batch_size": params.warm_batch,
+            "tiles_per_bag": params.warm_tiles,
+            "augment": "rotate",
+            "encode_chunk": self._chunk,
+            "recompute": self._recompute,
+        }
+        return self._bag_model("abmil", warm)
+
+    def bag_model(self, epochs: int) -> BagModel:
+        """A bag model on features, not yet trained."""
+        params = self.params
+        settings = {
+            "lr": params.bag_lr,
+            "weight_decay": params.weight_decay,
+            "epochs": epochs,
+            "patience": params.patience,
+            "clip_grad_norm": params.clip_grad_norm,
+        }
+        model = self._bag_model(params.bag_model, settings)
+        model.mixup = params if params.bag_mixup else None
+        return model
 
     def _bag_model(self, kind: str, settings: dict[str, Any]) -> BagModel:
         model = BagModel(MILParams.build(settings, place="icmil"), self.task)
@@ -168,18 +201,9 @@ class Coupling:
         self, name: str, train: BagSource, val: BagSource | None, epochs: int
     ) -> Generator[Stage, None, BagModel]:
         """A bag model on features. First weights and order of slides are the same for all of them."""
-        params = self.params
-        settings = {
-            "lr": params.bag_lr,
-            "weight_decay": params.weight_decay,
-            "epochs": epochs,
-            "patience": params.patience,
-            "clip_grad_norm": params.clip_grad_norm,
-        }
-        model = self._bag_model(params.bag_model, settings)
-        model.mixup = params if params.bag_mixup else None
+        model = self.bag_model(epochs)
         for stage in model.stages(train, val, self.run):
-            if params.warm_start and self.rounds:
+            if self.params.warm_start and self.rounds:
                 model.network.aggregator.load_state_dict(self.rounds[-1].bag_model.network.aggregator.state_dict())
             yield replace(stage, name=name)
         return model
@@ -188,8 +212,8 @@ class Coupling:
         """Train the next embedder with the last bag model as teacher; nothing else of the student is kept."""
         params, last = self.params, self.rounds[-1]
         teacher = Teacher.of(last.bag_model.network.aggregator, mix=params.confidence)
-        student = Student(last.embedder, teacher)
-        augment = Augment("strong", self.train.scales[0].tile_px, params.crop_min)
+        student = Student(last.embedder, teacher, chunk=self._chunk, recompute=self._recompute)
+        augment = view(params, self.train.scales[0].tile_px)
         pools = [
             None
             if source is None
@@ -218,7 +242,7 @@ class Coupling:
             assert bags[0] is not None
             yield from self._train_bag_model(name, bags[0], bags[1], self.params.snapshot_epochs)
             # Its scores are all that is wanted of it, and features take space.
-            shutil.rmtree(self.run.workdir / name, ignore_errors=True)
+            shutil.rmtree(self._folder(name), ignore_errors=True)
             scores = self._scores(name)
             value = scores[self.run.metric]
             merits.append((-math.inf if math.isnan(value) else value, -scores["loss"]))
@@ -233,7 +257,15 @@ class Coupling:
         """Let the kept round's features outlive the scratch space; features by published weights can be made anew."""
         kept = self.kept
         if self.params.keep_features and kept.trained_on:
-            self._kept_features = keep_embedded(self.run.workdir / round_set(kept.number), self.run)
+            self._kept_features = keep_embedded(self._folder(round_set(kept.number)), self.run)
+
+    def _apply(self, rung: Rung) -> None:
+        self._chunk, self._recompute = rung.chunk, rung.recompute
+
+    def _folder(self, name: str) -> Path:
+        """Where feature set ``name`` is kept; a run that goes on in another precision makes its own."""
+        precision = self.run.precision
+        return self.run.workdir / (name if precision == self.run.memory.asked else f"{name}_{precision}")
 
     def _scores(self, name: str) -> dict[str, float]:
         """Validation metrics of the epoch whose weights stage ``name`` kept."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from harness import Augment, Run, Stage, TileEncoder
+from harness import Augment, Run, Stage, TileEncoder, encode_in_chunks
 from methods.icmil.bag_models import Teacher
 from methods.icmil.losses import Losses, confidence, coupling_losses
 from methods.icmil.params import ICMILParams
@@ -23,17 +23,22 @@ class Student(nn.Module):
     Args:
         embedder: B_t; copied.
         teacher: its heads are copied.
+        chunk, recompute: see :func:`harness.encode_in_chunks`.
     """
 
-    def __init__(self, embedder: TileEncoder, teacher: Teacher) -> None:
+    def __init__(self, embedder: TileEncoder, teacher: Teacher, *, chunk: int = 0, recompute: bool = False) -> None:
         super().__init__()
+        self.chunk, self.recompute = chunk, recompute
         self.embedder = copy.deepcopy(embedder).requires_grad_(True)
         self.reducer = copy.deepcopy(teacher.reducer).requires_grad_(True)
         self.classifier = copy.deepcopy(teacher.classifier).requires_grad_(True)
 
     def forward(self, tiles: Tensor) -> Tensor:
         """Tiles (n, 3, H, W), 0..255 → logits (n, C)."""
-        logits: Tensor = self.heads(self.embedder.encode(tiles))[1]
+        features = encode_in_chunks(
+            self.embedder.encode, tiles, self.chunk, module=self.embedder, recompute=self.recompute
+        )
+        logits: Tensor = self.heads(features)[1]
         return logits
 
     def heads(self, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,6 +89,11 @@ class Distillation:
         answer = self.student(self.augment(batch.tiles, batch.seed)).softmax(-1)
         gap: Tensor = (target.float() - answer.float()).abs().sum()
         return gap
+
+
+def view(params: ICMILParams, tile_px: int) -> Augment:
+    """The student's view of a tile."""
+    return Augment("strong", tile_px, params.crop_min)
 
 
 def distil_stage(

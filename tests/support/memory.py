@@ -14,33 +14,37 @@ if TYPE_CHECKING:
     from harness import BagSource, MemoryPlan, Method, Run, Rung
 
 
-class Planned(Exception):
-    """The plan is there; nothing is trained."""
+class Planned(BaseException):
+    """The plan is there; nothing is trained. No Exception, since those are taken for networks without an estimate."""
 
 
 def plan_of(method: Method, train: BagSource, val: BagSource | None, run: Run, patch: pytest.MonkeyPatch) -> MemoryPlan:
     """The plan that a method hands in before it trains."""
     plans = []
 
-    def note(plan: MemoryPlan, _: Run) -> None:
+    def note(plan: MemoryPlan, *_: object) -> None:
         plans.append(plan)
         raise Planned
 
     with patch.context() as inner, contextlib.suppress(Planned):
-        inner.setattr(fitting, "fit_in", note)
+        inner.setattr(fitting, "_first_that_fits", note)
         method.fit(train, val, run)
     (plan,) = plans
     return plan
 
 
 def measured(method: Method, train: BagSource, val: BagSource | None, run: Run) -> dict[str, int]:
-    """Bytes of all tensors at the peak of each stage, less the weights with which it begins."""
+    """Bytes of all tensors at the peak of each stage and of what is done before it, less what it begins with."""
     peaks = {}
-    for stage in method.stages(train, val, run):
+    stages = method.stages(train, val, run)
+    while True:
+        with Alive() as before:
+            stage = next(stages, None)
+        if stage is None:
+            return peaks
         with Alive(list(stage.module.state_dict().values())) as alive:
             run.train(stage)
-        peaks[stage.name] = alive.peak
-    return peaks
+        peaks |= {f"before {stage.name}": before.peak, stage.name: alive.peak}
 
 
 def limits(plan: MemoryPlan) -> tuple[dict[int, tuple[Rung, int]], int]:
