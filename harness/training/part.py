@@ -87,9 +87,11 @@ class MemoryPart:
         augment: of the tiles.
         augments_chunks: tiles are augmented chunk by chunk, and not all at once.
         augments_predicted: those of prediction too, block by block.
+        again: tiles of a step that are encoded once more, without gradient, before the way back.
         data: further bytes in memory in every step.
         longest: tiles of the largest bag that is predicted; 0 for none.
         block: tiles that are read and encoded at once in prediction.
+        passes: tiles per pass in prediction, if not the chunk; 0 for a block.
         further: bytes in memory in prediction beside tiles and features.
         taken: how the part takes a rung: what it cannot change stays as it is.
         setting: hyper-parameter with the tiles per bag of a step; empty for none.
@@ -112,9 +114,11 @@ class MemoryPart:
     augment: Augment | None = None
     augments_chunks: bool = False
     augments_predicted: bool = False
+    again: int = 0
     data: int = 0
     longest: int = 0
     block: int = 256
+    passes: Callable[[Rung], int] = lambda rung: rung.chunk
     further: int = 0
     taken: Callable[[Rung], Rung] = lambda rung: rung
     setting: str = ""
@@ -204,10 +208,17 @@ class MemoryPart:
         tail = self._cost("encode", (chunk,), rung, train=True)
         features = count * self.dim * FLOAT
         joined = features if chunk < count else 0
+        least = max(least, head.peak, head.kept + self._once_more(rung))
         if rung.recompute:
-            return features + joined + max(tail.peak + features, head.peak, least)
+            return features + joined + max(tail.peak + features, least)
         waiting = round(tail.kept * count / chunk)
-        return waiting + joined + max(tail.peak - tail.kept + features, head.peak, least)
+        return waiting + joined + max(tail.peak - tail.kept + features, least)
+
+    def _once_more(self, rung: Rung) -> int:
+        if not self.again:
+            return 0
+        block = min(self.passes(rung) or self.block, self.block, self.again)
+        return self._cost("encode", (block,), rung, train=False).peak + self.again * self.dim * FLOAT
 
     def _prediction(self, rung: Rung) -> int:
         features = self.longest * self.dim * FLOAT
@@ -217,7 +228,7 @@ class MemoryPart:
         if self.encode is None:
             return resting + 2 * features + head
         block = min(self.block, self.longest)
-        chunk = min(rung.chunk or block, block)
+        chunk = min(self.passes(rung) or block, block)
         passing = self._cost("encode", (chunk,), rung, train=False).peak + block * self._pixels
         if self.augments_predicted:
             passing += block * self._augmented

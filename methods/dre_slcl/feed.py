@@ -18,7 +18,7 @@ from methods.dre_slcl.sampling import Draw, Sampler, union
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness import BagSource, Run
+    from harness import BagSource, Run, Rung
     from methods.dre_slcl import DreParams
     from methods.dre_slcl.network import Backbone
 
@@ -28,6 +28,11 @@ CODEBOOK_TILES = 200
 """Most tiles per training slide that k-means sees."""
 CALIBRATION_TILES = 2048
 """About so many training tiles give batch norm its statistics, where the encoder has any."""
+
+
+def predicted_chunk(rung: Rung) -> int:
+    """Tiles per pass outside training steps, 0 for a whole block: fewer only where memory asks for it."""
+    return min(rung.chunk, READ_BLOCK) if rung.number else 0
 
 
 @dataclass(frozen=True)
@@ -182,7 +187,8 @@ def _encode(backbone: Backbone, tiles: Tensor, run: Run) -> Tensor:
     backbone.eval()
     try:
         with torch.no_grad(), run.autocast():
-            parts = [tiles[k : k + READ_BLOCK] for k in range(0, len(tiles), READ_BLOCK)]
+            block = backbone.block or READ_BLOCK
+            parts = [tiles[k : k + block] for k in range(0, len(tiles), block)]
             return torch.cat([backbone.features(part.to(run.device)) for part in parts])
     finally:
         backbone.train(was_training)

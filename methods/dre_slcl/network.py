@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from harness import Augment, TileEncoder
     from harness.bags.augment import Draw
 
-_BatchNorm = nn.modules.batchnorm._BatchNorm
+BatchNorm = nn.modules.batchnorm._BatchNorm
 
 
 class Refiner(nn.Module):
@@ -73,6 +73,9 @@ class Backbone(nn.Module):
         chunk: tiles per pass through the encoder in training; 0 takes the whole batch.
         recompute: encode every chunk a second time for its gradient instead of keeping its activations (gradient
             caching; exact).
+
+    Attributes:
+        block: tiles per pass outside training steps; 0 takes what is read at once.
     """
 
     codebook: Tensor
@@ -93,6 +96,7 @@ class Backbone(nn.Module):
         self.dim = encoder.dim
         self.chunk = chunk
         self.recompute = recompute
+        self.block = 0
         self.register_buffer("codebook", torch.zeros(words, encoder.dim))
         self.refiner = Refiner(words, encoder.dim, layers=layers, heads=heads, dropout=dropout)
 
@@ -100,7 +104,7 @@ class Backbone(nn.Module):
         """Training mode, but for batch norm."""
         super().train(mode)
         for part in self.encoder.modules():
-            if isinstance(part, _BatchNorm):
+            if isinstance(part, BatchNorm):
                 part.eval()
         return self
 
@@ -128,7 +132,7 @@ class Backbone(nn.Module):
 
     def calibrate(self, tiles: Tensor) -> None:
         """Give batch norm the statistics of ``tiles``; without batch norm nothing happens."""
-        norms = [part for part in self.encoder.modules() if isinstance(part, _BatchNorm)]
+        norms = [part for part in self.encoder.modules() if isinstance(part, BatchNorm)]
         momenta = [part.momentum for part in norms]
         for part in norms:
             part.reset_running_stats()

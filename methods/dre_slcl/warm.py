@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from harness import Aggregator, MILMethod, MILParams
 from methods.aggregators.attention import AttentionMIL
+from methods.dre_slcl.network import BatchNorm
 
 if TYPE_CHECKING:
-    from harness import BagSource, Run, Stage, Task, TileEncoder
+    from harness import BagSource, Run, Rung, Stage, Task, TileEncoder
     from methods.dre_slcl import DreParams
 
 HIDDEN = 64
@@ -18,24 +19,34 @@ HIDDEN = 64
 
 
 class WarmUp(MILMethod):
-    """The encoder under gated attention pooling (Ilse et al. 2018), slide labels as the target."""
+    """The encoder under gated attention pooling (Ilse et al. 2018), slide labels as the target.
+
+    Attributes:
+        rung: how the whole method is kept within its memory; None as asked.
+    """
+
+    rung: Rung | None = None
+
+    def keep_within_memory(self, train: BagSource, val: BagSource | None, run: Run) -> None:
+        """As was chosen for the whole method."""
+        if self.rung is not None:
+            rung = self.taken(self.rung)
+            self.network.chunk, self.network.recompute = rung.chunk, rung.recompute
+
+    def taken(self, rung: Rung) -> Rung:
+        """How the warm-up takes a rung: chunks change what batch norm sees here, so it stays as asked with any."""
+        asked, norms = self.params, [part for part in self.network.modules() if isinstance(part, BatchNorm)]
+        if rung.number and not norms:
+            return rung
+        return replace(rung, chunk=asked.encode_chunk, recompute=asked.recompute)
 
     def aggregator(self, dim: int) -> Aggregator:
         """Attention pooling of the encoder's features as they are."""
         return AttentionMIL(dim, self.task.n_classes, hidden=HIDDEN, gated=True, single_logit=False)
 
 
-def warm_encoder(
-    params: DreParams, task: Task, train: BagSource, val: BagSource | None, run: Run
-) -> Generator[Stage, None, TileEncoder]:
-    """The stage ``warm``; returns the encoder with its last weights.
-
-    The paper starts from weights that make good features already (HIPT's, self-supervised): its codebook is computed
-    once and stays. Drawn weights make none, and an encoder that then learns leaves the codebook behind: all residuals
-    point the way it moved, rows normalise that to the same vector for every slide, and the gradient vanishes.
-
-    The last epoch is kept, not the best: so validation slides choose once, at the end, and nothing before it.
-    """
+def warm_up(params: DreParams, task: Task) -> WarmUp:
+    """The bag method of the warm-up."""
     settings = {
         "optimizer": "adamw",
         "schedule": "cosine",
@@ -49,7 +60,22 @@ def warm_encoder(
         "encode_chunk": params.encode_chunk if params.recompute else 0,
         "recompute": params.recompute,
     }
-    model = WarmUp(MILParams.build(settings, place="dre_slcl, warm-up"), task)
+    return WarmUp(MILParams.build(settings, place="dre_slcl, warm-up"), task)
+
+
+def warm_encoder(
+    params: DreParams, task: Task, train: BagSource, val: BagSource | None, run: Run, rung: Rung | None = None
+) -> Generator[Stage, None, TileEncoder]:
+    """The stage ``warm``; returns the encoder with its last weights.
+
+    The paper starts from weights that make good features already (HIPT's, self-supervised): its codebook is computed
+    once and stays. Drawn weights make none, and an encoder that then learns leaves the codebook behind: all residuals
+    point the way it moved, rows normalise that to the same vector for every slide, and the gradient vanishes.
+
+    The last epoch is kept, not the best: so validation slides choose once, at the end, and nothing before it.
+    """
+    model = warm_up(params, task)
+    model.rung = rung
     for stage in model.stages(train, val, run):
         yield replace(stage, name="warm", select_by="last")
     assert model.network.encoder is not None

@@ -10,7 +10,18 @@ import pytest
 import torch
 from support.tiles import tile_bags
 
-from harness import Aggregator, BagOutput, MethodCard, MethodError, MILMethod, MILParams, Task, segment_mean
+from harness import (
+    Aggregator,
+    BagOutput,
+    MemoryPlan,
+    MethodCard,
+    MethodError,
+    MILMethod,
+    MILParams,
+    Task,
+    fit_in,
+    segment_mean,
+)
 from harness.bags.feature_source import FeatureBags
 from harness.encoders import build_encoder
 from harness.training.estimate import bag_part, largest_step
@@ -131,6 +142,34 @@ def test_batch_norm_keeps_its_chunks_whatever_it_costs():
         (RECOMPUTE, 100, True, "fp32"),
         (BF16, 100, True, "bf16"),
     ]
+
+
+def test_batch_norm_with_fixed_statistics_hinders_nothing():
+    encoder = build_encoder("conv64", tile_px=64, seed=0)
+    rungs = ladder(Rung(0, 0, False, "fp32"), 100, encoder, fixed_norms=True)
+    assert [rung[:3] for rung in _ways(rungs)] == [
+        (AS_ASKED, 0, False),
+        *((SMALLER_CHUNKS, chunk, False) for chunk in (64, 16)),
+        *((number, chunk, True) for number in (RECOMPUTE, BF16) for chunk in (64, 16)),
+    ]
+
+
+def test_the_peak_of_several_parts_is_that_of_the_largest(make_run):
+    run = make_run()
+    parts = [
+        replace(_estimator(_method(encoder="conv27"), tile_bags(sizes, 27), run)[0], name=name)
+        for name, sizes in (("small", (5, 6)), ("large", (50, 60)), ("after", (7, 8)))
+    ]
+    plan = MemoryPlan.of(parts, run, lambda rung: None, encoder=parts[0].module.encoder)
+    part, estimate = plan.largest(plan.rungs[0])
+    assert (part.name, estimate.total) == ("large", parts[1](plan.rungs[0]).total)
+    assert plan.held == sum(one.held for one in parts)
+    fit_in(plan, run)
+    assert (run.memory.facts["stage"], run.memory.facts["largest_tiles"]) == ("large", 60)
+    # After a rung in bf16 the ladder is still that of the precision that was asked for.
+    run.precision = "bf16"
+    again = MemoryPlan.of(parts, run, lambda rung: None, encoder=parts[0].module.encoder)
+    assert _ways(again.rungs) == _ways(plan.rungs)
 
 
 def test_what_is_asked_already_is_no_rung():
