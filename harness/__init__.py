@@ -36,15 +36,15 @@ if TYPE_CHECKING:
     from harness.seeds import Seeds
     from harness.training.chunked_encode import encode_in_chunks
     from harness.training.embed import EncodedBags, embed_bags, keep_embedded
-    from harness.training.estimate import largest_bag
-    from harness.training.fitting import fit_in
-    from harness.training.memory import Rung
+    from harness.training.memory.bag_part import largest_bag
+    from harness.training.memory.fitting import fit_in
+    from harness.training.memory.ladder import Rung
+    from harness.training.memory.part import MemoryPart, Step
+    from harness.training.memory.plan import MemoryPlan
     from harness.training.mil import MILMethod
     from harness.training.mil_fit import validation_scores
     from harness.training.mil_params import MILParams
     from harness.training.optim import build_schedule
-    from harness.training.part import MemoryPart, Step
-    from harness.training.plan import MemoryPlan
     from harness.training.run import Run
 
 _LAZY = {
@@ -56,23 +56,23 @@ _LAZY = {
     "KeptFeatures": "harness.features.kept",
     "MILMethod": "harness.training.mil",
     "MILParams": "harness.training.mil_params",
-    "MemoryPart": "harness.training.part",
-    "MemoryPlan": "harness.training.plan",
+    "MemoryPart": "harness.training.memory.part",
+    "MemoryPlan": "harness.training.memory.plan",
     "PackedBags": "harness.bags.packed",
-    "Rung": "harness.training.memory",
+    "Rung": "harness.training.memory.ladder",
     "Run": "harness.training.run",
     "Scale": "harness.bags.source",
     "Seeds": "harness.seeds",
     "Stage": "harness.contract.stage",
-    "Step": "harness.training.part",
+    "Step": "harness.training.memory.part",
     "TileEncoder": "harness.encoders",
     "build_encoder": "harness.encoders",
     "build_schedule": "harness.training.optim",
     "encode_in_chunks": "harness.training.chunked_encode",
     "embed_bags": "harness.training.embed",
-    "fit_in": "harness.training.fitting",
+    "fit_in": "harness.training.memory.fitting",
     "keep_embedded": "harness.training.embed",
-    "largest_bag": "harness.training.estimate",
+    "largest_bag": "harness.training.memory.bag_part",
     "pack": "harness.bags.packed",
     "score": "harness.evaluation.metrics",
     "segment_ids": "harness.bags.segments",

@@ -16,7 +16,7 @@ from harness import console
 from harness.atomic import write_json
 from harness.protocol.audit import audit_stage
 from harness.seeds import Seeds
-from harness.training.memory import Memory
+from harness.training.memory.ladder import Memory
 from harness.training.ranks import ALONE, Ranks
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from harness.contract.aggregator import Aggregator
     from harness.contract.prediction import Prediction
     from harness.contract.stage import Stage
+    from harness.training.memory.part import MemoryPart
     from harness.training.mil_fit import BagNetwork
-    from harness.training.part import MemoryPart
     from harness.training.run import Run
 
 
@@ -57,8 +57,8 @@ class MILMethod(Method):
 
     def keep_within_memory(self, train: BagSource, val: BagSource | None, run: Run) -> None:
         """Choose how the network is trained so that it fits. A part of another method leaves that to the whole."""
-        from harness.training.estimate import bag_plan
-        from harness.training.fitting import fit_in
+        from harness.training.memory.bag_part import bag_plan
+        from harness.training.memory.fitting import fit_in
 
         fit_in(bag_plan(self.network, self.params, train, [val, *run.memory.predicted], run), run)
 
@@ -67,7 +67,7 @@ class MILMethod(Method):
     ) -> MemoryPart:
         """What its training takes, for the plan of a method that it is a part of; it has a new network afterwards."""
         from harness.training import mil_fit
-        from harness.training.estimate import bag_part
+        from harness.training.memory.bag_part import bag_part
 
         self.network = mil_fit.build_network(self, train, run)
         return bag_part(self.network, self.params, train, predicted, run, name)

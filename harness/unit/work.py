@@ -9,7 +9,7 @@ import torch
 from harness.accounting.available import limit_from_environment
 from harness.accounting.meter import Meter
 from harness.seeds import Seeds
-from harness.training.memory import Memory
+from harness.training.memory.ladder import Memory
 from harness.training.ranks import ALONE, Ranks
 from harness.training.run import Run
 from harness.unit.answer import UnitAnswer

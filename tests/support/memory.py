@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from harness.training import fitting
-from harness.training.footprint import Alive
+from harness.training.memory import fitting
+from harness.training.memory.footprint import Alive
 
 if TYPE_CHECKING:
     import pytest

@@ -7,7 +7,7 @@ import pytest
 from support.memory import limits, measured, plan_of
 
 from harness import MethodError
-from harness.training.memory import BF16, RECOMPUTE, Memory
+from harness.training.memory.ladder import BF16, RECOMPUTE, Memory
 
 LARGE = {"fresh_tiles": 20, "stored_tiles": 30, "batch_size": 3, "epochs": 2, "finetune_epochs": 2, "probe_epochs": 1}
 

@@ -9,7 +9,7 @@ from support.memory import limits, measured, plan_of
 from support.tiles import tile_bags
 
 from harness import MethodError, Task
-from harness.training.memory import BF16, RECOMPUTE, SMALLER_CHUNKS, Memory
+from harness.training.memory.ladder import BF16, RECOMPUTE, SMALLER_CHUNKS, Memory
 from methods.icmil import ICMIL
 
 TRAIN, VAL = tile_bags((90, 50, 70), 27), tile_bags((120, 40), 27)

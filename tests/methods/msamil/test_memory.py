@@ -9,7 +9,7 @@ from support.memory import limits, measured, plan_of
 
 from harness import BagSource, MethodError, Scale, Task
 from harness.bags.source import Extent
-from harness.training.memory import BF16, RECOMPUTE, Memory
+from harness.training.memory.ladder import BF16, RECOMPUTE, Memory
 from methods.msamil import MsaMIL
 
 PX = 48

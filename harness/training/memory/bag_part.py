@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.bags.augment import Augment
-from harness.training.bag_passes import aggregation
-from harness.training.memory import Rung
+from harness.training.memory.bag_passes import aggregation
+from harness.training.memory.ladder import Rung
+from harness.training.memory.part import MemoryPart, Step
+from harness.training.memory.plan import MemoryPlan
 from harness.training.mil_fit import PREDICT_BLOCK
-from harness.training.part import MemoryPart, Step
-from harness.training.plan import MemoryPlan
 from harness.training.sync_norm import has_batch_norm
 
 if TYPE_CHECKING:

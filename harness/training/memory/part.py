@@ -1,9 +1,9 @@
 """The peak memory of one part of a training, estimated before it starts from the sizes of its bags.
 
 Counted are weights, gradients, the optimiser's state and averages; the tiles or features of a step; the activations of
-its forward and backward pass (see :mod:`harness.training.footprint`); and the prediction of the largest bag. Left out
-is what no tensor holds: libraries and the CUDA context, workspaces inside kernels, what allocators waste, what slide
-readers cache, memory-mapped files, and, on a GPU, the memory of the machine around it.
+its forward and backward pass (see :mod:`harness.training.memory.footprint`); and the prediction of the largest bag.
+Left out is what no tensor holds: libraries and the CUDA context, workspaces inside kernels, what allocators waste, what
+slide readers cache, memory-mapped files, and, on a GPU, the memory of the machine around it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from harness.bags.augment import Augment
-from harness.training.bag_passes import encoding
-from harness.training.footprint import FEW_ROWS, Alive, Cost, Footprint, Pass, Way, state_bytes
-from harness.training.memory import Rung
+from harness.training.memory.bag_passes import encoding
+from harness.training.memory.footprint import FEW_ROWS, Alive, Cost, Footprint, Pass, Way, state_bytes
+from harness.training.memory.ladder import Rung
 
 FLOAT = 4
 _NOTHING = Cost(0, 0)

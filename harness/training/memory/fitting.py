@@ -11,9 +11,9 @@ from harness.accounting.available import available_bytes
 from harness.accounting.processes import resident_bytes
 from harness.errors import MethodError
 from harness.training.context import Context
-from harness.training.memory import AS_ASKED, Rung
-from harness.training.part import Estimate, MemoryPart
-from harness.training.plan import MemoryPlan
+from harness.training.memory.ladder import AS_ASKED, Rung
+from harness.training.memory.part import Estimate, MemoryPart
+from harness.training.memory.plan import MemoryPlan
 
 Found = tuple[MemoryPart, Estimate]
 """The largest part, and its estimate."""

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from harness.training.context import Context
-from harness.training.memory import AS_ASKED, Rung, ladder
-from harness.training.part import Estimate, MemoryPart
+from harness.training.memory.ladder import AS_ASKED, Rung, ladder
+from harness.training.memory.part import Estimate, MemoryPart
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class MemoryPlan:
         most: int = 0,
         fixed_norms: bool = False,
     ) -> MemoryPlan:
-        """The plan with the ladder of :func:`harness.training.memory.ladder`.
+        """The plan with the ladder of :func:`harness.training.memory.ladder.ladder`.
 
         Args:
             parts: see the class.

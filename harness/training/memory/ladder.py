@@ -96,7 +96,7 @@ def _has_dropout(encoder: nn.Module) -> bool:
 
 @dataclass
 class Memory:
-    """How a unit is kept within its memory. The estimate is made by :func:`harness.training.fitting.fit_in`.
+    """How a unit is kept within its memory. The estimate is made by :func:`harness.training.memory.fitting.fit_in`.
 
     Attributes:
         limit: bytes that the unit may take; None for what is free on the device.

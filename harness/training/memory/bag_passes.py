@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from harness.bags.packed import PackedBags
-from harness.training.footprint import FEW_TILES, Pass, Way
+from harness.training.memory.footprint import FEW_TILES, Pass, Way
 
 if TYPE_CHECKING:
     from harness.training.mil_fit import BagNetwork

@@ -24,9 +24,9 @@ from harness import (
 )
 from harness.bags.feature_source import FeatureBags
 from harness.encoders import build_encoder
-from harness.training.estimate import bag_part, largest_step
-from harness.training.footprint import Alive
-from harness.training.memory import AS_ASKED, BF16, RECOMPUTE, SMALLER_CHUNKS, Memory, Rung, ladder
+from harness.training.memory.bag_part import bag_part, largest_step
+from harness.training.memory.footprint import Alive
+from harness.training.memory.ladder import AS_ASKED, BF16, RECOMPUTE, SMALLER_CHUNKS, Memory, Rung, ladder
 from harness.training.mil_fit import build_network, stage
 
 
@@ -235,7 +235,7 @@ def test_estimating_changes_no_bit_of_the_training(make_run, monkeypatch):
     results = []
     for name in ("with", "without"):
         if name == "without":
-            monkeypatch.setattr("harness.training.fitting.fit_in", lambda *_: None)
+            monkeypatch.setattr("harness.training.memory.fitting.fit_in", lambda *_: None)
         method, run = _method(encoder="conv27", augment="rotate", epochs=2), make_run(name)
         method.fit(tile_bags((20, 30, 10, 15), 27), None, run)
         results.append((method.network.state_dict(), run.curve, torch.get_rng_state()))

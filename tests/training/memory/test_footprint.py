@@ -13,8 +13,8 @@ from torch import nn
 from harness import Aggregator, BagOutput, Task, segment_mean
 from harness.contract.registry import find_method
 from harness.encoders import build_encoder
-from harness.training.bag_passes import aggregation, encoding
-from harness.training.footprint import FEW_ROWS, Alive, Footprint, Pass
+from harness.training.memory.bag_passes import aggregation, encoding
+from harness.training.memory.footprint import FEW_ROWS, Alive, Footprint, Pass
 from harness.training.mil_fit import BagNetwork
 
 CPU = torch.device("cpu")
