@@ -7,28 +7,27 @@ import shutil
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness import (
     EncodedBags,
     MethodError,
-    MILParams,
     Stage,
     Task,
     TileEncoder,
-    build_encoder,
     embed_bags,
     fit_in,
     keep_embedded,
 )
 from methods.icmil.bag_models import BagModel, Teacher
+from methods.icmil.building import Building
 from methods.icmil.distil import Distillation, Student, distil_stage, view
 from methods.icmil.memory import memory_plan
 from methods.icmil.snapshots import LaterBags, Snapshots
 from methods.icmil.tiles import TilePool
 
 if TYPE_CHECKING:
-    from harness import BagSource, KeptFeatures, Prediction, Run, Rung
+    from harness import BagSource, KeptFeatures, Prediction, Run
     from methods.icmil.params import ICMILParams
 
 Scalar = float | int | str | bool | None
@@ -83,12 +82,12 @@ class Coupling:
         self.params, self.task = params, task
         self.train, self.val, self.run = train, val, run
         self.rounds: list[Round] = []
-        self._chunk, self._recompute = 0, False
+        self.building = Building(params, task, train.scales[0].tile_px, run)
         self._kept_features: KeptFeatures | None = None
 
     def stages(self) -> Iterator[Stage]:
         """``[warm-up], bag0, distil0, bag1, ... bagT``; features are made between them."""
-        fit_in(memory_plan(self, self._apply), self.run)
+        fit_in(memory_plan(self.building, self.train, self.val), self.run)
         embedder, trained_on = yield from self._first_embedder()
         for number in range(self.params.iterations + 1):
             yield from self._bag_stage(number, embedder, trained_on)
@@ -114,7 +113,7 @@ class Coupling:
         Raises:
             LeakError: the run is of a fold that does not train on what shaped the embedder.
         """
-        return self.kept.predict(bags, self.run, self._kept_features, chunk=self._chunk)
+        return self.kept.predict(bags, self.run, self._kept_features, chunk=self.building.chunk)
 
     def embed(self, bags: BagSource, embedder: TileEncoder, name: str, trained_on: tuple[str, ...]) -> BagSource:
         """The bags as features, stored as set ``name`` in the scratch folder."""
@@ -126,64 +125,20 @@ class Coupling:
                 self.run,
                 trained_on=trained_on,
                 chosen_on=() if self.val is None else self.val.ids,
-                batch=min(self.params.embed_batch, self._chunk or self.params.embed_batch),
+                batch=min(self.params.embed_batch, self.building.chunk or self.params.embed_batch),
                 dtype="float16" if self.params.feature_dtype == "float16" else "float32",
             )
 
     def _first_embedder(self) -> Generator[Stage, None, tuple[TileEncoder, tuple[str, ...]]]:
         """B_0: published or drawn weights, or (ours) trained end to end with an attention bag model for a while."""
         if not self.params.warm_epochs:
-            return self.first_embedder(), ()
-        model = self.warm_model()
+            return self.building.first_embedder(), ()
+        model = self.building.warm_model()
         for stage in model.stages(self.train, self.val, self.run):
             yield replace(stage, name="warm")
         trained = model.network.encoder
         assert trained is not None
         return trained.requires_grad_(False).eval(), self.train.ids
-
-    def first_embedder(self) -> TileEncoder:
-        """Published or drawn weights, frozen."""
-        run = self.run
-        seed = run.seeds.seed("init", "encoder") % 2**32
-        drawn = build_encoder(self.task.encoder, tile_px=self.train.scales[0].tile_px, seed=seed).to(run.device)
-        if self.params.normalise == "none":
-            drawn = without_normalisation(drawn)
-        return drawn.requires_grad_(False).eval()
-
-    def warm_model(self) -> BagModel:
-        """The bag model that the first embedder is trained with."""
-        params = self.params
-        warm = {
-            "lr": params.warm_lr,
-            "weight_decay": params.warm_weight_decay,
-            "epochs": params.warm_epochs,
-            "batch_size": params.warm_batch,
-            "tiles_per_bag": params.warm_tiles,
-            "augment": "rotate",
-            "encode_chunk": self._chunk,
-            "recompute": self._recompute,
-        }
-        return self._bag_model("abmil", warm)
-
-    def bag_model(self, epochs: int) -> BagModel:
-        """A bag model on features, not yet trained."""
-        params = self.params
-        settings = {
-            "lr": params.bag_lr,
-            "weight_decay": params.weight_decay,
-            "epochs": epochs,
-            "patience": params.patience,
-            "clip_grad_norm": params.clip_grad_norm,
-        }
-        model = self._bag_model(params.bag_model, settings)
-        model.mixup = params if params.bag_mixup else None
-        return model
-
-    def _bag_model(self, kind: str, settings: dict[str, Any]) -> BagModel:
-        model = BagModel(MILParams.build(settings, place="icmil"), self.task)
-        model.kind, model.width, model.hidden = kind, self.params.width, self.params.hidden
-        model.pseudo_bags = self.params.pseudo_bags
-        return model
 
     def _bag_stage(self, number: int, embedder: TileEncoder, trained_on: tuple[str, ...]) -> Iterator[Stage]:
         """Train the bag model of one round."""
@@ -201,7 +156,7 @@ class Coupling:
         self, name: str, train: BagSource, val: BagSource | None, epochs: int
     ) -> Generator[Stage, None, BagModel]:
         """A bag model on features. First weights and order of slides are the same for all of them."""
-        model = self.bag_model(epochs)
+        model = self.building.bag_model(epochs)
         for stage in model.stages(train, val, self.run):
             if self.params.warm_start and self.rounds:
                 model.network.aggregator.load_state_dict(self.rounds[-1].bag_model.network.aggregator.state_dict())
@@ -212,7 +167,7 @@ class Coupling:
         """Train the next embedder with the last bag model as teacher; nothing else of the student is kept."""
         params, last = self.params, self.rounds[-1]
         teacher = Teacher.of(last.bag_model.network.aggregator, mix=params.confidence)
-        student = Student(last.embedder, teacher, chunk=self._chunk, recompute=self._recompute)
+        student = Student(last.embedder, teacher, chunk=self.building.chunk, recompute=self.building.recompute)
         augment = view(params, self.train.scales[0].tile_px)
         pools = [
             None
@@ -259,9 +214,6 @@ class Coupling:
         if self.params.keep_features and kept.trained_on:
             self._kept_features = keep_embedded(self._folder(round_set(kept.number)), self.run)
 
-    def _apply(self, rung: Rung) -> None:
-        self._chunk, self._recompute = rung.chunk, rung.recompute
-
     def _folder(self, name: str) -> Path:
         """Where feature set ``name`` is kept; a run that goes on in another precision makes its own."""
         precision = self.run.precision
@@ -290,16 +242,3 @@ class Coupling:
 def round_set(number: int) -> str:
     """Name of the feature set of a round."""
     return f"icmil_round{number}"
-
-
-def without_normalisation(encoder: TileEncoder) -> TileEncoder:
-    """The same network on tile values 0..1 as they are, which is what the published code feeds it."""
-    return TileEncoder(
-        encoder.body,
-        name=encoder.name,
-        dim=encoder.dim,
-        mean=(0.0, 0.0, 0.0),
-        std=(1.0, 1.0, 1.0),
-        input_px=encoder.input_px,
-        interpolation=encoder.interpolation,
-    ).to(next(encoder.parameters()).device)

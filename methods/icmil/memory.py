@@ -15,48 +15,48 @@ from methods.icmil.distil import Student, view
 from methods.icmil.losses import coupling_losses
 
 if TYPE_CHECKING:
-    from harness import Aggregator, BagSource, Rung
-    from methods.icmil.coupling import Coupling
+    from harness import Aggregator, BagSource
+    from methods.icmil.building import Building
     from methods.icmil.params import ICMILParams
 
 _READ_AHEAD = 3
 """Blocks of tiles in memory beside the one that is embedded."""
 
 
-def memory_plan(coupling: Coupling, apply: Callable[[Rung], None]) -> MemoryPlan:
+def memory_plan(building: Building, train: BagSource, val: BagSource | None) -> MemoryPlan:
     """The plan of all rounds; the last of them has the embedders of all before it in memory."""
-    params, run, train = coupling.params, coupling.run, coupling.train
+    params, run = building.params, building.run
     parts = []
     if params.warm_epochs:
-        warm = coupling.warm_model()
-        found = warm.memory_part(train, [coupling.val], run, "warm")
+        warm = building.warm_model()
+        found = warm.memory_part(train, [val], run, "warm")
         # The batch size and the encoder are advised by other names, and chunks are no setting of the method.
         parts.append(replace(found, setting="warm_tiles", tips=("a smaller warm_batch", "another --encoder")))
         assert warm.network.encoder is not None
         embedder = warm.network.encoder
     else:
-        embedder = coupling.first_embedder()
+        embedder = building.first_embedder()
     before = [embedder] * max(1, params.iterations)
-    sources = [train, coupling.val, *run.memory.predicted]
-    bags = coupling.bag_model(params.epochs)
+    sources = [train, val, *run.memory.predicted]
+    bags = building.bag_model(params.epochs)
     embedded = [None if source is None else EncodedBags(source, embedder, run) for source in sources]
     assert embedded[0] is not None
     bag = bags.memory_part(embedded[0], embedded[1:], run, "bag")
-    parts += [replace(bag, setting="", beside=[embedder, *before]), _embed_part(coupling, embedder, sources, bag.step)]
+    parts += [replace(bag, setting="", beside=[embedder, *before]), _embed_part(building, embedder, sources, bag.step)]
     if params.iterations:
-        parts.append(_distil_part(coupling, embedder, bags.network.aggregator, before, bag.step))
-    return MemoryPlan.of(parts, run, apply, encoder=embedder, most=params.embed_batch)
+        parts.append(_distil_part(building, embedder, bags.network.aggregator, before, bag.step, train, val))
+    return MemoryPlan.of(parts, run, building.apply, encoder=embedder, most=params.embed_batch)
 
 
 def _embed_part(
-    coupling: Coupling, embedder: TileEncoder, sources: Sequence[BagSource | None], step: Step
+    building: Building, embedder: TileEncoder, sources: Sequence[BagSource | None], step: Step
 ) -> MemoryPart:
-    params, px = coupling.params, coupling.train.scales[0].tile_px
-    on_cpu = coupling.run.device.type == "cpu"
+    params, px = building.params, building.tile_px
+    on_cpu = building.run.device.type == "cpu"
     return MemoryPart(
         name="embed",
         module=embedder,
-        device=coupling.run.device,
+        device=building.run.device,
         step=step,
         encode=lambda copied, tiles: copied.encode(tiles),
         px=px,
@@ -71,10 +71,15 @@ def _embed_part(
 
 
 def _distil_part(
-    coupling: Coupling, embedder: TileEncoder, aggregator: Aggregator, before: Sequence[TileEncoder], step: Step
+    building: Building,
+    embedder: TileEncoder,
+    aggregator: Aggregator,
+    before: Sequence[TileEncoder],
+    step: Step,
+    train: BagSource,
+    val: BagSource | None,
 ) -> MemoryPart:
-    params, train, val = coupling.params, coupling.train, coupling.val
-    px = train.scales[0].tile_px
+    params, px = building.params, building.tile_px
     teacher = Teacher.of(aggregator, mix=params.confidence)
     drawn = min(params.distil_batch, sum(train.count(bag) for bag in range(len(train))))
     compared = 0 if val is None else sum(val.count(bag) for bag in range(len(val)))
@@ -82,7 +87,7 @@ def _distil_part(
     return MemoryPart(
         name="distil",
         module=Student(embedder, teacher),
-        device=coupling.run.device,
+        device=building.run.device,
         step=Step(step.slide, step.tiles, (drawn,), drawn),
         encode=lambda copied, tiles: copied.embedder.encode(tiles),
         head=_heads(params, embedder.dim),

@@ -21,7 +21,7 @@ from harness.seeds import Seeds
 from methods.aggregators.dtfd import DTFD
 from methods.icmil import ICMIL
 from methods.icmil.bag_models import BagModel, PooledMIL, Teacher
-from methods.icmil.coupling import without_normalisation
+from methods.icmil.building import without_normalisation
 from methods.icmil.distil import Distillation
 from methods.icmil.losses import confidence, coupling_losses, divergence
 from methods.icmil.params import BAG_MODELS
