@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from harness.training.mil_params import MILParams
     from harness.training.optim import build_schedule
     from harness.training.run import Run
+    from harness.training.sync_norm import has_batch_norm
 
 _LAZY = {
     "Aggregator": "harness.contract.aggregator",
@@ -71,6 +72,7 @@ _LAZY = {
     "encode_in_chunks": "harness.training.chunked_encode",
     "embed_bags": "harness.training.embed",
     "fit_in": "harness.training.memory.fitting",
+    "has_batch_norm": "harness.training.sync_norm",
     "keep_embedded": "harness.training.embed",
     "largest_bag": "harness.training.memory.bag_part",
     "pack": "harness.bags.packed",
@@ -120,6 +122,7 @@ __all__ = [
     "encode_in_chunks",
     "fit_in",
     "fixed",
+    "has_batch_norm",
     "keep_embedded",
     "largest_bag",
     "pack",

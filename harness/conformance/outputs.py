@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from harness.bags.packed import PackedBags, pack
 from harness.conformance.outcome import Broken, Check, NotJudged
@@ -83,7 +84,10 @@ def _check_shapes(prediction: Prediction, bags: Specimens, classes: int) -> None
 def probabilities(subject: Subject) -> None:
     """Class probabilities are finite, between 0 and 1, and sum to one."""
     assert subject.first.prediction is not None
-    values = subject.first.prediction.probabilities
+    _check_probabilities(subject.first.prediction.probabilities)
+
+
+def _check_probabilities(values: NDArray[np.float64]) -> None:
     if not np.isfinite(values).all():
         raise Broken("probabilities are not finite")
     if values.min() < 0 or values.max() > 1:
@@ -135,9 +139,7 @@ def survival(subject: Subject) -> None:
         raise Broken(f"on survival: {told(attempt.error)}") from attempt.error
     assert attempt.prediction is not None
     _check_shapes(attempt.prediction, subject.test_bags, subject.survival_task().n_columns)
-    values = attempt.prediction.probabilities
-    if not np.isfinite(values).all() or np.abs(values.sum(1) - 1).max() > 1e-5:
-        raise Broken("probabilities of an event in each interval, and of none, do not sum to one")
+    _check_probabilities(attempt.prediction.probabilities)
 
 
 FIRST = (Check("shapes", "A row per bag, a column per class, a weight per tile.", shapes, ("params",)),)

@@ -125,8 +125,15 @@ class FeatureStore:
         return self._coords[entry.start : entry.stop] if entry.has_coords else None
 
     def content_sha256(self, slides: Iterable[str] | None = None) -> str:
-        """Identity of the features of ``slides`` (None for all); see the manifest's."""
-        return self.manifest.content_sha256(slides)
+        """Identity of the features of ``slides`` (None for all); see the manifest's.
+
+        Raises:
+            DataError: the store has no such slide.
+        """
+        wanted = self.slides if slides is None else tuple(slides)
+        for slide in wanted:
+            self._entry(slide)
+        return self.manifest.content_sha256(wanted)
 
     def verify(self, slides: Iterable[str] | None = None) -> None:
         """Read all features and compare them with their checksums.

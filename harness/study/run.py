@@ -61,7 +61,7 @@ def run_study(resolved: ResolvedStudy, config: StudyConfig) -> StudyResult:
         with console.progress(resolved.study_id, len(resolved.units)) as bar, Claims() as claims:
             bar.advance(len(done))
             turns = Turns(claims, units.folder, units.over_elsewhere, bar.advance)
-            turns.add(todo)
+            turns.left = todo
             while launcher is not None and turns.left:
                 for unit, outcome in launcher.run(turns.tasks(units.errand)):
                     units.finish(unit, outcome)

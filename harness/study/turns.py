@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -30,7 +30,8 @@ class Turns(Generic[Work]):
         noun: what a piece of work is called.
 
     Attributes:
-        left: work that is still to be dealt out, or that another process was doing when its turn came.
+        left: work to be dealt out, put here by the caller. What stays is work that another process was doing when its
+            turn came.
     """
 
     def __init__(
@@ -48,10 +49,6 @@ class Turns(Generic[Work]):
         self._moved = moved
         self._noun = noun
         self._told = False
-
-    def add(self, work: Iterable[Work]) -> None:
-        """Put work up to be dealt out."""
-        self.left += work
 
     def tasks(self, errand: Callable[[Work], Errand]) -> Iterator[tuple[Work, Callable[[], Errand]]]:
         """Work whose turn it is, each piece claimed. It waits for nobody: what it leaves out stays in ``left``."""

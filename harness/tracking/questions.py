@@ -41,12 +41,13 @@ class Questions:
             slides: n slide ids.
             probabilities: (n, C); (Q, n, C) are Q questions at once, in one line.
         """
+        several = {"questions": len(probabilities)} if probabilities.ndim == 3 else {}
         line = json.dumps(
             {
                 "asker": asker,
                 "time": datetime.now(UTC).isoformat(timespec="seconds"),
                 "slides": len(slides),
-                **({"questions": len(probabilities)} if probabilities.ndim == 3 else {}),
+                **several,
                 "predictions_sha256": hashlib.sha256(
                     "\n".join(slides).encode() + np.ascontiguousarray(probabilities).tobytes()
                 ).hexdigest(),
@@ -59,7 +60,7 @@ class Questions:
             start = "" if not text or text.endswith("\n") else "\n"
             with (self.root / FILE).open("a", encoding="utf-8") as file:
                 file.write(f"{start}{line}\n")
-        return _counts(text)[asker] + _question(line)[1]
+        return _counts(text)[asker] + max(1, several.get("questions", 1))
 
     def counts(self) -> Counter[str]:
         """How often each asker has asked."""

@@ -107,7 +107,7 @@ class EncodedBags(BagSource):
         encoder: the embedder.
         run: gives the device.
         kept: takes the features of whole bags that it does not have.
-        block: tiles that are read and encoded at once.
+        chunk: tiles that are read and encoded at once, where that has to be fewer than usual; 0 for the usual.
     """
 
     kind = "features"
@@ -119,10 +119,11 @@ class EncodedBags(BagSource):
         run: Run,
         *,
         kept: KeptFeatures | None = None,
-        block: int = PREDICT_BLOCK,
+        chunk: int = 0,
     ) -> None:
         self.ids, self.labels, self.scales, self.dim = bags.ids, bags.labels, bags.scales[:1], encoder.dim
-        self._bags, self._encoder, self._run, self._kept, self._block = bags, encoder, run, kept, block
+        self._bags, self._encoder, self._run, self._kept = bags, encoder, run, kept
+        self._block = min(chunk or PREDICT_BLOCK, PREDICT_BLOCK)
 
     def count(self, bag: int, scale: int = 0) -> int:
         """Number of tiles of a bag."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from harness import Augment, TileEncoder
     from harness.bags.augment import Draw
 
-BatchNorm = nn.modules.batchnorm._BatchNorm
+_BatchNorm = nn.modules.batchnorm._BatchNorm
 
 
 class Refiner(nn.Module):
@@ -104,7 +104,7 @@ class Backbone(nn.Module):
         """Training mode, but for batch norm."""
         super().train(mode)
         for part in self.encoder.modules():
-            if isinstance(part, BatchNorm):
+            if isinstance(part, _BatchNorm):
                 part.eval()
         return self
 
@@ -132,7 +132,7 @@ class Backbone(nn.Module):
 
     def calibrate(self, tiles: Tensor) -> None:
         """Give batch norm the statistics of ``tiles``; without batch norm nothing happens."""
-        norms = [part for part in self.encoder.modules() if isinstance(part, BatchNorm)]
+        norms = [part for part in self.encoder.modules() if isinstance(part, _BatchNorm)]
         momenta = [part.momentum for part in norms]
         for part in norms:
             part.reset_running_stats()

@@ -6,9 +6,8 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness import Aggregator, MILMethod, MILParams
+from harness import Aggregator, MILMethod, MILParams, has_batch_norm
 from methods.aggregators.attention import AttentionMIL
-from methods.dre_slcl.network import BatchNorm
 
 if TYPE_CHECKING:
     from harness import BagSource, Run, Rung, Stage, Task, TileEncoder
@@ -35,10 +34,9 @@ class WarmUp(MILMethod):
 
     def taken(self, rung: Rung) -> Rung:
         """How the warm-up takes a rung: chunks change what batch norm sees here, so it stays as asked with any."""
-        asked, norms = self.params, [part for part in self.network.modules() if isinstance(part, BatchNorm)]
-        if rung.number and not norms:
+        if rung.number and not has_batch_norm(self.network):
             return rung
-        return replace(rung, chunk=asked.encode_chunk, recompute=asked.recompute)
+        return replace(rung, chunk=self.params.encode_chunk, recompute=self.params.recompute)
 
     def aggregator(self, dim: int) -> Aggregator:
         """Attention pooling of the encoder's features as they are."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from harness import MILParams, TileEncoder, build_encoder
@@ -35,6 +36,7 @@ class Building:
         """Train as ``rung`` says."""
         self.chunk, self.recompute = rung.chunk, rung.recompute
 
+    @cached_property
     def first_embedder(self) -> TileEncoder:
         """Published or drawn weights, frozen."""
         run = self.run

@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 Scalar = float | int | str | bool | None
 
-PREDICT_BLOCK = 256
-"""Tiles that are embedded at once in prediction."""
-
 
 @dataclass(frozen=True)
 class Round:
@@ -57,8 +54,7 @@ class Round:
     def predict(self, bags: BagSource, run: Run, kept: KeptFeatures | None = None, *, chunk: int = 0) -> Prediction:
         """Embedder and bag model in one, on tile bags; ``kept`` takes the features on the way, by ``chunk`` tiles."""
         run.audit(self.trained_on, stage=f"the embedder of round {self.number}")
-        block = min(chunk or PREDICT_BLOCK, PREDICT_BLOCK)
-        return self.bag_model.predict(EncodedBags(bags, self.embedder, run, kept=kept, block=block), run)
+        return self.bag_model.predict(EncodedBags(bags, self.embedder, run, kept=kept, chunk=chunk), run)
 
 
 class Coupling:
@@ -132,7 +128,7 @@ class Coupling:
     def _first_embedder(self) -> Generator[Stage, None, tuple[TileEncoder, tuple[str, ...]]]:
         """B_0: published or drawn weights, or (ours) trained end to end with an attention bag model for a while."""
         if not self.params.warm_epochs:
-            return self.building.first_embedder(), ()
+            return self.building.first_embedder, ()
         model = self.building.warm_model()
         for stage in model.stages(self.train, self.val, self.run):
             yield replace(stage, name="warm")

@@ -35,7 +35,7 @@ def memory_plan(building: Building, train: BagSource, val: BagSource | None) -> 
         assert warm.network.encoder is not None
         embedder = warm.network.encoder
     else:
-        embedder = building.first_embedder()
+        embedder = building.first_embedder
     before = [embedder] * max(1, params.iterations)
     sources = [train, val, *run.memory.predicted]
     bags = building.bag_model(params.epochs)

@@ -71,7 +71,10 @@ def test_cpu_time_of_children_counts_whether_they_ended_or_not(ended: bool) -> N
     before = cpu_seconds()
     tail = "" if ended else "\nprint('done', flush=True); input()"
     with subprocess.Popen(
-        [sys.executable, "-c", BURN.format(0.3) + tail], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        # A little more: the system tells a running child's time in hundredths, cut off, for user and system each.
+        [sys.executable, "-c", BURN.format(0.33) + tail],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as child:
         assert child.stdin is not None and child.stdout is not None
         if ended:
@@ -81,8 +84,7 @@ def test_cpu_time_of_children_counts_whether_they_ended_or_not(ended: bool) -> N
             assert child.pid in family_pids()
         used = cpu_seconds() - before
         child.stdin.close()
-    # The system tells a running child's time in hundredths, cut off, for user and system each.
-    assert 0.27 <= used < 2
+    assert 0.3 <= used < 2
 
 
 PEAK = """

@@ -129,5 +129,7 @@ def test_content_identity_sees_features_key_and_slides_but_not_their_order(store
     assert other.slides != store.slides
     assert other.content_sha256() == store.content_sha256()
     assert store.content_sha256(["a"]) != store.content_sha256(["b"])
+    with pytest.raises(DataError, match="slide z has no features"):
+        store.content_sha256(["a", "z"])
     write(tmp_path / "key", {"a": 3, "b": 5, "c": 2}, key=replace(KEY, mpp=1.0))
     assert FeatureStore.open(tmp_path / "key").content_sha256() != store.content_sha256()

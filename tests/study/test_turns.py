@@ -28,7 +28,7 @@ def test_work_that_another_process_does_is_left_for_later_and_then_counted(tmp_p
     over, moved = set(), []
     with Claims() as others, Claims() as mine:
         turns = Turns(mine, tmp_path.joinpath, over.__contains__, lambda: moved.append(1))
-        turns.add(UNITS)
+        turns.left = list(UNITS)
         for unit in UNITS[:2]:
             assert others.take(tmp_path / unit)
         assert names(turns.tasks(lambda unit: unit)) == ["unit-2"]
