@@ -30,6 +30,12 @@ class HeadParams(MILParams):
 
     width: int = tunable(256, choices=(64, 128, 256, 384, 512), source="code", help="d, width of the embedding")
     heads: int = tunable(8, choices=(2, 4, 8, 16), source="code", help="m, attention heads; must divide the width")
+    act: str = fixed(
+        "gelu",
+        choices=("gelu", "relu", "none"),
+        source="code",
+        help="activation of the first layer; attention network and feed-forward part use gelu, as in the code",
+    )
     norm: str = fixed(
         "ln", choices=("ln", "none"), source="code", help="layer norm at entry and exit of the aggregator"
     )
@@ -152,4 +158,5 @@ def build_head(params: HeadParams, dim: int, n_classes: int) -> Aggregator:
         dropout=params.dropout,
         attention_plus=params.attention_plus,
         alpha_init=params.alpha_init,
+        act=params.act,
     )

@@ -8,13 +8,16 @@ from harness import Aggregator, BagOutput, PackedBags, segment_softmax, segment_
 from methods.aggregators.attention_plus import AttentionPlus
 from methods.aggregators.trunk import initialise
 
+ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU, "none": nn.Identity}
+"""Activations of the entry layer."""
+
 
 class ABMILX(Aggregator):
     """ABMILX (arXiv 2506.02408, NeurIPS 2025).
 
     With m heads of width k = d / m, for every bag:
 
-    1. ``H = dropout(gelu(W_in LN(E)))``, (T, D) → (T, d), cut into m heads (T, m, k);
+    1. ``H = dropout(act(W_in LN(E)))``, (T, D) → (T, d), cut into m heads (T, m, k); act is gelu unless set;
     2. local attention logits ``A = w · gelu(W H)`` per head, (T, m); W and w are shared by the heads;
     3. attention plus ``A' = A + U (α A)``, see :class:`~methods.aggregators.attention_plus.AttentionPlus`;
     4. ``w = softmax over the bag's tiles of A'``, ``z_j = Σ_n w_nj H_nj``, heads side by side: (B, d);
@@ -23,7 +26,8 @@ class ABMILX(Aggregator):
 
     Choices where paper and code differ or are silent: the layer norm in A+ and the biases of the feed-forward part
     follow the code; without layer norms (``norm='none'``) the feed-forward part gets one in front, also as in the
-    code; α starts at 1 unless asked otherwise. All linear weights start Xavier-normal, biases at zero (code).
+    code; α starts at 1 unless asked otherwise. The code's setting ``act`` reaches step 1 alone: attention network and
+    feed-forward part always use gelu. All linear weights start Xavier-normal, biases at zero (code).
 
     Args:
         dim: width D of the features.
@@ -37,9 +41,10 @@ class ABMILX(Aggregator):
         dropout: dropout of step 1.
         attention_plus: ``learned`` α, ``fixed`` α, or ``off`` (multi-head local attention alone).
         alpha_init: ``one``, or ``normal`` for N(0, 1).
+        act: activation of step 1, ``gelu``, ``relu`` or ``none``.
 
     Raises:
-        ValueError: the heads do not divide the width.
+        ValueError: the heads do not divide the width, or an unknown activation.
     """
 
     def __init__(
@@ -56,14 +61,17 @@ class ABMILX(Aggregator):
         dropout: float = 0.25,
         attention_plus: str = "learned",
         alpha_init: str = "one",
+        act: str = "gelu",
     ) -> None:
         super().__init__()
         if width % heads:
             raise ValueError(f"{heads} heads do not divide a width of {width}")
+        if act not in ACTIVATIONS:
+            raise ValueError(f"there is no activation {act!r}; choose from {', '.join(ACTIVATIONS)}")
         self.heads = heads
         k = width // heads
         entry = [nn.LayerNorm(dim, bias=bias)] if norm == "ln" else []
-        self.embed = nn.Sequential(*entry, nn.Linear(dim, width, bias=bias), nn.GELU(), nn.Dropout(dropout))
+        self.embed = nn.Sequential(*entry, nn.Linear(dim, width, bias=bias), ACTIVATIONS[act](), nn.Dropout(dropout))
         self.score = nn.Sequential(
             nn.Linear(k, k, bias=attention_bias), nn.GELU(), nn.Linear(k, 1, bias=attention_bias)
         )

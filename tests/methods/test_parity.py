@@ -26,6 +26,7 @@ from methods.aggregators.dtfd import DTFD
 from methods.aggregators.transmil import TransMIL
 
 TOLERANCE = 1e-5
+FIXTURES = Path(__file__).parent / "fixtures"
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,14 @@ class Published:
         return self.data[name]
 
 
-def read(shared: Path, name: str) -> Published:
-    """The fixture ``name`` of the shared folder."""
-    with safe_open(str(shared / "fixtures" / f"{name}.safetensors"), "pt") as file:
+def fixtures(pattern: str = "*") -> list[str]:
+    """Names of the fixtures that match ``pattern``."""
+    return sorted(path.stem for path in FIXTURES.glob(f"{pattern}.safetensors"))
+
+
+def read(name: str) -> Published:
+    """The fixture ``name``."""
+    with safe_open(str(FIXTURES / f"{name}.safetensors"), "pt") as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         config = json.loads(file.metadata()["config"])
     weights = {key.removeprefix("w."): value for key, value in tensors.items() if key.startswith("w.")}
@@ -81,9 +87,14 @@ def load_abmilx(published: Published) -> ABMILX:
         bias=config["mil_bias"],
         attention_bias=config["attn_bias"],
         ffn=config.get("ffn", False),
+        attention_plus="learned" if config.get("attn_plus", True) else "off",
+        act=config["act"],
     )
     weights = dict(published.weights)
-    weights["alpha"] = weights.pop("attn_plus_fn.v.weight").squeeze()
+    if network.plus is not None:
+        weights["alpha"] = weights.pop("attn_plus_fn.v.weight").squeeze()
+    # Without layer norms at entry and exit, the feed-forward part has one of its own in front.
+    first = 0 if config["mil_norm"] else 1
     names = {
         "alpha": "plus.alpha",
         "feature": "embed",
@@ -92,8 +103,9 @@ def load_abmilx(published: Published) -> ABMILX:
         "attn_plus_fn.norm_x": "plus.norm",
         "attn_plus_fn.qk": "plus.query_key",
         "proj": "project",
-        "mlp.fc1": "ffn.0",
-        "mlp.fc2": "ffn.2",
+        "norm_ffn": "ffn.0",
+        "mlp.fc1": f"ffn.{first}",
+        "mlp.fc2": f"ffn.{first + 2}",
         "norm1": "norm",
         "classifier": "classify",
     }
@@ -197,8 +209,8 @@ def close(ours: Tensor, theirs: Tensor) -> None:
 
 
 @pytest.mark.parametrize("name", ["abmil", "gated_abmil"])
-def test_attention_pooling(shared: Path, name: str) -> None:
-    fixture = read(shared, name)
+def test_attention_pooling(name: str) -> None:
+    fixture = read(name)
     network = load_abmil(fixture, gated=name == "gated_abmil")
     with torch.no_grad():
         output = network(pack([fixture["h"]]))
@@ -207,9 +219,9 @@ def test_attention_pooling(shared: Path, name: str) -> None:
     close(output.logits.softmax(1)[:, 1:], fixture["probability"])
 
 
-@pytest.mark.parametrize("name", ["abmilx_default", "abmilx_e2e"])
-def test_abmilx_with_gradient(shared: Path, name: str) -> None:
-    fixture = read(shared, name)
+@pytest.mark.parametrize("name", fixtures("abmilx*"))
+def test_abmilx_with_gradient(name: str) -> None:
+    fixture = read(name)
     network = load_abmilx(fixture)
     x = fixture["x"].clone().requires_grad_()
     output = network(pack([x[0], x[1]]))
@@ -226,10 +238,10 @@ def test_abmilx_with_gradient(shared: Path, name: str) -> None:
     close(x.grad / scale, fixture["grad_x"] / scale)
 
 
-@pytest.mark.parametrize("name", ["clam_sb", "clam_mb", "clam_mb_subtyping"])
-def test_clam(shared: Path, name: str) -> None:
-    fixture = read(shared, name)
-    network = load_clam(fixture, multi_branch=name != "clam_sb")
+@pytest.mark.parametrize("name", fixtures("clam*"))
+def test_clam(name: str) -> None:
+    fixture = read(name)
+    network = load_clam(fixture, multi_branch=not name.startswith("clam_sb"))
     with torch.no_grad():
         output = network(pack([fixture["x"]]))
         instance = network.instance_losses(output, fixture["y"])
@@ -241,8 +253,8 @@ def test_clam(shared: Path, name: str) -> None:
     close(loss, (0.7 * bag + 0.3 * fixture["instance_loss"])[0])
 
 
-def test_dsmil(shared: Path) -> None:
-    fixture = read(shared, "dsmil")
+def test_dsmil() -> None:
+    fixture = read("dsmil")
     network = load_dsmil(fixture)
     with torch.no_grad():
         output = network(pack([fixture["x"]]))
@@ -254,8 +266,8 @@ def test_dsmil(shared: Path) -> None:
     close(output.logits, (fixture["bag_logits"] + highest) / 2)
 
 
-def test_transmil(shared: Path) -> None:
-    fixture = read(shared, "transmil")
+def test_transmil() -> None:
+    fixture = read("transmil")
     network = load_transmil(fixture)
     with torch.no_grad():
         output = network(pack([fixture["x"][0]]))
@@ -263,11 +275,21 @@ def test_transmil(shared: Path) -> None:
 
 
 @pytest.mark.parametrize("rule", ["MaxMinS", "MaxS", "AFS"])
-def test_dtfd(shared: Path, rule: str) -> None:
-    fixture = read(shared, "dtfd")
+def test_dtfd(rule: str) -> None:
+    fixture = read("dtfd")
     network = load_dtfd(fixture, rule)
     with torch.no_grad():
         tier1, tier2, distilled, _ = network.bag(fixture["x"], fixture["permutation"])
     close(tier1, fixture[f"tier1_logits_{rule}"])
     close(distilled, fixture[f"distilled_{rule}"])
     close(tier2, fixture[f"tier2_logits_{rule}"])
+
+
+def test_no_fixture_is_left_out() -> None:
+    """Every file is read by a test above, and the README names it."""
+    single = ["abmil", "gated_abmil", "dsmil", "transmil", "dtfd"]
+    assert sorted(single + fixtures("abmilx*") + fixtures("clam*")) == fixtures()
+    listed = (FIXTURES / "README.md").read_text(encoding="utf-8")
+    assert [name for name in fixtures() if name not in listed] == []
+    published = {"abmilx_default", "abmilx_e2e", "abmilx_relu", "clam_sb", "clam_mb", "clam_mb_subtyping"}
+    assert published | set(single) <= set(fixtures())
