@@ -3,6 +3,26 @@
 from __future__ import annotations
 
 import errno
+import reprlib
+
+_LONGEST, _LONGEST_VALUE = 2000, 200
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 2
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 60
+
+
+def shown(value: object) -> str:
+    """``repr(value)`` for a message: short, whatever ``value`` holds, and made without writing all of it out."""
+    try:
+        text = _SHORT.repr(value)
+    except ValueError:  # an integer of thousands of digits, which Python does not write out
+        return f"a {type(value).__name__} that is too large to be shown"
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."
+
+
+def _bounded(text: str) -> str:
+    """``text``, its middle left out where it is long: it may quote a value of any size."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 4 :]}"
 
 
 class BenchError(Exception):
@@ -17,10 +37,8 @@ class BenchError(Exception):
     exit_code = 2
 
     def __init__(self, problem: str, *, place: str, fix: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.place = place
-        self.fix = fix
+        self.problem, self.place, self.fix = map(_bounded, (problem, place, fix))
+        super().__init__(self.problem)
 
     def __str__(self) -> str:
         return f"{self.problem} (at {self.place}; fix: {self.fix})"

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.errors import UsageError
+from harness.errors import UsageError, shown
 from harness.suggest import unknown
 
 DataRoot = Annotated[
@@ -59,21 +59,28 @@ def assignments(texts: Iterable[str], *, place: str = "--set") -> dict[str, Any]
     """``key=value`` pairs with YAML values: ``lr=1e-3``, ``flag=true``, ``patience=none``, ``input.mpp=[0.5, 2]``.
 
     Raises:
-        UsageError: no ``=``, no key, or a value that is no YAML.
+        UsageError: no ``=``, no key, a key that is repeated with another value, or a value that is no YAML.
     """
-    import yaml
+    from harness.plain_yaml import YamlError, parse_yaml
 
-    values = {}
+    values: dict[str, Any] = {}
     for text in texts:
         key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise UsageError(f"{text!r} is not key=value", place=place, fix=f"write {place} lr=1e-3")
+        key = key.strip()
+        if not equals or not key:
+            raise UsageError(f"{shown(text)} is not key=value", place=place, fix=f"write {place} lr=1e-3")
         try:
-            values[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            read = parse_yaml(value)
+        except YamlError as error:
             raise UsageError(
-                f"{value!r} cannot be read as a value", place=f"{place} {key}", fix="write a number, a word or a list"
+                f"{shown(value)} cannot be read as a value: {error.problem}",
+                place=f"{place} {key}",
+                fix="write a number, a word or a list",
             ) from error
+        if values.setdefault(key, read) != read:
+            raise UsageError(
+                f"{key} is set twice: {shown(values[key])} and {shown(read)}", place=place, fix="set it once"
+            )
     return values
 
 
@@ -86,25 +93,27 @@ def config_file(path: Path, known: Sequence[str]) -> dict[str, Any]:
     Raises:
         UsageError: the file is missing or is no mapping, or a key is no option.
     """
-    import yaml
+    from harness.plain_yaml import YamlError, read_yaml
 
     place = f"--config {path}"
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise UsageError(f"the file cannot be read: {reason}", place=place, fix="give a YAML file") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark is not None else ""
-        raise UsageError("the file is not valid YAML", place=f"{place}{line}", fix="correct this line") from error
+    except YamlError as error:
+        raise UsageError(
+            f"the file is not valid YAML: {error.problem}", place=error.at(place), fix="correct this line"
+        ) from error
     if not isinstance(content, Mapping):
         raise UsageError("the file holds no options", place=place, fix="write lines like `method: abmil`")
     options = {}
     for key, value in content.items():
-        name = str(key).replace("-", "_")
+        name = key.replace("-", "_")
         if name not in known:
-            raise unknown("option", str(key), known, place=place, listing="bench run --help")
+            raise unknown("option", key, known, place=place, listing="bench run --help")
+        if name in options:
+            raise UsageError(f"the option {name!r} stands twice", place=place, fix="keep one of them")
         options[name] = value
     if not isinstance(options.get("set", {}), Mapping):
         raise UsageError(

@@ -42,7 +42,7 @@ def test_numbers_read_what_they_are_written_as(values):
 def test_values_are_yaml():
     texts = ["lr=1e-3", "width=64", "gated=true", "clip=null", "input.mpp=[0.5, 2]", "kind=none", "path=a=b"]
     assert assignments(texts) == {
-        "lr": "1e-3",  # YAML 1.1 wants a dot; Params turns the text into the number
+        "lr": 1e-3,
         "width": 64,
         "gated": True,
         "clip": None,
