@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.atomic import replacing
-from harness.protocol.likeness import Likeness, alike_bags
+from harness.protocol.near_duplicates import Comparison, compare_bags
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,7 +59,7 @@ def _looks(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.stack(cells, axis=1).reshape(len(tiles), -1).round().astype(np.uint8)
 
 
-def alike_patches(patches: Patches) -> Likeness:
+def compare_patches(patches: Patches) -> Comparison:
     """Compare bags of patches by the small pictures of their patches."""
     looks = patch_looks(patches.tiles, patches.folder)
 
@@ -67,4 +67,4 @@ def alike_patches(patches: Patches) -> Likeness:
         start, stop = patches.rows[slide]
         return looks[start:stop]
 
-    return alike_bags(patches.slides, bag)
+    return compare_bags(patches.slides, bag)

@@ -17,7 +17,7 @@ from harness.protocol.audit import audit
 from harness.protocol.card import FeaturesSource, PatchesSource, SlidesSource
 from harness.protocol.dataset import Dataset
 from harness.protocol.follow_up import cut_points
-from harness.protocol.likeness import Alike, Likeness, alike_bags, alike_slides
+from harness.protocol.near_duplicates import Comparison, NearDuplicate, compare_bags, compare_thumbnails
 from harness.protocol.sites import sites_of
 from harness.protocol.table import listed
 
@@ -132,7 +132,7 @@ def _features(dataset: Dataset, checked: list[str]) -> Iterator[Finding]:
         return
     checked.append(f"features: {len(given.slides)} bags, {len(given.features)} instances, {given.dim} columns")
     yield from _tiles(dataset, len(given.features))
-    yield from _near(dataset, alike_bags(given.slides, given.bag), checked)
+    yield from _near(dataset, compare_bags(given.slides, given.bag), checked)
 
 
 def _patches(dataset: Dataset, root: Path, checked: list[str]) -> Iterator[Finding]:
@@ -171,7 +171,7 @@ def _slides(dataset: Dataset, found: Found, opener: Opener | None, checked: list
         yield from _opened({slide: found.paths[slide] for slide in usable}, opener, looks)
         checked.append(f"opened: {len(usable)} slides")
         if looks:
-            yield from _near(dataset, alike_slides(looks), checked)
+            yield from _near(dataset, compare_thumbnails(looks), checked)
 
 
 def _extra(dataset: Dataset, found: Found) -> Iterator[Finding]:
@@ -185,9 +185,9 @@ def _extra(dataset: Dataset, found: Found) -> Iterator[Finding]:
             yield Finding("extra", hit.slide, f"not in the label table: {hit.path}", "warning")
 
 
-def _near(dataset: Dataset, likeness: Likeness, checked: list[str]) -> Iterator[Finding]:
+def _near(dataset: Dataset, comparison: Comparison, checked: list[str]) -> Iterator[Finding]:
     """Slides that are nearly the same: an error where a protocol has them on two sides."""
-    known = likeness.without(dataset.card.not_duplicates)
+    known = comparison.without(dataset.card.not_duplicates)
     checked.append(f"near-duplicates: {known.compared} pairs of slides compared by {known.measure}")
     checked.extend(f"declared different: {pair.one} and {pair.other} ({pair.words})" for pair in known.excepted)
     for pair in known.pairs:
@@ -197,7 +197,7 @@ def _near(dataset: Dataset, likeness: Likeness, checked: list[str]) -> Iterator[
         yield Finding("near-duplicate", pair.one, detail, "error" if apart else "warning")
 
 
-def _apart(dataset: Dataset, protocol: str, pair: Alike) -> bool:
+def _apart(dataset: Dataset, protocol: str, pair: NearDuplicate) -> bool:
     """Whether a fold has the two slides in different parts."""
     try:
         folds = dataset.splits(protocol).folds

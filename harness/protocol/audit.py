@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Literal
 
 from harness.errors import DataError, LeakError
-from harness.protocol.likeness import Alike
+from harness.protocol.near_duplicates import NearDuplicate
 from harness.protocol.splits import Fold
 from harness.protocol.table import listed
 
@@ -17,7 +17,7 @@ def audit(
     patients: Mapping[str, str],
     fingerprints: Mapping[str, str] | None,
     *,
-    alike: Iterable[Alike] = (),
+    near: Iterable[NearDuplicate] = (),
 ) -> tuple[str, ...]:
     """Refuse a fold that leaks.
 
@@ -26,7 +26,7 @@ def audit(
         patients: slide id → patient id, for every slide of the label table.
         fingerprints: slide id → SHA-256 of its content; None where the data is not there yet (a dry run), and
             content is then not compared.
-        alike: pairs of slides whose content is nearly the same (see :mod:`harness.protocol.likeness`).
+        near: pairs of slides whose content is nearly the same (see :mod:`harness.protocol.near_duplicates`).
 
     Returns:
         Warnings: slides with identical or nearly identical content inside one part. They leak nothing, but count
@@ -48,15 +48,15 @@ def audit(
             leaks += _shared(
                 one, here, other, there, fingerprints, "the same content is in {one} ({here}) and in {other} ({there})"
             )
-    near, twins = _near(fold, alike, fingerprints or {})
-    leaks += near
+    across, twins = _near(fold, near, fingerprints or {})
+    leaks += across
     if leaks:
         raise LeakError(
             f"the split leaks: {leaks[0]}"
             + (f"; and {len(leaks) - 1} more: {'; '.join(leaks[1:])}" * (len(leaks) > 1)),
             place=f"repeat {fold.repeat}, fold {fold.fold}",
             fix="put all slides of a patient, and all copies of a slide, into one part of the split file"
-            + ("; if these are different slides, list the pair under not_duplicates in the card" if near else ""),
+            + ("; if these are different slides, list the pair under not_duplicates in the card" if across else ""),
         )
     return (*(() if fingerprints is None else _twins(fold, fingerprints)), *twins)
 
@@ -146,12 +146,12 @@ def _twins(fold: Fold, fingerprints: Mapping[str, str]) -> Iterable[str]:
                 yield f"identical content inside {part} of repeat {fold.repeat}, fold {fold.fold}: {', '.join(group)}"
 
 
-def _near(fold: Fold, alike: Iterable[Alike], fingerprints: Mapping[str, str]) -> tuple[list[str], list[str]]:
+def _near(fold: Fold, near: Iterable[NearDuplicate], fingerprints: Mapping[str, str]) -> tuple[list[str], list[str]]:
     """Near-duplicates in two parts, and inside one."""
     part_of = {slide: part for part, slides in fold.parts() for slide in slides}
     order = [part for part, _ in fold.parts()]
     across, inside = [], []
-    for pair in alike:
+    for pair in near:
         if pair.one not in part_of or pair.other not in part_of:
             continue
         if fingerprints.get(pair.one, pair.one) == fingerprints.get(pair.other, pair.other):

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from harness.protocol.audit import audit
 from harness.protocol.dataset import Dataset
-from harness.protocol.likeness import Alike, Likeness
+from harness.protocol.near_duplicates import Comparison, NearDuplicate
 from harness.protocol.sites import Sites, sites_of
 from harness.protocol.splits import Fold
 from harness.protocol.table import listed
@@ -43,7 +43,7 @@ class AuditReport:
     warnings: tuple[str, ...] = ()
     sites: Sites | None = None
     unchecked: tuple[str, ...] = ()
-    excepted: tuple[Alike, ...] = ()
+    excepted: tuple[NearDuplicate, ...] = ()
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -78,7 +78,7 @@ def audit_study(
     content: Mapping[str, str] | None,
     *,
     asked: Sequence[Fold] | None = None,
-    likeness: Likeness | None = None,
+    comparison: Comparison | None = None,
     shaped: Mapping[str, Shaped] | None = None,
     unchecked: Sequence[str] = (),
 ) -> AuditReport:
@@ -89,7 +89,7 @@ def audit_study(
         folds: all folds of the protocol.
         content: slide id → SHA-256 of its content; None where the data is not there yet.
         asked: the folds that are run: only they use what ``shaped`` names; None for all.
-        likeness: which slides are nearly the same; None where nothing could be compared.
+        comparison: which slides are nearly the same; None where nothing could be compared.
         shaped: what was trained elsewhere and is used here (a tuned encoder), by the name it has in errors.
         unchecked: what the caller knows that cannot be checked, one sentence each.
 
@@ -99,11 +99,11 @@ def audit_study(
         DataError: unknown slides or unknown content.
     """
     declared = dataset.card.not_duplicates
-    known = likeness.without(declared) if likeness is not None else None
-    alike = known.pairs if known is not None else ()
+    known = comparison.without(declared) if comparison is not None else None
+    near = known.pairs if known is not None else ()
     warnings: dict[str, None] = {}
     for fold in folds:
-        warnings |= dict.fromkeys(audit(fold, dataset.patients, content, alike=alike))
+        warnings |= dict.fromkeys(audit(fold, dataset.patients, content, near=near))
     for fold in folds if asked is None else asked:
         for stage, thing in (shaped or {}).items():
             thing.audit(fold, stage=stage)
@@ -123,16 +123,18 @@ def audit_study(
     )
 
 
-def _unchecked(dataset: Dataset, content: Mapping[str, str] | None, likeness: Likeness | None) -> list[str]:
+def _unchecked(dataset: Dataset, content: Mapping[str, str] | None, comparison: Comparison | None) -> list[str]:
     """What the audit says nothing about."""
     found = []
     if content is None:
         found.append("identical content: the data was not opened")
-    if likeness is None:
+    if comparison is None:
         found.append("near-duplicates: there is nothing to compare")
-    elif likeness.unknown:
-        found.append(f"near-duplicates of {len(likeness.unknown)} slides without thumbnail: {listed(likeness.unknown)}")
-    if likeness is not None and likeness.measure == "rows" and dataset.card.source.kind == "patches":
+    elif comparison.unknown:
+        found.append(
+            f"near-duplicates of {len(comparison.unknown)} slides without thumbnail: {listed(comparison.unknown)}"
+        )
+    if comparison is not None and comparison.measure == "rows" and dataset.card.source.kind == "patches":
         found.append("patches that were re-encoded or turned: their rows are no longer the same")
     if all(entry.patient == entry.slide for entry in dataset.entries):
         found.append("patients: every slide is its own in the label table")

@@ -24,10 +24,11 @@ LIMIT = 20
 
 Measured over all pairs and all eight orientations. Different slides differ in at least 38 bits among the 140 slides of
 camelyon16-mini (9,730 pairs; one in a thousand below 59, half of them above 108) and in at least 50 among the 399 of
-the drawn CAMELYON16 release (79,401 pairs). Drawn slides look more alike than real ones: the five real pictures at hand
-differ in at least 112. The same real slide as SVS and as DICOM differs in 6, and changes of one slide come to at most
-14: JPEG at quality 40, brightness, gamma, tint, noise, blur, half the size, turned, flipped. The edge counts: without
-1 % of width and height it is 10 to 27 bits, without 2 % 21 to 46, so that a cropped slide may go unnoticed.
+the drawn CAMELYON16 release (79,401 pairs). Drawn slides resemble each other more than real ones do: the five real
+pictures at hand differ in at least 112. The same real slide as SVS and as DICOM differs in 6, and changes of one slide
+come to at most 14: JPEG at quality 40, brightness, gamma, tint, noise, blur, half the size, turned, flipped. The edge
+counts: without 1 % of width and height it is 10 to 27 bits, without 2 % 21 to 46, so that a cropped slide may go
+unnoticed.
 """
 
 _SIDE = 64

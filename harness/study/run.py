@@ -113,7 +113,7 @@ def audit_inputs(resolved: ResolvedStudy, inputs: Inputs) -> AuditReport:
         resolved.splits.folds,
         inputs.content,
         asked=resolved.folds,
-        likeness=None if inputs.likeness is None else inputs.likeness(),
+        comparison=None if inputs.compare is None else inputs.compare(),
         shaped=inputs.shaped,
         unchecked=inputs.unchecked,
     )

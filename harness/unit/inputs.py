@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.bags.access import BagAccess
     from harness.features.manifest import ShapedBy
     from harness.protocol.dataset import Dataset
-    from harness.protocol.likeness import Likeness
+    from harness.protocol.near_duplicates import Comparison
     from harness.unit.lesions import Lesions
 
 TruthOf = Callable[[str], "NDArray[np.int64] | None"]
@@ -37,7 +37,7 @@ class Inputs:
         truth_of, picture_of: see :data:`TruthOf` and :data:`PictureOf`; None where there is nothing to know or show.
         lesions: lesion masks of all annotated slides, for methods that need them; None without annotations.
         secrets: files and folders that hold labels: hidden from the process that trains, where the system can.
-        likeness: compares the content of all slides, for near-duplicates; None where there is nothing to compare.
+        compare: compares the content of all slides, for near-duplicates; None where there is nothing to compare.
         shaped: what was trained before and is used here (a tuned encoder), by the name it has in errors.
         unchecked: what the leak audit cannot check, one sentence each.
     """
@@ -49,7 +49,7 @@ class Inputs:
     picture_of: PictureOf | None = None
     lesions: Lesions | None = None
     secrets: tuple[Path, ...] = ()
-    likeness: Callable[[], Likeness] | None = None
+    compare: Callable[[], Comparison] | None = None
     shaped: Mapping[str, ShapedBy] = field(default_factory=dict)
     unchecked: tuple[str, ...] = ()
 

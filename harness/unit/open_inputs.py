@@ -12,11 +12,11 @@ from harness.bags.access import FeatureAccess, TileAccess
 from harness.bags.mapped import MappedArray
 from harness.bags.tile_source import PatchReader, TileBags
 from harness.data.given import read_given
-from harness.data.patch_looks import alike_patches
+from harness.data.patch_looks import compare_patches
 from harness.data.patches import instance_labels_of, label_files, open_patches
 from harness.explain.attention import patch_montage
 from harness.protocol.card import FeaturesSource, PatchesSource
-from harness.protocol.likeness import alike_bags
+from harness.protocol.near_duplicates import compare_bags
 from harness.unit.device import make_repeatable
 from harness.unit.inputs import Inputs
 from harness.unit.open_features import open_features
@@ -43,7 +43,7 @@ def open_inputs(dataset: Dataset, opening: Opening) -> Inputs:
             content=given.fingerprints,
             access=FeatureAccess(given.features, given.rows),
             secrets=(dataset.folder,),
-            likeness=partial(alike_bags, given.slides, given.bag),
+            compare=partial(compare_bags, given.slides, given.bag),
         )
     if isinstance(source, PatchesSource):
         tiles = _open_patches(dataset, opening)
@@ -82,7 +82,7 @@ def _open_patches(dataset: Dataset, opening: Opening) -> Inputs:
         truth_of=instance_labels_of(patches),
         picture_of=picture,
         secrets=(dataset.folder, *label_files(dataset, opening.data_root, patches)),
-        likeness=partial(alike_patches, patches),
+        compare=partial(compare_patches, patches),
         unchecked=("patches that were encoded anew or turned are not recognised as copies",),
     )
 

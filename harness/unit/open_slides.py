@@ -17,7 +17,7 @@ from harness.data.annotations import read_asap, tile_labels
 from harness.data.locate import locate, locate_annotations, resolve_root
 from harness.errors import DataError
 from harness.explain.attention import attention_thumbnail
-from harness.protocol.likeness import alike_slides
+from harness.protocol.near_duplicates import compare_thumbnails
 from harness.slides.index import index_path, load
 from harness.slides.prepare import PrepareSettings, prepare_slides
 from harness.slides.reader import open_slide
@@ -56,7 +56,7 @@ def open_slides(dataset: Dataset, source: SlidesSource, opening: Opening) -> Inp
         picture_of=_picture(source, indexes),
         lesions=_lesions(dataset, annotations, indexes),
         secrets=(dataset.folder, *annotations.values()),
-        likeness=partial(alike_slides, {slide: index.perceptual for slide, index in indexes.items()}),
+        compare=partial(compare_thumbnails, {slide: index.perceptual for slide, index in indexes.items()}),
     )
 
 

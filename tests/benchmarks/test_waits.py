@@ -15,7 +15,7 @@ from support.evidence import fill
 
 from harness.evaluation.study_scores import Predictions, study_scores
 from harness.evaluation.survival import SurvivalPredictions
-from harness.protocol.likeness import alike_bags
+from harness.protocol.near_duplicates import compare_bags
 from harness.report.publish import Publisher
 from harness.tracking.store import RunStore
 
@@ -55,7 +55,7 @@ def test_survival_scores_of_a_thousand_patients(benchmark: BenchmarkFixture) -> 
 def test_copies_among_two_hundred_bags(benchmark: BenchmarkFixture) -> None:
     rows = np.random.default_rng(1).normal(size=(100_000, 64)).astype(np.float32)
     slides = [f"s{k}" for k in range(200)]
-    benchmark.pedantic(alike_bags, (slides, lambda slide: rows[500 * int(slide[1:]) :][:500]), rounds=2)
+    benchmark.pedantic(compare_bags, (slides, lambda slide: rows[500 * int(slide[1:]) :][:500]), rounds=2)
 
 
 def test_publishing_a_unit(benchmark: BenchmarkFixture, tmp_path: Path) -> None:

@@ -14,15 +14,15 @@ from harness.data.verify import verify
 from harness.protocol.audit_study import audit_study
 from harness.protocol.catalog import find_dataset
 from harness.protocol.dataset import load_dataset
-from harness.protocol.likeness import alike_bags
+from harness.protocol.near_duplicates import compare_bags
 
 
 @pytest.mark.parametrize(("name", "pairs"), [("musk1", 4186), ("musk2", 5151)])
 def test_no_two_bags_of_musk_are_alike(name: str, pairs: int) -> None:
     dataset = find_dataset(name)
     given = read_given(dataset)
-    likeness = alike_bags(given.slides, given.bag)
-    report = audit_study(dataset, dataset.splits().folds, given.fingerprints, likeness=likeness)
+    comparison = compare_bags(given.slides, given.bag)
+    report = audit_study(dataset, dataset.splits().folds, given.fingerprints, comparison=comparison)
     assert report.compared == {"content": pairs, "rows": pairs}
     assert report.warnings == report.excepted == ()
     assert report.sites is None
@@ -72,12 +72,12 @@ def test_looks_of_patches_are_made_once_and_again_when_damaged(tmp_path: Path) -
 
 
 def test_colon_bags_are_not_alike(shared: Path, tmp_path: Path) -> None:
-    from harness.data.patch_looks import alike_patches
+    from harness.data.patch_looks import compare_patches
     from harness.data.patches import open_patches
 
     dataset = find_dataset("colon-nuclei")
     patches = open_patches(dataset, shared / "datasets/real/colon-nuclei", tmp_path)
-    likeness = alike_patches(patches)
-    assert (likeness.compared, likeness.pairs) == (len(patches.slides) * (len(patches.slides) - 1) // 2, ())
-    report = audit_study(dataset, dataset.splits().folds, patches.fingerprints, likeness=likeness)
+    comparison = compare_patches(patches)
+    assert (comparison.compared, comparison.pairs) == (len(patches.slides) * (len(patches.slides) - 1) // 2, ())
+    report = audit_study(dataset, dataset.splits().folds, patches.fingerprints, comparison=comparison)
     assert any(text.startswith("patches that were re-encoded") for text in report.unchecked)

@@ -16,7 +16,7 @@ from harness.protocol.audit_study import audit_study
 from harness.protocol.card import TissueSettings
 from harness.protocol.dataset import Dataset, load_dataset
 from harness.protocol.fingerprint import bag_fingerprint
-from harness.protocol.likeness import alike_bags, alike_slides
+from harness.protocol.near_duplicates import compare_bags, compare_thumbnails
 from harness.protocol.splits import Fold
 from harness.slides.index import index_path, load
 from harness.slides.prepare import PrepareSettings, prepare_slides
@@ -42,7 +42,7 @@ def refused(dataset: Dataset, *args, fold: Fold | None = None, **more) -> str:
 
 @pytest.fixture
 def slides(tiny: Dataset, tmp_path: Path):
-    """Prepares the six slides of ``tiny``, with some of them replaced; their content, and how alike they are."""
+    """Prepares the six slides of ``tiny``, with some replaced; their content, and how their thumbnails compare."""
 
     def prepared(**replaced: np.ndarray):
         folder = tmp_path / "slides"
@@ -55,14 +55,14 @@ def slides(tiny: Dataset, tmp_path: Path):
         assert not report.failed, report.failed
         indexes = {slide: load(index_path(tmp_path / "prepared", slide)) for slide in paths}
         content = {slide: index.fingerprint for slide, index in indexes.items()}
-        return content, alike_slides({slide: index.perceptual for slide, index in indexes.items()})
+        return content, compare_thumbnails({slide: index.perceptual for slide, index in indexes.items()})
 
     return prepared
 
 
 def test_without_a_leak_everything_passes_and_is_counted(tiny: Dataset, slides) -> None:
-    content, likeness = slides()
-    report = audit_study(tiny, tiny.splits().folds, content, likeness=likeness)
+    content, comparison = slides()
+    report = audit_study(tiny, tiny.splits().folds, content, comparison=comparison)
     assert report.compared == {"content": 15, "thumbnails": 15}
     assert report.warnings == ()
     assert report.excepted == ()
@@ -80,8 +80,8 @@ def test_2_the_same_patient(tiny: Dataset) -> None:
 
 
 def test_3_identical_content_under_two_names(tiny: Dataset, slides) -> None:
-    content, likeness = slides(test_001=tissue(0))
-    problem = refused(tiny, content, likeness=likeness)
+    content, comparison = slides(test_001=tissue(0))
+    problem = refused(tiny, content, comparison=comparison)
     assert problem == "the split leaks: the same content is in train (normal_001) and in test (test_001)"
 
 
@@ -102,9 +102,9 @@ def encoded(picture: np.ndarray) -> np.ndarray:
     ids=["re-encoded", "turned", "darker", "mirrored, re-encoded, half the size"],
 )
 def test_4_nearly_the_same_slide(tiny: Dataset, slides, change) -> None:
-    content, likeness = slides(test_001=change(tissue(2)))
+    content, comparison = slides(test_001=change(tissue(2)))
     assert content["test_001"] != content["tumor_001"]
-    problem = refused(tiny, content, likeness=likeness)
+    problem = refused(tiny, content, comparison=comparison)
     assert "nearly the same content is in train (tumor_001) and in test (test_001): their thumbnails differ" in problem
     assert "of 255 bits" in problem
 
@@ -126,7 +126,7 @@ def test_5_a_bag_of_features_with_the_rows_of_another(toy_dataset: Path) -> None
     assert "toy_001" in fold.test
     assert "toy_005" in fold.train
     assert bag_fingerprint(given.bag("toy_001")) != bag_fingerprint(given.bag("toy_005"))
-    problem = refused(dataset, given.fingerprints, likeness=alike_bags(given.slides, given.bag))
+    problem = refused(dataset, given.fingerprints, comparison=compare_bags(given.slides, given.bag))
     assert "nearly the same content is in train (toy_005) and in test (toy_001)" in problem
     assert "of their rows" in problem
 
@@ -211,15 +211,15 @@ def test_7_and_8_what_a_stage_of_another_fold_has_trained(make_run, part: str, f
 
 
 def test_near_duplicates_that_the_card_declares_different(tiny: Dataset, slides, write) -> None:
-    content, likeness = slides(test_001=encoded(tissue(2)))
+    content, comparison = slides(test_001=encoded(tissue(2)))
     declared = load_dataset(write(card={"not_duplicates": [["test_001", "tumor_001"]]}))
-    report = audit_study(declared, declared.splits().folds, content, likeness=likeness)
+    report = audit_study(declared, declared.splits().folds, content, comparison=comparison)
     assert [sorted(pair.pair) for pair in report.excepted] == [["test_001", "tumor_001"]]
     assert any(line.startswith("declared different: tumor_001 and test_001") for line in report.lines)
     assert report.as_dict()["declared_different"][0]["slides"] == ["tumor_001", "test_001"]
-    # It excuses likeness, not identity.
-    content, likeness = slides(test_001=tissue(2))
-    assert "the same content" in refused(declared, content, likeness=likeness)
+    # It excuses near-duplicates, not identity.
+    content, comparison = slides(test_001=tissue(2))
+    assert "the same content" in refused(declared, content, comparison=comparison)
 
 
 def test_a_declared_pair_that_does_not_exist(write) -> None:
@@ -229,8 +229,8 @@ def test_a_declared_pair_that_does_not_exist(write) -> None:
 
 
 def test_near_duplicates_inside_one_part_are_a_warning(tiny: Dataset, slides) -> None:
-    content, likeness = slides(test_001=tissue(9), test_002=encoded(tissue(9)))
-    report = audit_study(tiny, tiny.splits().folds, content, likeness=likeness)
+    content, comparison = slides(test_001=tissue(9), test_002=encoded(tissue(9)))
+    report = audit_study(tiny, tiny.splits().folds, content, comparison=comparison)
     assert len(report.warnings) == 1
     assert report.warnings[0].startswith("nearly the same content inside test of repeat 0, fold 0: test_001, test_002")
 
