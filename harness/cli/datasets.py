@@ -264,20 +264,14 @@ def _protocols(dataset: Dataset) -> None:
 
 
 def _opener(dataset: Dataset) -> Opener:
-    """Opens a slide, asks for its resolution, reads from every level, and notes how it looks."""
+    from functools import partial
+
     from harness.protocol.card import SlidesSource
-    from harness.protocol.perceptual import perceptual_hash
-    from harness.slides.reader import open_slide
+    from harness.slides.inspection import inspect_slide
 
-    mpp = dataset.card.source.mpp if isinstance(dataset.card.source, SlidesSource) else None
-
-    def check(path: Path) -> str:
-        with open_slide(path, mpp=mpp) as slide:
-            native = slide.need_mpp()
-            slide.check()
-            return perceptual_hash(slide.thumbnail(max(native, dataset.card.tissue.mpp)))
-
-    return check
+    source = dataset.card.source
+    slides = source if isinstance(source, SlidesSource) else SlidesSource(layouts={})
+    return partial(inspect_slide, mpp=slides.mpp, tissue=dataset.card.tissue, on_damage=slides.damaged_tiles)
 
 
 def _findings(report: Report) -> None:

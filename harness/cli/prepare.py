@@ -132,7 +132,13 @@ def _dataset_jobs(dataset: Dataset, data_root: Path | None, options: _Options, p
             fix="choose one with --tile-mpp and --tile-px, or leave --out away",
         )
     settings = [
-        PrepareSettings(mpp=tiles_mpp, tile_px=px, tissue=dataset.card.tissue, slide_mpp=options.mpp or source.mpp)
+        PrepareSettings(
+            mpp=tiles_mpp,
+            tile_px=px,
+            tissue=dataset.card.tissue,
+            slide_mpp=options.mpp or source.mpp,
+            damaged_tiles=source.damaged_tiles,
+        )
         for tiles_mpp, px in ways
     ]
     return [_Job(files, way, options.out or prepared_folder(options.cache, dataset, way)) for way in settings]

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, m
 from harness.protocol.follow_up import CENSORED, EVENT, LATER, interval_names
 
 TaskKind = Literal["classification", "survival"]
+DamagedTiles = Literal["refuse", "leave_out"]
 INTERVALS = 4
 """Intervals of time unless the card says otherwise, as in ABMILX (arXiv 2506.02408, code)."""
 
@@ -27,6 +28,8 @@ class SlidesSource(_Strict):
         annotations: patterns of lesion annotation files (ASAP XML), with ``{slide}``.
         root: where the slides are when no data root is given: absolute, or relative to the card.
         mpp: resolution of level 0 in microns per pixel, for files that do not say (flat images); None reads the file.
+        damaged_tiles: what becomes of a slide with tiles that cannot be decoded: ``refuse`` it by name, or
+            ``leave_out`` the tiles of the grid that lie on them.
         draw: name of the drawing that the harness can make itself when the slides are absent, with its settings.
     """
 
@@ -35,6 +38,7 @@ class SlidesSource(_Strict):
     annotations: tuple[str, ...] = ()
     root: str | None = None
     mpp: PositiveFloat | None = None
+    damaged_tiles: DamagedTiles = "refuse"
     draw: dict[str, Any] | None = None
 
 

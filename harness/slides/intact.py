@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from harness.errors import DataError
 
@@ -50,7 +53,7 @@ def check_whole(path: Path) -> None:
     Raises:
         DataError: the file is shorter than its table says.
     """
-    if not path.is_file() or not _head(path).startswith(_TIFF_MAGIC):
+    if not path.is_file():
         return
     needed, size = _last_byte(path), path.stat().st_size
     if needed > size:
@@ -72,14 +75,10 @@ def _head(path: Path) -> bytes:
 
 
 def _last_byte(path: Path) -> int:
-    import tifffile
-
-    # tifffile logs what it finds odd in vendor files; whether those can be read is for OpenSlide to say.
-    logger = logging.getLogger("tifffile")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        with tifffile.TiffFile(path) as tiff:
+    with opened_tiff(path) as tiff:
+        if tiff is None:
+            return 0
+        try:
             return max(
                 (
                     offset + count
@@ -89,7 +88,31 @@ def _last_byte(path: Path) -> int:
                 ),
                 default=0,
             )
-    except Exception:
-        return 0
+        except Exception:
+            return 0
+
+
+@contextmanager
+def opened_tiff(path: Path) -> Iterator[Any]:
+    """The TIFF at ``path`` as tifffile sees it; None for what is no TIFF, or cannot be read as one.
+
+    tifffile logs what it finds odd in vendor files; whether those can be read is for OpenSlide to say.
+    """
+    import tifffile
+
+    if not path.is_file() or not _head(path).startswith(_TIFF_MAGIC):
+        yield None
+        return
+    logger = logging.getLogger("tifffile")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        try:
+            tiff = tifffile.TiffFile(path)
+        except Exception:
+            yield None
+            return
+        with tiff:
+            yield tiff
     finally:
         logger.setLevel(level)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from harness.errors import DataError
 from harness.protocol.perceptual import perceptual_hash
 from harness.slides.base import SlideReader
-from harness.slides.files import slide_fingerprint, stat_signature
+from harness.slides.damaged_tiles import DamagedTile, clear_of, damage_error, damaged_tiles, in_tissue, words
+from harness.slides.files import slide_files, slide_fingerprint, stat_signature
 from harness.slides.grid import lay_grid, side_on_level0, too_coarse
 from harness.slides.index import SlideIndex, index_path, qc_path
 from harness.slides.qc import save_qc
@@ -67,16 +69,20 @@ def _known(job: Job, reader: SlideReader) -> SlideRow:
 def _prepare(job: Job, reader: SlideReader, began: float) -> SlideIndex:
     settings, mpp = job.settings, reader.need_mpp()
     _refuse_enlarging(job, mpp)
-    reader.check()
+    damaged = damaged_tiles(slide_files(job.path), reader.width, reader.height)
+    _refuse_damaged(job, [tile for tile in damaged if not tile.empty])
+    if all(tile.empty for tile in damaged):
+        reader.check()
     # The file is looked at before and after its identity is taken: one that is still being written is noticed.
     stat = stat_signature(job.path)
     overview_mpp = max(mpp, settings.tissue.mpp)
     overview = reader.thumbnail(overview_mpp)
     tissue = find_tissue(overview, overview_mpp, settings.tissue)
+    damaged = in_tissue(damaged, tissue.mask, reader.width, reader.height)
+    _refuse_damaged(job, damaged)
     sides = tuple(side_on_level0(s.tile_px, s.mpp, mpp, reader.level_downsamples) for s in settings.scales)
-    coords = tuple(
-        lay_grid(tissue.mask, reader.width, reader.height, side, settings.tissue.min_fraction) for side in sides
-    )
+    grids = (lay_grid(tissue.mask, reader.width, reader.height, side, settings.tissue.min_fraction) for side in sides)
+    coords = tuple(clear_of(damaged, grid, side) for grid, side in zip(grids, sides, strict=True))
     save_qc(qc_path(job.out, job.slide), reader, overview, tissue.mask, coords[0], sides[0])
     _refuse_empty(job, tissue, coords)
     fingerprint = slide_fingerprint(job.path)
@@ -97,11 +103,20 @@ def _prepare(job: Job, reader: SlideReader, began: float) -> SlideIndex:
         mpp_source=reader.mpp_source,
         objective_power=reader.objective_power,
         tissue_mm2=tissue.area_mm2,
-        note="; ".join(note for note in (reader.resolution.note, *tissue.notes) if note),
+        note="; ".join(note for note in (reader.resolution.note, *tissue.notes, _left_out(damaged)) if note),
         stat=stat,
         seconds=time.perf_counter() - began,
         perceptual=perceptual_hash(overview),
     )
+
+
+def _refuse_damaged(job: Job, damaged: Sequence[DamagedTile]) -> None:
+    if damaged and job.settings.damaged_tiles == "refuse":
+        raise damage_error(damaged, job.path)
+
+
+def _left_out(damaged: Sequence[DamagedTile]) -> str:
+    return f"{words(damaged)}; nothing is read there" if damaged else ""
 
 
 def _refuse_enlarging(job: Job, mpp: float) -> None:

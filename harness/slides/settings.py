@@ -10,9 +10,9 @@ from harness.slides.resolution import DECLARED
 from harness.slides.scale import Scale
 
 if TYPE_CHECKING:
-    from harness.protocol.card import TissueSettings
+    from harness.protocol.card import DamagedTiles, TissueSettings
 
-_RULES = 1
+_RULES = 2
 """Raised whenever the tissue or grid code changes what it finds, so that old indices are made anew."""
 
 
@@ -25,12 +25,14 @@ class PrepareSettings:
         tile_px: side of a tile in pixels.
         tissue: how tissue is found.
         slide_mpp: microns per pixel of level 0, for slides that do not say.
+        damaged_tiles: whether a slide with tiles that cannot be decoded is refused, or those are left out.
     """
 
     mpp: tuple[float, ...]
     tile_px: int
     tissue: TissueSettings
     slide_mpp: float | None = None
+    damaged_tiles: DamagedTiles = "refuse"
 
     def __post_init__(self) -> None:
         if not self.mpp or list(self.mpp) != sorted(set(self.mpp)) or self.mpp[0] <= 0:
@@ -57,5 +59,6 @@ class PrepareSettings:
                 "tile_px": self.tile_px,
                 "tissue": self.tissue.model_dump(mode="json"),
                 "slide_mpp": self.slide_mpp if mpp_source == DECLARED else None,
+                **({} if self.damaged_tiles == "refuse" else {"damaged_tiles": self.damaged_tiles}),
             }
         )

@@ -150,6 +150,7 @@ def prepared_slides(dataset: Dataset, source: SlidesSource, opening: Opening) ->
         tile_px=opening.settings.tile_px,
         tissue=dataset.card.tissue,
         slide_mpp=source.mpp,
+        damaged_tiles=source.damaged_tiles,
     )
     out = prepared_folder(opening.cache, dataset, settings)
     report = prepare_slides(files, out, settings, workers=opening.workers)
