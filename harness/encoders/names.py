@@ -3,7 +3,8 @@
 MODEL                   timm model with its published weights: ``resnet50.tv_in1k``, ``hf-hub:owner/model``
 MODEL@layerK            a ResNet cut behind its K-th stage, K = 1..4: ``resnet18.tv_in1k@layer3``
 random:MODEL[@layerK]   the same network with weights drawn from the seed
-file:MODEL[@layerK]=PATH   the same network with weights from a local file
+file:MODEL[@layerK]=PATH   the same network with weights from a local file: safetensors, a state dict, or a training
+                        program's checkpoint (DINO's teacher, Lightning's state_dict, ...)
 conv27, conv64          small networks of our own, drawn from the seed
 """
 
