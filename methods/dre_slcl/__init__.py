@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 OPEN_POINTS = (
     "every number but the tile size (256 pixels): codewords, fresh and stored tiles, batch, temperature, optimiser, "
     "learning rates, warm-up, epochs are ours; the paper's text was not at hand",
-    "encoder: HIPT's ViT-256 is read as ViT-S/16 of width 384; its weights come as a file, "
-    "HIPT's own checkpoint as it is (input.encoder=file:vit_small_patch16_224=PATH), the preset starts from DINO weights on ImageNet; this network is "
-    "shown 256-pixel tiles resized to 224",
+    "encoder: HIPT's ViT-256 is read as ViT-S/16 of width 384; its weights come as a file, HIPT's own checkpoint as it "
+    "is (input.encoder=file:vit_small_patch16_224=PATH), the preset starts from DINO weights on ImageNet; this network "
+    "is shown 256-pixel tiles resized to 224",
     "which stored tiles are read: all others of the slide, at most stored_tiles drawn uniformly",
     "how the bank starts: one full pass of the initial encoder in evaluation mode",
     "what is written: features of the tiles as they are, not augmented, in evaluation mode, after the loss of the step",
