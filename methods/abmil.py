@@ -44,7 +44,9 @@ class ABMIL(MILMethod):
     class Params(PoolingParams):
         """As shared by the baselines, and the width of the attention."""
 
-        hidden: int = tunable(128, low=32, high=512, log=True, source="paper", help="width of the attention space")
+        hidden: int = tunable(
+            128, low=32, high=512, log=True, ge=1, source="paper", help="width of the attention space"
+        )
 
     params: Params
     gated: ClassVar[bool] = False

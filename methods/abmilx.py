@@ -28,8 +28,10 @@ SURVIVAL = (
 class HeadParams(MILParams):
     """The aggregator of ABMILX."""
 
-    width: int = tunable(256, choices=(64, 128, 256, 384, 512), source="code", help="d, width of the embedding")
-    heads: int = tunable(8, choices=(2, 4, 8, 16), source="code", help="m, attention heads; must divide the width")
+    width: int = tunable(256, choices=(64, 128, 256, 384, 512), ge=1, source="code", help="d, width of the embedding")
+    heads: int = tunable(
+        8, choices=(2, 4, 8, 16), ge=1, source="code", help="m, attention heads; must divide the width"
+    )
     act: str = fixed(
         "gelu",
         choices=("gelu", "relu", "none"),
@@ -42,7 +44,7 @@ class HeadParams(MILParams):
     bias: bool = fixed(False, source="paper", help="biases in the aggregator's linear layers")
     attention_bias: bool = fixed(False, source="code", help="biases in the small attention network")
     ffn: bool = tunable(False, choices=(False, True), source="code", help="feed-forward part behind the pooling")
-    dropout: float = tunable(0.25, low=0.0, high=0.75, source="code", help="dropout behind the first layer")
+    dropout: float = tunable(0.25, low=0.0, high=0.75, ge=0, lt=1, source="code", help="dropout behind the first layer")
     attention_plus: str = fixed(
         "learned",
         choices=("learned", "fixed", "off"),
@@ -54,7 +56,7 @@ class HeadParams(MILParams):
     def check(self, place: str) -> None:
         """Heads have to divide the width."""
         super().check(place)
-        if self.heads < 1 or self.width % self.heads:
+        if self.width % self.heads:
             raise UsageError(
                 f"{self.heads} heads do not divide a width of {self.width}",
                 place=place,

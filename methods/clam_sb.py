@@ -65,14 +65,18 @@ class CLAMSB(MILMethod):
         epochs: int = redeclared(MILParams, "epochs", 200, source="code")
         patience: int | None = redeclared(MILParams, "patience", 20, source="code")
         min_epochs: int = redeclared(MILParams, "min_epochs", 52, source="code")
-        width: int = fixed(512, source="paper", help="width of the embedding")
+        width: int = fixed(512, ge=1, source="paper", help="width of the embedding")
         hidden: int = tunable(
-            256, low=64, high=512, log=True, source="paper", help="width of the attention space: small, big"
+            256, low=64, high=512, log=True, ge=1, source="paper", help="width of the attention space: small, big"
         )
         gated: bool = fixed(True, source="paper", help="gated attention")
-        dropout: float = tunable(0.25, low=0.0, high=0.75, source="code", help="dropout on embeddings and attention")
-        k_sample: int = tunable(8, low=1, high=64, log=True, source="paper", help="tiles per kind in the clustering")
-        bag_weight: float = tunable(0.7, low=0.5, high=1.0, source="paper", help="weight of the bag loss")
+        dropout: float = tunable(
+            0.25, low=0.0, high=0.75, ge=0, lt=1, source="code", help="dropout on embeddings and attention"
+        )
+        k_sample: int = tunable(
+            8, low=1, high=64, log=True, ge=1, source="paper", help="tiles per kind in the clustering"
+        )
+        bag_weight: float = tunable(0.7, low=0.5, high=1.0, ge=0, le=1, source="paper", help="weight of the bag loss")
         instance_loss: str = fixed("ce", choices=("ce", "svm"), source="code", help="svm: smooth top-1 SVM")
         subtyping: bool = fixed(False, source="paper", help="classes exclude each other (subtypes)")
 

@@ -41,10 +41,12 @@ class DSMIL(MILMethod):
         betas: tuple[float, ...] = redeclared(MILParams, "betas", (0.5, 0.9), source="code")
         schedule: str = redeclared(MILParams, "schedule", "cosine", source="code", help="per epoch, down to min_lr")
         min_lr: float = redeclared(MILParams, "min_lr", 5e-6, source="code")
-        query_dim: int = fixed(128, source="code", help="width of the queries")
+        query_dim: int = fixed(128, ge=1, source="code", help="width of the queries")
         nonlinear: bool = fixed(True, source="code", help="queries by two layers instead of one linear map")
         passing_v: bool = fixed(False, source="code", help="values by a layer instead of the features themselves")
-        dropout: float = fixed(0.0, source="code", help="on features in front of the values; with passing_v only")
+        dropout: float = fixed(
+            0.0, ge=0, lt=1, source="code", help="on features in front of the values; with passing_v only"
+        )
         loss: str = fixed("bce", choices=("bce", "ce"), source="code", help="one-against-rest, or softmax")
         single_logit: bool = fixed(False, source="code", help="two classes: model the positive one only")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness import MethodCard, MILMethod, MILParams, Preset, UsageError, fixed, redeclared, tunable
+from harness import MethodCard, MILMethod, MILParams, Preset, fixed, redeclared, tunable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,19 +60,11 @@ class DTFD(MILMethod):
             help="largest gradient norm of tier 2, and of tier 1's embedding, attention and classifier, each alone",
         )
         rule: str = tunable("AFS", choices=("AFS", "MaxS", "MaxMinS"), source="code", help="what a pseudo-bag hands on")
-        pseudo_bags: int = tunable(4, low=2, high=10, source="code", help="pseudo-bags per bag")
-        instances: int = fixed(1, source="code", help="tiles that a pseudo-bag hands on per end (MaxS, MaxMinS)")
-        width: int = tunable(512, low=64, high=1024, log=True, source="code", help="width of the embedding")
-        hidden: int = fixed(128, source="code", help="width of the attention spaces")
-        dropout: float = tunable(0.0, low=0.0, high=0.5, source="code", help="in front of both classifiers")
-
-        def check(self, place: str) -> None:
-            """Counts are at least one."""
-            super().check(place)
-            if self.pseudo_bags < 1 or self.instances < 1:
-                raise UsageError(
-                    "pseudo_bags and instances must be at least 1", place=place, fix="change them with --set"
-                )
+        pseudo_bags: int = tunable(4, low=2, high=10, ge=1, source="code", help="pseudo-bags per bag")
+        instances: int = fixed(1, ge=1, source="code", help="tiles that a pseudo-bag hands on per end (MaxS, MaxMinS)")
+        width: int = tunable(512, low=64, high=1024, log=True, ge=1, source="code", help="width of the embedding")
+        hidden: int = fixed(128, ge=1, source="code", help="width of the attention spaces")
+        dropout: float = tunable(0.0, low=0.0, high=0.5, ge=0, lt=1, source="code", help="in front of both classifiers")
 
     params: Params
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness import MILParams, Preset, UsageError, fixed, redeclared, tunable
+from harness import MILParams, Preset, fixed, redeclared, tunable
 from methods.widths import parse_widths
 
 OPEN_RECIPE = (
@@ -22,7 +22,7 @@ class PoolingParams(MILParams):
     schedule: str = redeclared(MILParams, "schedule", "cosine")
     epochs: int = redeclared(MILParams, "epochs", 75)
     trunk: str = fixed("512", help="widths of the ReLU layers in front of the pooling, as 256-128-64; or none")
-    dropout: float = tunable(0.25, low=0.0, high=0.75, help="dropout in the trunk")
+    dropout: float = tunable(0.25, low=0.0, high=0.75, ge=0, lt=1, help="dropout in the trunk")
     dropout_at: str = fixed(
         "each", choices=("each", "last"), help="dropout behind each layer of the trunk, or the last"
     )
@@ -34,13 +34,9 @@ class PoolingParams(MILParams):
     )
 
     def check(self, place: str) -> None:
-        """Trunk and dropout."""
+        """Widths of the trunk."""
         super().check(place)
         parse_widths(self.trunk, place=f"{place}: trunk")
-        if not 0 <= self.dropout < 1:
-            raise UsageError(
-                "dropout must be at least 0 and below 1", place=place, fix="change it with --set dropout=0.25"
-            )
 
 
 def minns(dataset: str, lr: float, l2: float, **more: Any) -> Preset:

@@ -49,16 +49,20 @@ class TransMIL(MILMethod):
         epochs: int = redeclared(MILParams, "epochs", 200, source="code")
         accumulate: int = redeclared(MILParams, "accumulate", 2, source="code")
         patience: int | None = redeclared(MILParams, "patience", 10, source="code")
-        width: int = tunable(512, choices=(64, 128, 256, 512), source="paper", help="width of the tokens")
-        heads: int = fixed(8, source="paper", help="attention heads; must divide the width")
-        landmarks: int | None = fixed(None, source="code", help="landmarks of the attention; none takes width / 2")
-        iterations: int = fixed(6, source="paper", help="steps of the pseudo-inverse")
-        dropout: float = tunable(0.1, low=0.0, high=0.5, source="code", help="dropout behind each attention")
+        width: int = tunable(512, choices=(64, 128, 256, 512), ge=1, source="paper", help="width of the tokens")
+        heads: int = fixed(8, ge=1, source="paper", help="attention heads; must divide the width")
+        landmarks: int | None = fixed(
+            None, ge=1, source="code", help="landmarks of the attention; none takes width / 2"
+        )
+        iterations: int = fixed(6, ge=1, source="paper", help="steps of the pseudo-inverse")
+        dropout: float = tunable(
+            0.1, low=0.0, high=0.5, ge=0, lt=1, source="code", help="dropout behind each attention"
+        )
 
         def check(self, place: str) -> None:
             """Heads have to divide the width."""
             super().check(place)
-            if self.heads < 1 or self.width % self.heads:
+            if self.width % self.heads:
                 raise UsageError(
                     f"{self.heads} heads do not divide a width of {self.width}",
                     place=place,

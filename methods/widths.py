@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from harness import UsageError
 
 
@@ -13,14 +15,10 @@ def parse_widths(text: str, *, place: str = "trunk") -> tuple[int, ...]:
     """
     if text.strip().lower() in {"", "none"}:
         return ()
-    try:
-        widths = tuple(int(part) for part in text.split("-"))
-    except ValueError:
-        widths = (0,)
-    if min(widths) < 1:
+    if not re.fullmatch(r"[1-9][0-9]{0,5}(-[1-9][0-9]{0,5})*", text.strip()):
         raise UsageError(
             f"{text!r} is not a list of layer widths",
             place=place,
             fix="write widths with hyphens, such as 256-128-64, or none",
         )
-    return widths
+    return tuple(map(int, text.split("-")))

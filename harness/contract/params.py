@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
+import re
 import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, dataclass_transform
 
-from harness.errors import UsageError
+from harness.errors import UsageError, shown
 from harness.suggest import unknown
 
 Source = Literal["paper", "code", "ours"]
@@ -25,6 +27,8 @@ class Field:
         log: whether the range is searched on a logarithmic scale.
         choices: the allowed values; with ``tuned`` the search space (of numbers, others may still be set).
         tuned: whether a tuner may change it.
+        ge, gt, le, lt: what it must be at least, above, at most and below, whoever sets it; of a tuple every item. None
+            for no such limit.
         source: where the default comes from: the paper, the published code, or our own choice.
         help: one line on what it does, with its unit.
     """
@@ -34,8 +38,33 @@ class Field:
     log: bool = False
     choices: tuple[Any, ...] | None = None
     tuned: bool = False
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    lt: float | None = None
     source: Source = "ours"
     help: str = ""
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits that there are, by their names."""
+        return {name: limit for name in _LIMITS if (limit := getattr(self, name)) is not None}
+
+    def broken_limit(self, value: Any) -> str:
+        """What ``value`` has to be and is not, as ``above 0 and at most 1``; empty where it is within the limits."""
+        items = value if isinstance(value, tuple) else (value,)
+        numbers = [item for item in items if isinstance(item, int | float)]
+        if all(_LIMITS[name][1](number, limit) for name, limit in self.limits.items() for number in numbers):
+            return ""
+        return " and ".join(f"{_LIMITS[name][0]} {limit:g}" for name, limit in self.limits.items())
+
+
+_LIMITS = {
+    "ge": ("at least", operator.ge),
+    "gt": ("above", operator.gt),
+    "le": ("at most", operator.le),
+    "lt": ("below", operator.lt),
+}
 
 
 def tunable(
@@ -45,25 +74,45 @@ def tunable(
     high: float | None = None,
     log: bool = False,
     choices: tuple[Any, ...] | None = None,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    lt: float | None = None,
     source: Source = "ours",
     help: str = "",
 ) -> Any:
-    """A hyper-parameter that a tuner may change: its default and its search range (or choices)."""
+    """A hyper-parameter that a tuner may change: its default and its search range (or choices).
+
+    ``ge``, ``gt``, ``le`` and ``lt`` are the limits of what makes sense at all; the search range lies within them.
+    """
     if (low is None) != (high is None) or (low is None) == (choices is None):
         raise TypeError("tunable() takes either low and high, or choices")
-    field = Field(low, high, log, choices, True, source, help)
+    field = Field(low, high, log, choices, True, ge, gt, le, lt, source, help)
+    if limit := field.broken_limit((low, high, *(choices or ()))):
+        raise TypeError(f"the search range of tunable() has to be {limit}")
     return dataclasses.field(default=default, metadata={"bench": field})
 
 
-def fixed(default: Any, *, choices: tuple[Any, ...] | None = None, source: Source = "ours", help: str = "") -> Any:
-    """A hyper-parameter that a user may set but a tuner leaves alone."""
-    return dataclasses.field(default=default, metadata={"bench": Field(choices=choices, source=source, help=help)})
+def fixed(
+    default: Any,
+    *,
+    choices: tuple[Any, ...] | None = None,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    lt: float | None = None,
+    source: Source = "ours",
+    help: str = "",
+) -> Any:
+    """A hyper-parameter that a user may set, within the limits, but a tuner leaves alone."""
+    field = Field(choices=choices, ge=ge, gt=gt, le=le, lt=lt, source=source, help=help)
+    return dataclasses.field(default=default, metadata={"bench": field})
 
 
 def redeclared(owner: type[Params], name: str, default: Any, *, source: Source = "ours", help: str = "") -> Any:
     """The hyper-parameter ``name`` of a base class with another default.
 
-    Its choices, range and help stay what the base class says, so that they are written once.
+    Its choices, range, limits and help stay what the base class says, so that they are written once.
 
     Args:
         owner: the class that declares it.
@@ -90,6 +139,9 @@ class Params:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        for name, field in vars(cls).items():
+            if isinstance(field, dataclasses.Field):
+                field.metadata = types.MappingProxyType({"bench": _limited(cls, name, field)})
         dataclass(frozen=True, kw_only=True)(cls)
 
     @classmethod
@@ -110,7 +162,7 @@ class Params:
             place: where the values come from, for the error.
 
         Raises:
-            UsageError: unknown name, wrong type, or a value that is not among the choices.
+            UsageError: unknown name, wrong type, or a value that is not among the choices or within the limits.
         """
         known = cls.describe()
         clean = {}
@@ -119,6 +171,12 @@ class Params:
                 raise unknown("hyper-parameter", name, known, place=place, listing="bench methods show METHOD")
             hint, field, _ = known[name]
             clean[name] = _convert(value, hint, field, f"{place}: {name}")
+            if limit := field.broken_limit(clean[name]):
+                raise UsageError(
+                    f"{name} must be {limit}, not {shown(value)}",
+                    place=f"{place}: {name}",
+                    fix="change the value with --set name=value",
+                )
         params = cls(**clean)
         params.check(place)
         return params
@@ -131,11 +189,19 @@ class Params:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
 
+def _limited(cls: type[Params], name: str, field: dataclasses.Field[Any]) -> Field:
+    """What ``field`` declares; without limits of its own it keeps those of the same name in a base class."""
+    known: Field = field.metadata.get("bench", Field())
+    fields = [vars(base).get("__dataclass_fields__", {}) for base in cls.__mro__[1:]]
+    earlier = next((one[name].metadata.get("bench", Field()) for one in fields if name in one), Field())
+    return known if known.limits else dataclasses.replace(known, **earlier.limits)
+
+
 def _convert(value: Any, hint: Any, field: Field, place: str) -> Any:
     """``value`` as the type ``hint``, or a UsageError that says what is expected."""
     is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     options = typing.get_args(hint) if is_union else (hint,)
-    if type(None) in options and (value is None or str(value).lower() in {"none", "null"}):
+    if type(None) in options and (value is None or _word(value) in {"none", "null"}):
         return None
     for option in options:
         if option is not type(None):
@@ -143,10 +209,12 @@ def _convert(value: Any, hint: Any, field: Field, place: str) -> Any:
             if converted is not _NO:
                 return _chosen(converted, field, place)
     names = " or ".join("none" if option is type(None) else _type_name(option) for option in options)
-    raise UsageError(f"{value!r} is not a valid value", place=place, fix=f"give a value of type {names}")
+    raise UsageError(f"{shown(value)} is not a valid value", place=place, fix=f"give a value of type {names}")
 
 
 _NO = object()
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+_LONGEST_NUMBER = 100
 _BOOLEANS = {
     "true": True,
     "yes": True,
@@ -164,19 +232,33 @@ def _as_type(value: Any, kind: Any) -> Any:
     if typing.get_origin(kind) is tuple:
         return _as_tuple(value, typing.get_args(kind)[0])
     if kind is bool:
-        return value if isinstance(value, bool) else _BOOLEANS.get(str(value).lower(), _NO)
+        return value if isinstance(value, bool) else _BOOLEANS.get(_word(value), _NO)
     if isinstance(value, bool):
         return _NO
     if kind in (int, float):
-        try:
-            number = float(value)
-        except (TypeError, ValueError, OverflowError):
-            return _NO
-        # Infinity and NaN have no place in the canonical JSON that a unit is hashed from.
-        if not math.isfinite(number) or (kind is int and not number.is_integer()):
-            return _NO
-        return kind(number)
+        return _as_number(value, kind)
     return value if isinstance(value, kind) else _NO
+
+
+def _as_number(value: Any, kind: type[int] | type[float]) -> Any:
+    """A number, or its decimal text, as ``kind``; ``_NO`` for anything else, and for what 64 bits cannot hold."""
+    if isinstance(value, str):
+        text = value.strip()
+        if len(text) > _LONGEST_NUMBER or not _NUMBER.fullmatch(text):
+            return _NO
+        value = int(text) if text.lstrip("+-").isdigit() else float(text)
+    if not isinstance(value, int | float):
+        return _NO
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return _NO
+    # Infinity and NaN have no place in the canonical JSON that a unit is hashed from.
+    if not math.isfinite(value) or (kind is int and not (float(value).is_integer() and abs(value) < 2**63)):
+        return _NO
+    return kind(value)
+
+
+def _word(value: Any) -> str:
+    return value.lower() if isinstance(value, str) else str(value) if isinstance(value, int) and abs(value) < 2 else ""
 
 
 def _as_tuple(value: Any, kind: Any) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from harness.protocol.follow_up import CENSORED, EVENT, LATER, interval_names
 
@@ -12,6 +13,14 @@ TaskKind = Literal["classification", "survival"]
 DamagedTiles = Literal["refuse", "leave_out"]
 INTERVALS = 4
 """Intervals of time unless the card says otherwise, as in ABMILX (arXiv 2506.02408, code)."""
+
+
+# Numbers are strict: text such as "010" and true are none, and what no slide can have is refused.
+Microns = Annotated[float, Field(strict=True, ge=0.01, le=1000, allow_inf_nan=False)]
+"""Microns per pixel."""
+Pixels = Annotated[int, Field(strict=True, ge=1, le=2**14)]
+"""Side of a tile."""
+Count = Annotated[int, Field(strict=True, ge=0, le=2**53)]
 
 
 class _Strict(BaseModel):
@@ -37,7 +46,7 @@ class SlidesSource(_Strict):
     layouts: dict[str, tuple[str, ...]]
     annotations: tuple[str, ...] = ()
     root: str | None = None
-    mpp: PositiveFloat | None = None
+    mpp: Microns | None = None
     damaged_tiles: DamagedTiles = "refuse"
     draw: dict[str, Any] | None = None
 
@@ -60,7 +69,7 @@ class PatchesSource(_Strict):
     archive: str | None = None
     columns: dict[str, str]
     slide_id: str = "{slide}"
-    tile_px: PositiveInt
+    tile_px: Pixels
 
 
 class FeaturesSource(_Strict):
@@ -68,7 +77,7 @@ class FeaturesSource(_Strict):
 
     kind: Literal["features"]
     file: str
-    dim: PositiveInt
+    dim: Annotated[int, Field(strict=True, ge=1, le=2**20)]
 
 
 class InputSettings(_Strict):
@@ -83,8 +92,21 @@ class InputSettings(_Strict):
 
     kind: Literal["features", "tiles"]
     encoder: str = ""
-    mpp: tuple[float, ...] = ()
-    tile_px: int = 0
+    mpp: tuple[Microns, ...] = ()
+    tile_px: Annotated[int, Field(strict=True, ge=0, le=2**14)] = 0
+
+    @field_validator("mpp")
+    @classmethod
+    def _rising(cls, mpp: tuple[float, ...]) -> tuple[float, ...]:
+        if list(mpp) != sorted(set(mpp)):
+            raise PydanticCustomError("rising", "resolutions have to rise, the finest first, each once")
+        return mpp
+
+    def lacking(self, source: SlidesSource | PatchesSource | FeaturesSource) -> str | None:
+        """The setting without which tiles cannot be laid on slides; None where there is none."""
+        if source.kind != "slides":
+            return None
+        return "mpp" if not self.mpp else None if self.tile_px else "tile_px"
 
 
 class ReportsSource(_Strict):
@@ -152,10 +174,10 @@ class TissueSettings(_Strict):
         min_area_mm2: smaller pieces of tissue are dropped.
     """
 
-    mpp: PositiveFloat = 8.0
+    mpp: Microns = 8.0
     background: Literal["white", "black"] = "white"
-    min_fraction: float = 0.25
-    min_area_mm2: float = 0.01
+    min_fraction: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.25
+    min_area_mm2: Annotated[float, Field(strict=True, ge=0, le=1e6)] = 0.01
 
 
 class DatasetCard(_Strict):
@@ -195,8 +217,8 @@ class DatasetCard(_Strict):
     get: str
     task: TaskKind = "classification"
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
-    intervals: Annotated[int, Field(ge=2, le=100)] = INTERVALS
-    counts: dict[str, int]
+    intervals: Annotated[int, Field(strict=True, ge=2, le=100)] = INTERVALS
+    counts: dict[str, Count]
     source: Annotated[SlidesSource | PatchesSource | FeaturesSource, Field(discriminator="kind")]
     labels: str = "labels.csv"
     reports: ReportsSource | None = None

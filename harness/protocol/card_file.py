@@ -111,6 +111,9 @@ def _check(card: DatasetCard, path: Path) -> None:
     if card.task != "survival" and "intervals" in card.model_fields_set:
         raise _wrong(path, "intervals", "there are no intervals of time without survival", "add task: survival")
     _check_names(card, path)
+    for number, settings in enumerate(card.inputs):
+        if setting := settings.lacking(card.source):
+            raise _wrong(path, f"inputs.{number}.{setting}", "tiles are laid on slides by it", "give it, above 0")
     for name, protocol in card.protocols.items():
         if protocol.ranked and protocol.on_test:
             raise _wrong(

@@ -14,7 +14,7 @@ from harness.contract.method import Method
 from harness.contract.params import Params
 from harness.contract.registry import find_method, list_methods, method_version
 from harness.data.reports import reports_fingerprint
-from harness.errors import UsageError
+from harness.errors import UsageError, shown
 from harness.protocol.card import InputSettings, ProtocolCard
 from harness.protocol.catalog import find_dataset
 from harness.protocol.dataset import Dataset
@@ -167,7 +167,8 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
     params_set, input_set = _split_settings(config.set)
     features = None if config.features is None else FeatureSet.read(config.features, dataset)
     wanted = {**preset.input, **input_set}
-    input_settings = _input(method.card, dataset, wanted if features is None else features.over(wanted))
+    wanted = wanted if features is None else features.over(wanted)
+    input_settings = _input(method.card, dataset, wanted, given=features is not None)
     params = method.Params.build({**preset.params, **params_set}, place=f"hyper-parameters of {method.card.name}")
     _check_needs(method.card, dataset)
     _check_devices(method, params, config.devices)
@@ -263,8 +264,11 @@ def _split_settings(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str
     return {key: value for key, value in values.items() if not key.startswith("input.")}, inputs
 
 
-def _input(card: MethodCard, dataset: Dataset, overrides: Mapping[str, Any]) -> InputSettings:
-    """The dataset's settings for the kind of input that the method prefers, with ``overrides``."""
+def _input(card: MethodCard, dataset: Dataset, overrides: Mapping[str, Any], *, given: bool = False) -> InputSettings:
+    """The dataset's settings for the kind of input that the method prefers, with ``overrides``.
+
+    A feature set that is ``given`` may not know the resolution of its tiles.
+    """
     offered = {settings.kind: settings for settings in dataset.card.inputs}
     kind = overrides.get("kind")
     if kind is None:
@@ -280,14 +284,19 @@ def _input(card: MethodCard, dataset: Dataset, overrides: Mapping[str, Any]) -> 
     for name in overrides:
         if name not in InputSettings.model_fields:
             raise unknown("input setting", name, InputSettings.model_fields, place="--set input...", listing="the docs")
-    if isinstance(fields["mpp"], int | float):
+    if isinstance(fields["mpp"], int | float) and not isinstance(fields["mpp"], bool):
         fields["mpp"] = (fields["mpp"],)
+    fix = f"choose another value with --set input.NAME=VALUE; bench datasets show {dataset.name} has the dataset's own"
     try:
-        return InputSettings.model_validate(fields)
+        settings = InputSettings.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise UsageError(first["msg"], place=f"input.{where}", fix="see bench datasets show NAME") from None
+        problem = f"{first['msg'][:1].lower()}{first['msg'][1:]}, not {shown(first['input'])}"
+        raise UsageError(problem, place=f"input.{where}", fix=fix) from None
+    if not given and (lacking := settings.lacking(dataset.card.source)):
+        raise UsageError(f"tiles cannot be laid on slides without {lacking}", place=f"input.{lacking}", fix=fix)
+    return settings
 
 
 def _folds(splits: Splits, wanted: tuple[int, ...] | None) -> tuple[Fold, ...]:

@@ -13,52 +13,55 @@ AUGMENTATIONS = ("none", "flips", "rotate", "strong", "weak", "weak_strong")
 class MILParams(Params):
     """Hyper-parameters that every bag method shares. A method redeclares a field to change its default."""
 
-    lr: float = tunable(2e-4, low=1e-5, high=1e-3, log=True, help="learning rate")
-    weight_decay: float = tunable(1e-5, low=1e-6, high=1e-2, log=True, help="weight decay of the optimiser")
+    lr: float = tunable(2e-4, low=1e-5, high=1e-3, log=True, gt=0, help="learning rate")
+    weight_decay: float = tunable(1e-5, low=1e-6, high=1e-2, log=True, ge=0, help="weight decay of the optimiser")
     l2_on: str = fixed("all", choices=("all", "weights"), help="decay all parameters, or matrices and kernels only")
     optimizer: str = fixed(
         "adam",
         choices=OPTIMIZERS,
         help="sgd has Nesterov momentum 0.9; radam's decay is decoupled; lookahead goes half way back every 6 updates",
     )
-    betas: tuple[float, ...] = fixed((0.9, 0.999), help="decay of the two running averages (all but sgd)")
-    epochs: int = fixed(50, help="epochs at most")
-    batch_size: int = fixed(1, help="bags per step")
-    accumulate: int = fixed(1, help="steps per update of the weights")
-    clip_grad_norm: float | None = fixed(None, help="largest gradient norm; none leaves gradients alone")
+    betas: tuple[float, ...] = fixed((0.9, 0.999), ge=0, lt=1, help="decay of the two running averages (all but sgd)")
+    epochs: int = fixed(50, ge=1, help="epochs at most")
+    batch_size: int = fixed(1, ge=1, help="bags per step")
+    accumulate: int = fixed(1, ge=1, help="steps per update of the weights")
+    clip_grad_norm: float | None = fixed(None, gt=0, help="largest gradient norm; none leaves gradients alone")
     schedule: str = fixed(
         "constant", choices=("constant", "cosine", "inverse"), help="inverse: lr / (1 + 1e-4 * step), as Keras decays"
     )
-    warmup_epochs: int = fixed(0, help="linear warm-up from 1e-6; the cosine clock is not shifted by it")
-    min_lr: float = fixed(1e-7, help="where the cosine ends")
-    lr_drop_epochs: tuple[int, ...] = fixed((), help="from each of these epochs on (from 0), lr times lr_drop_factor")
-    lr_drop_factor: float = fixed(0.1, help="what the learning rate is multiplied by at lr_drop_epochs")
+    warmup_epochs: int = fixed(0, ge=0, help="linear warm-up from 1e-6; the cosine clock is not shifted by it")
+    min_lr: float = fixed(1e-7, ge=0, help="where the cosine ends")
+    lr_drop_epochs: tuple[int, ...] = fixed(
+        (), ge=0, help="from each of these epochs on (from 0), lr times lr_drop_factor"
+    )
+    lr_drop_factor: float = fixed(0.1, gt=0, help="what the learning rate is multiplied by at lr_drop_epochs")
     select_metric: str = fixed(
         "protocol",
         choices=SELECT_METRICS,
         help="validation score that chooses the epoch and ends patience; protocol: the one all methods are chosen by",
     )
-    select_from: int = fixed(0, help="first epoch (from 0) that may be chosen; at most the last")
-    patience: int | None = fixed(None, help="stop after this many epochs without a better validation score")
-    min_epochs: int = fixed(0, help="never stop before this many epochs")
+    select_from: int = fixed(0, ge=0, help="first epoch (from 0) that may be chosen; at most the last")
+    patience: int | None = fixed(None, ge=1, help="stop after this many epochs without a better validation score")
+    min_epochs: int = fixed(0, ge=0, help="never stop before this many epochs")
     balanced: bool = fixed(False, help="draw slides with replacement, every class equally often")
-    tiles_per_bag: int = fixed(0, help="tiles drawn per slide and visit; 0 takes all")
-    low_ratio: int = fixed(0, help="r: floor(tiles_per_bag / r) of them from the coarse scale; 0 takes none")
+    tiles_per_bag: int = fixed(0, ge=0, help="tiles drawn per slide and visit; 0 takes all")
+    low_ratio: int = fixed(0, ge=0, help="r: floor(tiles_per_bag / r) of them from the coarse scale; 0 takes none")
     tile_sampling: str = fixed(
         "random",
         choices=("random", "regions", "attention"),
         help="how tiles_per_bag are drawn: uniformly; as many from each region; those with most attention now",
     )
-    sampling_regions: int = fixed(4, help="regions along each side of a slide for tile_sampling=regions")
+    sampling_regions: int = fixed(4, ge=1, help="regions along each side of a slide for tile_sampling=regions")
     augment: str = fixed("none", choices=AUGMENTATIONS, help="geometric augmentation per tile (tiles only)")
-    crop_min: float = fixed(0.08, help="smallest area of a random crop")
+    crop_min: float = fixed(0.08, gt=0, le=1, help="smallest area of a random crop")
     encode_chunk: int = fixed(
         0,
+        ge=0,
         help="tiles per pass through the encoder; in training, batch norm takes its statistics over such a chunk of "
         "the step's tiles, slide after slide; 0: over all tiles of the step",
     )
     recompute: bool = fixed(False, help="encode every chunk twice instead of keeping its activations in memory")
-    ema_decay: float | None = fixed(None, help="decay of averaged weights; none keeps no average")
+    ema_decay: float | None = fixed(None, gt=0, lt=1, help="decay of averaged weights; none keeps no average")
     report_weights: str = fixed(
         "raw",
         choices=("raw", "ema"),
@@ -66,20 +69,10 @@ class MILParams(Params):
     )
 
     def check(self, place: str) -> None:
-        """Values that make no sense, on their own or together."""
+        """Values that make no sense together."""
         rules = {
-            "lr must be above 0": self.lr <= 0,
-            "epochs must be at least 1": self.epochs < 1,
-            "batch_size must be at least 1": self.batch_size < 1,
-            "accumulate must be at least 1": self.accumulate < 1,
-            "tiles_per_bag and low_ratio must not be negative": min(self.tiles_per_bag, self.low_ratio) < 0,
-            "crop_min must be in (0, 1]": not 0 < self.crop_min <= 1,
-            "ema_decay must be in (0, 1)": self.ema_decay is not None and not 0 < self.ema_decay < 1,
             "report_weights=ema needs ema_decay": self.report_weights == "ema" and self.ema_decay is None,
-            "betas must be two numbers in [0, 1)": len(self.betas) != 2 or not all(0 <= b < 1 for b in self.betas),
-            "lr_drop_epochs and select_from must not be negative": min(self.select_from, *self.lr_drop_epochs, 0) < 0,
-            "lr_drop_factor must be above 0": self.lr_drop_factor <= 0,
-            "sampling_regions must be at least 1": self.sampling_regions < 1,
+            "betas must be two numbers": len(self.betas) != 2,
             f"tile_sampling={self.tile_sampling} needs tiles_per_bag": self.tile_sampling != "random"
             and self.tiles_per_bag == 0,
             "tile_sampling=attention ranks the tiles of the fine scale: set low_ratio=0": self.low_ratio > 0

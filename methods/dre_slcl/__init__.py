@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from harness import Method, MethodCard, MethodError, Params, Preset, Task, UsageError, fixed, tunable
+from harness import Method, MethodCard, MethodError, Params, Preset, Task, fixed, tunable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -82,59 +82,48 @@ _MINI: dict[str, Any] = {
 class DreParams(Params):
     """Hyper-parameters. None of the defaults is known to be the paper's."""
 
-    codewords: int = tunable(32, low=8, high=64, log=True, help="K, codewords of the residual encoding")
-    fresh_tiles: int = tunable(64, low=16, high=128, log=True, help="n, tiles per slide and step with gradient")
-    stored_tiles: int = fixed(4096, help="M, most tiles per slide and step that are read from the memory bank")
-    batch_size: int = fixed(16, help="B, slides per step; the others are the negatives of each")
-    temperature: float = tunable(0.07, low=0.05, high=0.1, log=True, help="of the contrast")
-    layers: int = fixed(2, help="layers of the refinement transformer")
-    heads: int = fixed(6, help="attention heads; must divide the encoder's width")
-    dropout: float = fixed(0.1, help="dropout in the refinement transformer")
-    lr: float = tunable(1e-4, low=1e-5, high=1e-2, log=True, help="learning rate of all but the encoder")
-    encoder_lr: float = tunable(1e-5, low=1e-6, high=1e-2, log=True, help="learning rate of the tile encoder")
-    weight_decay: float = tunable(0.05, low=1e-4, high=0.2, log=True, help="weight decay (AdamW, betas 0.9 and 0.95)")
-    warmup_steps: int = fixed(500, help="steps of linear warm-up, at most a tenth of the stage")
-    min_lr: float = fixed(1e-6, help="where the cosine of lr ends; the encoder's falls by the same factor")
-    clip_grad_norm: float | None = fixed(1.0, help="largest gradient norm; none leaves gradients alone")
-    epochs: int = fixed(50, help="epochs of the contrast; each shows every training slide once")
-    refresh_epochs: int = fixed(10, help="R, the bank is encoded anew every so many epochs; 0 never does again")
-    warm_epochs: int = fixed(
-        0, help="0: the encoder's weights are pretrained, as in the paper; above: it is first trained with slide labels"
+    codewords: int = tunable(32, low=8, high=64, log=True, ge=1, help="K, codewords of the residual encoding")
+    fresh_tiles: int = tunable(64, low=16, high=128, log=True, ge=1, help="n, tiles per slide and step with gradient")
+    stored_tiles: int = fixed(4096, ge=0, help="M, most tiles per slide and step that are read from the memory bank")
+    batch_size: int = fixed(16, ge=1, help="B, slides per step; the others are the negatives of each")
+    temperature: float = tunable(0.07, low=0.05, high=0.1, log=True, gt=0, help="of the contrast")
+    layers: int = fixed(2, ge=1, help="layers of the refinement transformer")
+    heads: int = fixed(6, ge=1, help="attention heads; must divide the encoder's width")
+    dropout: float = fixed(0.1, ge=0, lt=1, help="dropout in the refinement transformer")
+    lr: float = tunable(1e-4, low=1e-5, high=1e-2, log=True, gt=0, help="learning rate of all but the encoder")
+    encoder_lr: float = tunable(1e-5, low=1e-6, high=1e-2, log=True, gt=0, help="learning rate of the tile encoder")
+    weight_decay: float = tunable(
+        0.05, low=1e-4, high=0.2, log=True, ge=0, help="weight decay (AdamW, betas 0.9 and 0.95)"
     )
-    warm_lr: float = fixed(1e-3, help="learning rate of that training (AdamW, cosine)")
-    warm_weight_decay: float = fixed(1e-4, help="weight decay of that training")
-    warm_batch: int = fixed(4, help="slides per step of that training")
-    warm_tiles: int = fixed(96, help="tiles drawn per slide and visit in that training; 0 takes all")
+    warmup_steps: int = fixed(500, ge=0, help="steps of linear warm-up, at most a tenth of the stage")
+    min_lr: float = fixed(1e-6, ge=0, help="where the cosine of lr ends; the encoder's falls by the same factor")
+    clip_grad_norm: float | None = fixed(1.0, gt=0, help="largest gradient norm; none leaves gradients alone")
+    epochs: int = fixed(50, ge=1, help="epochs of the contrast; each shows every training slide once")
+    refresh_epochs: int = fixed(10, ge=0, help="R, the bank is encoded anew every so many epochs; 0 never does again")
+    warm_epochs: int = fixed(
+        0,
+        ge=0,
+        help="0: the encoder's weights are pretrained, as in the paper; above: it is first trained with slide labels",
+    )
+    warm_lr: float = fixed(1e-3, gt=0, help="learning rate of that training (AdamW, cosine)")
+    warm_weight_decay: float = fixed(1e-4, ge=0, help="weight decay of that training")
+    warm_batch: int = fixed(4, ge=1, help="slides per step of that training")
+    warm_tiles: int = fixed(96, ge=0, help="tiles drawn per slide and visit in that training; 0 takes all")
     augment: str = fixed(
         "rotate", choices=("none", "flips", "rotate"), help="of fresh tiles; the bank is never augmented"
     )
-    encode_chunk: int = fixed(256, help="tiles per pass through the encoder; 0 takes the whole batch")
+    encode_chunk: int = fixed(256, ge=0, help="tiles per pass through the encoder; 0 takes the whole batch")
     recompute: bool = fixed(True, help="gradient caching: encode each chunk twice, keep one chunk's activations; exact")
     text: str = fixed("hashed", help="text encoder: hashed, hashed:WIDTH, or name or folder of a transformers model")
-    text_tokens: int = fixed(1024, help="tokens of a report that a transformer reads")
+    text_tokens: int = fixed(1024, ge=1, help="tokens of a report that a transformer reads")
     downstream: str = fixed("both", choices=("probe", "finetune", "both"), help="both: the better one on validation")
-    probe_epochs: int = fixed(200, help="epochs of the linear probe, all slide vectors in one batch")
-    probe_lr: float = fixed(0.01, help="learning rate of the linear probe")
-    probe_weight_decay: float = fixed(0.05, help="weight decay of the linear probe")
-    finetune_epochs: int = fixed(10, help="epochs of fine-tuning")
-    contrast_weight: float = fixed(0.0, help="lambda of CE + lambda * contrast in fine-tuning; summaries are silent")
-
-    def check(self, place: str) -> None:
-        """Values that make no sense."""
-        positive = (
-            "codewords", "fresh_tiles", "batch_size", "temperature", "layers", "heads", "lr", "encoder_lr", "epochs",
-            "text_tokens", "probe_epochs", "probe_lr", "finetune_epochs", "warm_lr", "warm_batch",
-        )  # fmt: skip
-        not_negative = (
-            "stored_tiles", "dropout", "weight_decay", "warmup_steps", "min_lr", "refresh_epochs", "encode_chunk",
-            "probe_weight_decay", "contrast_weight", "warm_epochs", "warm_weight_decay", "warm_tiles",
-        )  # fmt: skip
-        rules = {f"{name} must be above 0": getattr(self, name) <= 0 for name in positive}
-        rules |= {f"{name} must not be negative": getattr(self, name) < 0 for name in not_negative}
-        rules["dropout must be below 1"] = self.dropout >= 1
-        for rule, broken in rules.items():
-            if broken:
-                raise UsageError(rule, place=place, fix="change the value with --set name=value")
+    probe_epochs: int = fixed(200, ge=1, help="epochs of the linear probe, all slide vectors in one batch")
+    probe_lr: float = fixed(0.01, gt=0, help="learning rate of the linear probe")
+    probe_weight_decay: float = fixed(0.05, ge=0, help="weight decay of the linear probe")
+    finetune_epochs: int = fixed(10, ge=1, help="epochs of fine-tuning")
+    contrast_weight: float = fixed(
+        0.0, ge=0, help="lambda of CE + lambda * contrast in fine-tuning; summaries are silent"
+    )
 
 
 class DreSlcl(Method):

@@ -13,7 +13,9 @@ class ICMILParams(Params):
     """Defaults of the published code (branch ``main``, the conference paper) unless marked as ours."""
 
     bag_model: str = fixed("abmil", choices=BAG_MODELS, source="paper", help="the bag classifier that teaches")
-    iterations: int = fixed(1, source="code", help="T, rounds of distillation; 0 is the plain two-stage bag model")
+    iterations: int = fixed(
+        1, ge=0, source="code", help="T, rounds of distillation; 0 is the plain two-stage bag model"
+    )
     select_iteration: str = fixed(
         "last",
         choices=("last", "best"),
@@ -24,41 +26,56 @@ class ICMILParams(Params):
     warm_start: bool = fixed(False, help="start each bag model from the one before instead of from scratch")
 
     lr: float | None = tunable(
-        None, low=1e-5, high=1e-3, log=True, source="code", help="of the bag model; none: 2e-4 abmil, 1e-4 others"
+        None, low=1e-5, high=1e-3, log=True, gt=0, source="code", help="of the bag model; none: 2e-4 abmil, 1e-4 others"
     )
-    weight_decay: float = tunable(1e-4, low=1e-6, high=1e-2, log=True, source="code", help="of the bag model (Adam)")
-    epochs: int = fixed(200, source="code", help="epochs of each bag model, one slide per step")
+    weight_decay: float = tunable(
+        1e-4, low=1e-6, high=1e-2, log=True, ge=0, source="code", help="of the bag model (Adam)"
+    )
+    epochs: int = fixed(200, ge=1, source="code", help="epochs of each bag model, one slide per step")
     patience: int | None = fixed(
-        None, source="code", help="stop a bag model after this many epochs without a better one"
+        None, ge=1, source="code", help="stop a bag model after this many epochs without a better one"
     )
-    clip_grad_norm: float | None = fixed(5.0, source="code", help="largest gradient norm of each part of a bag model")
-    width: int = tunable(512, low=64, high=1024, log=True, source="code", help="width of the reducer D")
-    hidden: int = fixed(128, source="code", help="width of the attention spaces")
-    pseudo_bags: int = fixed(5, source="code", help="pseudo-bags per bag (dtfd)")
+    clip_grad_norm: float | None = fixed(
+        5.0, gt=0, source="code", help="largest gradient norm of each part of a bag model"
+    )
+    width: int = tunable(512, low=64, high=1024, log=True, ge=1, source="code", help="width of the reducer D")
+    hidden: int = fixed(128, ge=1, source="code", help="width of the attention spaces")
+    pseudo_bags: int = fixed(5, ge=1, source="code", help="pseudo-bags per bag (dtfd)")
     bag_mixup: bool = fixed(False, source="code", help="journal version: train bag models on bags of two slides")
-    mixup_slides: int = fixed(4, source="code", help="slides in a group; partners come from the same group")
-    mixup_parts: int = fixed(4, source="code", help="parts that a bag is cut into for that")
-    mixup_alpha: float = fixed(1.0, source="code", help="a of Beta(a, a), which the share is drawn from")
-    mixup_chance: float = fixed(0.75, source="code", help="chance of the other slide's parts; else the first's alone")
+    mixup_slides: int = fixed(4, ge=2, source="code", help="slides in a group; partners come from the same group")
+    mixup_parts: int = fixed(4, ge=2, source="code", help="parts that a bag is cut into for that")
+    mixup_alpha: float = fixed(1.0, gt=0, source="code", help="a of Beta(a, a), which the share is drawn from")
+    mixup_chance: float = fixed(
+        0.75, ge=0, le=1, source="code", help="chance of the other slide's parts; else the first's alone"
+    )
 
-    distil_steps: int = tunable(10_000, low=100, high=30_000, log=True, help="steps of each distillation")
-    distil_batch: int = fixed(100, source="code", help="tiles per step, drawn from all tiles of the training slides")
-    distil_lr: float = tunable(1e-5, low=1e-6, high=1e-3, log=True, source="code", help="of the student (Adam)")
-    distil_weight_decay: float = fixed(1e-4, source="code", help="of the student")
-    distil_clip: float | None = fixed(5.0, source="code", help="largest gradient norm of the student's two heads")
+    distil_steps: int = tunable(10_000, low=100, high=30_000, log=True, ge=1, help="steps of each distillation")
+    distil_batch: int = fixed(
+        100, ge=2, source="code", help="tiles per step, drawn from all tiles of the training slides"
+    )
+    distil_lr: float = tunable(1e-5, low=1e-6, high=1e-3, log=True, gt=0, source="code", help="of the student (Adam)")
+    distil_weight_decay: float = fixed(1e-4, ge=0, source="code", help="of the student")
+    distil_clip: float | None = fixed(5.0, gt=0, source="code", help="largest gradient norm of the student's two heads")
     distil_decay: float = fixed(
-        1.0, source="code", help="factor on the student's learning rate in the later part; 0.2 in the journal version"
+        1.0,
+        gt=0,
+        source="code",
+        help="factor on the student's learning rate in the later part; 0.2 in the journal version",
     )
     distil_decay_at: float = fixed(
-        0.5, source="code", help="share of the steps from which that factor holds (journal version: epoch 100 of 200)"
+        0.5,
+        ge=0,
+        le=1,
+        source="code",
+        help="share of the steps from which that factor holds (journal version: epoch 100 of 200)",
     )
-    crop_min: float = fixed(0.5, source="code", help="smallest area of the student's random crop")
-    alpha: float = tunable(0.5, low=0.0, high=2.0, source="paper", help="weight of the weight-similarity loss")
+    crop_min: float = fixed(0.5, gt=0, le=1, source="code", help="smallest area of the student's random crop")
+    alpha: float = tunable(0.5, low=0.0, high=2.0, ge=0, source="paper", help="weight of the weight-similarity loss")
     kl_reduction: str = fixed(
         "element", choices=("element", "sample"), source="code", help="mean over elements, or KL per tile (batch mean)"
     )
     confidence: bool = fixed(False, source="code", help="journal version: weigh tiles by the teacher's attention")
-    beta: float | None = fixed(None, source="code", help="sharpness of that weight; none: 6 abmil, 2 dtfd")
+    beta: float | None = fixed(None, gt=0, source="code", help="sharpness of that weight; none: 6 abmil, 2 dtfd")
     distil_select: str = fixed(
         "agreement",
         choices=("agreement", "bag_model", "last"),
@@ -66,43 +83,36 @@ class ICMILParams(Params):
         help="which student is kept: closest to the teacher on tiles of validation slides; whose features a retrained "
         "bag model scores best with on validation slides; or the last",
     )
-    distil_checks: int = fixed(10, help="how often the student is compared with the teacher, or kept to be judged")
-    snapshot_epochs: int = fixed(20, help="epochs of the bag model that judges a student (distil_select=bag_model)")
-    distil_val_tiles: int = fixed(2000, help="tiles of validation slides that it is compared on")
+    distil_checks: int = fixed(
+        10, ge=1, help="how often the student is compared with the teacher, or kept to be judged"
+    )
+    snapshot_epochs: int = fixed(
+        20, ge=1, help="epochs of the bag model that judges a student (distil_select=bag_model)"
+    )
+    distil_val_tiles: int = fixed(2000, ge=1, help="tiles of validation slides that it is compared on")
 
     normalise: str = fixed(
         "encoder", choices=("encoder", "none"), help="tile values: as the encoder wants them, or 0..1 as published"
     )
     feature_dtype: str = fixed("float32", choices=("float32", "float16"), help="number type of stored features")
-    embed_batch: int = fixed(448, source="code", help="tiles per pass when features are made")
+    embed_batch: int = fixed(448, ge=1, source="code", help="tiles per pass when features are made")
     keep_features: bool = fixed(
         True, help="leave the features of the kept round beside the record, where training slides shaped its embedder"
     )
 
     warm_epochs: int = fixed(
         0,
+        ge=0,
         help="epochs of end-to-end training of the first embedder, for data without pretrained weights; 0 is published",
     )
-    warm_lr: float = fixed(1e-4, help="learning rate of that training (Adam)")
-    warm_weight_decay: float = fixed(5e-4, help="weight decay of that training")
-    warm_batch: int = fixed(1, help="slides per step of that training")
-    warm_tiles: int = fixed(0, help="tiles drawn per slide and visit in that training; 0 takes all")
+    warm_lr: float = fixed(1e-4, gt=0, help="learning rate of that training (Adam)")
+    warm_weight_decay: float = fixed(5e-4, ge=0, help="weight decay of that training")
+    warm_batch: int = fixed(1, ge=1, help="slides per step of that training")
+    warm_tiles: int = fixed(0, ge=0, help="tiles drawn per slide and visit in that training; 0 takes all")
 
     def check(self, place: str) -> None:
-        """Values that make no sense, on their own or together."""
-        least = {"epochs": 1, "width": 1, "hidden": 1, "pseudo_bags": 1, "distil_steps": 1, "distil_batch": 2}
-        least |= {"distil_checks": 1, "distil_val_tiles": 1, "embed_batch": 1, "iterations": 0, "warm_epochs": 0}
-        least |= {"warm_batch": 1, "warm_tiles": 0, "snapshot_epochs": 1, "mixup_slides": 2, "mixup_parts": 2}
-        rules = {f"{name} must be at least {value}": getattr(self, name) < value for name, value in least.items()}
-        rules |= {
-            "lr, distil_lr and warm_lr must be above 0": min(self.bag_lr, self.distil_lr, self.warm_lr) <= 0,
-            "crop_min must be in (0, 1]": not 0 < self.crop_min <= 1,
-            "alpha must not be negative": self.alpha < 0,
-            "distil_decay and mixup_alpha must be above 0": min(self.distil_decay, self.mixup_alpha) <= 0,
-            "distil_decay_at and mixup_chance must be in [0, 1]": not all(
-                0 <= share <= 1 for share in (self.distil_decay_at, self.mixup_chance)
-            ),
-            "beta must be above 0": self.beta is not None and self.beta <= 0,
+        """Values that make no sense together."""
+        rules = {
             "confidence needs attention, which max_pool has none of": self.confidence and self.bag_model == "max_pool",
             "warm_epochs trains the encoder as it is and cannot go with normalise=none": self.warm_epochs > 0
             and self.normalise == "none",

@@ -192,3 +192,89 @@ def test_a_redeclared_field_keeps_all_but_its_default():
     assert described["kind"][1] == dataclasses.replace(known["kind"][1], help="which optimiser")
     with pytest.raises(UsageError, match="unknown value"):
         Other.build({"kind": "sdg"}, place="--set")
+
+
+class Limited(Params):
+    lr: float = tunable(1e-3, low=1e-4, high=1e-2, gt=0)
+    share: float | None = fixed(None, ge=0, lt=1)
+    betas: tuple[float, ...] = fixed((0.9,), ge=0, lt=1)
+    epochs: int = fixed(3, ge=1)
+    depth: int = 2
+
+
+class Narrower(Limited):
+    lr: float = tunable(1e-3, low=1e-3, high=1e-1)
+    epochs: int = redeclared(Limited, "epochs", 5)
+    share: float | None = fixed(0.5, le=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("lr", 0, "above 0"),
+        ("lr", -1e-3, "above 0"),
+        ("share", 1, "at least 0 and below 1"),
+        ("share", "-0.1", "at least 0"),
+        ("betas", [0.9, 1.5], "below 1"),
+        ("epochs", 0, "at least 1"),
+    ],
+)
+def test_a_value_beyond_the_limits_is_refused(name: str, value: object, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        Limited.build({name: value}, place="--set")
+    assert caught.value.place == f"--set: {name}"
+
+
+def test_values_at_the_limits_are_taken() -> None:
+    built = Limited.build({"share": 0, "betas": [0, 0.999], "epochs": 1, "lr": 5.0, "depth": -1}, place="--set")
+    assert (built.share, built.betas, built.epochs, built.lr, built.depth) == (0.0, (0.0, 0.999), 1, 5.0, -1)
+    assert Limited.build({"share": None}, place="--set").share is None
+
+
+def test_limits_are_inherited_unless_others_are_declared() -> None:
+    for name, value in (("lr", 0), ("epochs", 0)):
+        with pytest.raises(UsageError):
+            Narrower.build({name: value}, place="--set")
+    assert Narrower.build({"share": 1}, place="--set").share == 1
+    assert Narrower.build({"share": -1}, place="--set").share == -1
+
+
+def test_a_search_range_lies_within_the_limits() -> None:
+    with pytest.raises(TypeError, match="above 0"):
+        tunable(1e-3, low=0.0, high=1.0, gt=0)
+    with pytest.raises(TypeError, match="at most 8"):
+        tunable(4, choices=(4, 16), le=8)
+
+
+NO_NUMBERS = {
+    "separator": "1_000",
+    "hexadecimal": "0x10",
+    "full width": "１０",
+    "cut short": "1e",
+    "empty": "",
+    "space": " ",
+    "signs": "--1",
+    "time": "1:30",
+    "long text": "9" * 5000,
+    "long": -(10**5000),
+    "overflow": "1e400",
+    "infinity": float("inf"),
+    "words": "infinity",
+    "bytes": b"1",
+    "nested": [[1]],
+    "mapping": {"a": 1},
+    "more than 64 bits": 2**63,
+}
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS.values(), ids=NO_NUMBERS)
+@pytest.mark.parametrize("name", ["width", "lr", "patience"])
+def test_what_is_no_decimal_number_of_64_bits_is_refused_in_few_words(name: str, value: object) -> None:
+    with pytest.raises(UsageError) as caught:
+        build(**{name: value})
+    assert len(str(caught.value)) < 500
+
+
+def test_large_whole_numbers_keep_every_digit() -> None:
+    assert build(width="9007199254740993").width == 9007199254740993
+    assert build(width="0010").width == 10

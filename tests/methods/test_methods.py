@@ -19,6 +19,7 @@ from harness.accounting.meter import Meter
 from harness.bags.feature_source import FeatureBags
 from harness.bags.tile_source import PatchReader, TileBags
 from harness.contract.check import check_method
+from harness.contract.registry import find_method
 from harness.encoders import build_encoder
 from harness.evaluation.metrics import macro_auc
 from harness.evaluation.survival import c_index, risk_of
@@ -237,8 +238,8 @@ def test_learns_survival(able: str, intervals: int, run: Run) -> None:
         ("dtfd", {"pseudo_bags": 0}, "at least 1"),
         ("clam_sb", {"instance_loss": "smv"}, "unknown value 'smv'"),
         ("dsmil", {"betas": [0.9]}, "betas must be two numbers"),
-        ("dsmil", {"betas": [0.9, 1.0]}, "betas must be two numbers"),
-        ("dtfd", {"lr_drop_epochs": [-1]}, "must not be negative"),
+        ("dsmil", {"betas": [0.9, 1.0]}, "betas must be at least 0 and below 1"),
+        ("dtfd", {"lr_drop_epochs": [-1]}, "at least 0"),
         ("dtfd", {"lr_drop_factor": 0}, "must be above 0"),
         ("abmilx", {"tile_sampling": "attention"}, "set low_ratio=0"),
         ("abmilx", {"tile_sampling": "regions", "tiles_per_bag": 0}, "needs tiles_per_bag"),
@@ -429,3 +430,13 @@ def test_attention_sampling_continues_bit_for_bit(tmp_path: Path) -> None:
         trained("broken", stop_after=6)
     for key, value in trained("broken").items():
         assert torch.equal(value, whole[key]), key
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_every_number_that_can_be_set_has_limits(name: str) -> None:
+    open_ended = [
+        key
+        for key, (_, field, default) in find_method(name).Params.describe().items()
+        if isinstance(default, int | float) and not isinstance(default, bool) and not field.limits
+    ]
+    assert not open_ended

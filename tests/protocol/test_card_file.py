@@ -26,7 +26,7 @@ def refusal(folder) -> DataError:
         ({"labels": "../labels.csv"}, "labels", "leads out of the dataset folder"),
         ({"labels": "/etc/passwd"}, "labels", "leads out of the dataset folder"),
         ({"source": {"kind": "slides", "layouts": {"a": ["images/*.tif"]}}}, "source.layouts.a", "{slide}"),
-        ({"source": {"kind": "slides", "layouts": {"a": ["{slide}.tif"]}, "mpp": -1}}, "source.mpp", "greater than 0"),
+        ({"source": {"kind": "slides", "layouts": {"a": ["{slide}.tif"]}, "mpp": -1}}, "source.mpp", "greater than"),
         ({"source": {"kind": "slydes"}}, "source", "'slides'"),
         ({"source": {"kind": "features", "file": "../x.npz", "dim": 2}}, "source.file", "leads out"),
         (

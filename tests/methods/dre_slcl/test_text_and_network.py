@@ -88,7 +88,7 @@ def test_the_reading_of_the_paper_has_less_than_27_million_parameters():
 def test_heads_must_divide_the_width():
     with pytest.raises(UsageError, match="5 heads"):
         Refiner(4, 96, heads=5)
-    with pytest.raises(UsageError, match="codewords must be above 0"):
+    with pytest.raises(UsageError, match="codewords must be at least 1"):
         DreParams.build({"codewords": 0}, place="test")
 
 
