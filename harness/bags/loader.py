@@ -70,6 +70,10 @@ class BagLoader:
         """Batches per epoch."""
         return -(-len(self.source) // self.batch_size)
 
+    def bags_in(self, step: int) -> int:
+        """How many bags the batch of a step has, on all devices together."""
+        return min(self.batch_size, len(self.source) - step * self.batch_size)
+
     def __call__(self, epoch: int, start: int) -> Iterator[Batch]:
         """The batches of ``epoch`` from step ``start`` on."""
         order = self._order(epoch)

@@ -51,6 +51,8 @@ def show_result(result: StudyResult, resolved: ResolvedStudy, config: StudyConfi
         done += f"; {len(resolved.folds)} of {len(resolved.splits.folds)} folds: not the whole protocol"
     console.say()
     console.table(result.study_id, ["metric", ">score", ">95 % interval"], rows)
+    for metric, words in result.undefined.items():
+        console.warn(f"{metric} is {words}")
     console.say(f"  {done}")
     known: dict[str, Any] = {field.name: result.compute.get(field.name) for field in fields(Cost)}
     for name, text in cost_rows(Cost(**known)):

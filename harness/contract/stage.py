@@ -58,7 +58,8 @@ class Stage:
         min_epochs: never stop before this many.
         clip_grad_norm: largest gradient norm of each optimiser's parameters, or a sequence with one value per
             optimiser; None leaves gradients alone.
-        accumulate: batches per optimiser step.
+        accumulate: batches per optimiser step. Its gradient is that of the mean loss over all bags of these batches.
+        bags_in: ``bags_in(step)`` gives the number of bags in a batch of the epoch; None where all have the same.
         ema_decay: decay of an exponential moving average of the weights and buffers; None keeps none.
         weights: which weights are kept when there is an average: ``raw`` or ``ema``. Both are evaluated.
         companion: large state beside the module (a memory bank); see :class:`Companion`.
@@ -83,7 +84,20 @@ class Stage:
     min_epochs: int = 0
     clip_grad_norm: float | Sequence[float | None] | None = None
     accumulate: int = 1
+    bags_in: Callable[[int], int] | None = None
     ema_decay: float | None = None
     weights: Weights = "raw"
     companion: Companion | None = None
     share: Callable[[Any], float] | None = None
+
+    def divisor(self, step: int) -> float:
+        """What the loss of a batch is divided by, so that each bag of an optimiser step counts the same.
+
+        It is ``accumulate`` where all batches are equally large. The last step of an epoch may have fewer batches, and
+        its last batch fewer bags.
+        """
+        first = step - step % self.accumulate
+        steps = range(first, min(first + self.accumulate, self.steps_per_epoch))
+        if self.bags_in is None:
+            return len(steps)
+        return sum(map(self.bags_in, steps)) / self.bags_in(step)

@@ -16,7 +16,7 @@ from harness.errors import BenchError
 from harness.protocol.audit import audit
 from harness.protocol.card import FeaturesSource, PatchesSource, SlidesSource
 from harness.protocol.dataset import Dataset
-from harness.protocol.follow_up import cut_points
+from harness.protocol.fold_checks import check_folds, fold_warnings
 from harness.protocol.near_duplicates import Comparison, NearDuplicate, compare_bags, compare_thumbnails
 from harness.protocol.sites import sites_of
 from harness.protocol.table import listed
@@ -93,9 +93,9 @@ def _splits(dataset: Dataset, checked: list[str]) -> Iterator[Finding]:
             folds = dataset.splits(name).folds
             for fold in folds:
                 audit(fold, dataset.patients, None)
-                if dataset.card.task == "survival":
-                    place = f"protocol {name}, {fold.name}"
-                    cut_points(dataset.follow_up(fold.train), dataset.card.intervals, place=place)
+            check_folds(dataset, name, dataset.card.protocols[name], folds)
+            for warning in fold_warnings(dataset, dataset.card.protocols[name], folds):
+                yield Finding("split", name, warning, "warning")
             checked.append(f"protocol {name}: {len(folds)} folds, no slide or patient on two sides")
             if (sites := sites_of(dataset, folds)) is not None:
                 checked.append(f"protocol {name}: {sites.words}")

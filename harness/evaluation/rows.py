@@ -19,24 +19,31 @@ class Rows(ABC):
     Attributes:
         metrics: names of the scores, in the order in which they are shown.
         truth: columns that hold what is true of a slide; a paired comparison needs them to be equal.
-        repeat, fold, seed: the unit that predicted, shape (n,) each.
+        averaged: those of ``metrics`` that are means over the folds of a run rather than scores of pooled predictions.
+        repeat, fold, seed: the unit that predicted, shape (n,) each. With one fold number for all, the folds of a run
+            are pooled.
         patient: patient of the slide, shape (n,).
     """
 
     metrics: ClassVar[tuple[str, ...]]
     truth: ClassVar[tuple[str, ...]]
+    averaged: ClassVar[tuple[str, ...]]
     repeat: NDArray[Any]
     fold: NDArray[Any]
     seed: NDArray[Any]
     patient: NDArray[Any]
 
     def __post_init__(self) -> None:
-        sizes = {name: len(value) for name, value in vars(self).items() if value is not None}
+        sizes = {name: len(column) for name, column in self.columns().items()}
         if len(set(sizes.values())) != 1 or not len(self):
             raise ValueError(f"predictions need one row per slide in every column, got {sizes}")
 
     def __len__(self) -> int:
         return len(self.patient)
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """The columns that are there, each of shape (n,) or (n, ...)."""
+        return {name: value for name, value in vars(self).items() if value is not None}
 
     def runs(self) -> list[list[NDArray[np.intp]]]:
         """For each (repeat, seed) the row numbers of each of its folds."""
@@ -56,6 +63,10 @@ class Rows(ABC):
             folds: row numbers of each fold of the run.
             weights: how often each row is drawn, shape (R, n).
         """
+
+    @abstractmethod
+    def lacking(self, rows: NDArray[np.intp]) -> tuple[int, ...]:
+        """Classes that none of the rows has, as column numbers; empty where the task has no classes."""
 
     @abstractmethod
     def correct(self) -> int | None:

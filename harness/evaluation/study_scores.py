@@ -4,22 +4,28 @@ The AUC (for survival, the C-index) is the mean over folds within a run, because
 folds do not share a scale; all other scores take the pooled predictions of a run. A run is one (repeat, seed): a pass
 over all folds. Both are then averaged over runs. An interval is the patient bootstrap of that whole statistic: a
 patient that is drawn twice counts twice in every fold, repeat and seed that it occurs in.
+
+A score that is undefined in one fold of its mean (an AUC where a fold tests one class only) is undefined for the study:
+the mean of the other folds would be the score of another set of slides. Resamples are more lenient, since a fold may
+lose a class by the draw alone: they average the folds that are defined.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.evaluation.bootstrap import RESAMPLES, Difference, Statistic, bootstrap, paired_difference
+from harness.evaluation.bootstrap import RESAMPLES, Difference, Interval, Statistic, bootstrap, paired_difference
 from harness.evaluation.metrics import METRICS, confusion, confusion_scores, log_loss, macro_auc
 from harness.evaluation.rows import Rows, mean_of_defined
 
 Floats = NDArray[np.float64]
+_NO_DIFFERENCE = Difference(math.nan, Interval(math.nan, math.nan, 0, 0), math.nan)
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class Predictions(Rows):
 
     metrics: ClassVar[tuple[str, ...]] = METRICS
     truth: ClassVar[tuple[str, ...]] = ("label",)
+    averaged: ClassVar[tuple[str, ...]] = ("auc",)
     label: NDArray[Any]
     probabilities: Floats
     predicted: NDArray[Any]
@@ -51,9 +58,28 @@ class Predictions(Rows):
             "log_loss": log_loss(label, probabilities, w),
         }
 
+    def lacking(self, rows: NDArray[np.intp]) -> tuple[int, ...]:
+        """Classes that none of the rows has."""
+        return tuple(np.setdiff1d(np.arange(self.probabilities.shape[1]), self.label[rows]).tolist())
+
     def correct(self) -> int:
         """How many predicted classes are the true ones."""
         return int((np.asarray(self.label) == np.asarray(self.predicted)).sum())
+
+
+@dataclass(frozen=True)
+class UndefinedIn:
+    """A unit in which a score is undefined.
+
+    Attributes:
+        repeat, fold, seed: the unit.
+        lacking: the classes that none of its test slides has; empty where that is not the reason.
+    """
+
+    repeat: int
+    fold: int
+    seed: int
+    lacking: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -65,7 +91,7 @@ class Score:
         low, high: 95 % interval over patients; NaN where there is none.
         std_folds: standard deviation over the units in which the score is defined; NaN for fewer than two.
         folds: units in which it is defined.
-        undefined_folds: units in which it is not (say, one class only).
+        undefined: units in which it is not, each with the reason (say, one class only).
         undefined_resamples: bootstrap resamples that were left out because it is undefined in them.
     """
 
@@ -74,7 +100,7 @@ class Score:
     high: float
     std_folds: float
     folds: int
-    undefined_folds: int
+    undefined: tuple[UndefinedIn, ...]
     undefined_resamples: int
 
 
@@ -107,20 +133,22 @@ def study_scores(data: Rows, *, resamples: int = RESAMPLES, seed: int = 0) -> St
         seed: of the resampling.
     """
     statistic = study_statistic(data)
-    point = statistic(np.ones((1, len(data))))
+    point = _point(data)
     intervals = bootstrap(statistic, data.patient, resamples=resamples, seed=seed)
     by_unit = _unit_scores(data)
     scores = {}
     for name in data.metrics:
-        defined = by_unit[name][np.isfinite(by_unit[name])]
+        value, interval, units = point[name], intervals[name], by_unit[name]
+        defined = units[np.isfinite(units)]
+        known = math.isfinite(value)
         scores[name] = Score(
-            value=float(point[name][0]),
-            low=intervals[name].low,
-            high=intervals[name].high,
-            std_folds=float(defined.std(ddof=1)) if len(defined) > 1 else float("nan"),
+            value=value,
+            low=interval.low if known else math.nan,
+            high=interval.high if known else math.nan,
+            std_folds=float(defined.std(ddof=1)) if len(defined) > 1 else math.nan,
             folds=len(defined),
-            undefined_folds=len(by_unit[name]) - len(defined),
-            undefined_resamples=intervals[name].undefined,
+            undefined=_undefined_in(data, units),
+            undefined_resamples=interval.undefined,
         )
     return StudyScores(
         scores=scores,
@@ -154,7 +182,35 @@ def compare(first: Rows, second: Rows, *, resamples: int = RESAMPLES, seed: int 
     for name in ("slide", "patient", *a.truth, "repeat", "fold", "seed"):
         if not np.array_equal(getattr(a, name), getattr(b, name)):
             raise ValueError(f"the studies differ in their column {name!r}: a paired comparison needs the same rows")
-    return paired_difference(study_statistic(a), study_statistic(b), a.patient, resamples=resamples, seed=seed)
+    found = paired_difference(study_statistic(a), study_statistic(b), a.patient, resamples=resamples, seed=seed)
+    points = _point(a), _point(b)
+    return {
+        name: one if all(math.isfinite(point[name]) for point in points) else _NO_DIFFERENCE
+        for name, one in found.items()
+    }
+
+
+def _point(data: Rows) -> dict[str, float]:
+    """The scores of the study as it is; NaN for a mean in which a fold or a run is undefined."""
+    one = np.ones((1, len(data)))
+    runs = [data.run_scores(folds, one) for folds in data.runs()]
+    units = _unit_scores(data)
+    return {
+        name: float(np.mean([run[name] for run in runs]))
+        if name not in data.averaged or np.isfinite(units[name]).all()
+        else math.nan
+        for name in data.metrics
+    }
+
+
+def _undefined_in(data: Rows, values: Floats) -> tuple[UndefinedIn, ...]:
+    """The units whose score is not finite; ``values`` has one per unit."""
+    units = [rows for folds in data.runs() for rows in folds]
+    return tuple(
+        UndefinedIn(int(data.repeat[rows[0]]), int(data.fold[rows[0]]), int(data.seed[rows[0]]), data.lacking(rows))
+        for rows, value in zip(units, values, strict=True)
+        if not math.isfinite(value)
+    )
 
 
 def _unit_scores(data: Rows) -> dict[str, Floats]:
@@ -165,8 +221,8 @@ def _unit_scores(data: Rows) -> dict[str, Floats]:
 
 
 def _ordered(data: Rows) -> Rows:
-    columns = vars(data)
-    if columns["slide"] is None:
+    columns = data.columns()
+    if "slide" not in columns:
         raise ValueError("a paired comparison needs slide ids")
     order = np.lexsort((columns["slide"], data.fold, data.seed, data.repeat))
-    return type(data)(**{name: value[order] for name, value in columns.items()})
+    return replace(data, **{name: value[order] for name, value in columns.items()})

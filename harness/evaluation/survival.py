@@ -36,6 +36,7 @@ class SurvivalPredictions(Rows):
 
     metrics: ClassVar[tuple[str, ...]] = SURVIVAL_METRICS
     truth: ClassVar[tuple[str, ...]] = ("time", "event")
+    averaged: ClassVar[tuple[str, ...]] = SURVIVAL_METRICS
     time: NDArray[Any]
     event: NDArray[Any]
     risk: Floats
@@ -47,6 +48,10 @@ class SurvivalPredictions(Rows):
         The risk of a patient is the mean over the patient's slides.
         """
         return {"c_index": mean_of_defined([self._fold(rows, weights) for rows in folds])}
+
+    def lacking(self, rows: NDArray[np.intp]) -> tuple[int, ...]:
+        """Survival has no classes."""
+        return ()
 
     def correct(self) -> None:
         """A risk is neither right nor wrong."""

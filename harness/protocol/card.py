@@ -136,6 +136,9 @@ class ProtocolCard(_Strict):
         select: ``best`` epoch by validation, or the ``last`` one; ``test``: the one that predicts the test slides best.
         threshold: decision threshold (binary) from ``validation``, or ``argmax``; ``test``: the best one for the test
             slides. Some published recipes choose on the test slides; such a protocol cannot be ranked.
+        auc: how the AUC (in survival, the C-index) of a cross-validation is put together: the ``mean`` over its folds,
+            whose models' predictions share no scale, or that of the ``pooled`` predictions, the only one that there is
+            where each fold tests a single slide (leave-one-out).
         normalise: scaling of given features: none, by statistics of ``train``, or of all bags (``transductive``).
         note: what a reader of its results has to know.
     """
@@ -146,6 +149,7 @@ class ProtocolCard(_Strict):
     fit_on: Literal["train", "train+val"] = "train"
     select: Literal["best", "last", "test"] = "best"
     threshold: Literal["validation", "argmax", "test"] = "validation"
+    auc: Literal["mean", "pooled"] = "mean"
     normalise: Literal["none", "train", "transductive"] = "none"
     note: str = ""
 

@@ -128,7 +128,9 @@ def _main_metric(summary: Summary) -> str:
 
 def _row(summary: Summary, metric: str) -> Row:
     value = summary.metrics().get(metric)
-    reason = unranked_reason(summary.study) or ("" if value is not None else f"{metric} is undefined")
+    reason = unranked_reason(summary.study)
+    if not reason and value is None:
+        reason = f"{metric} is {summary.undefined(metric) or 'undefined'}"
     return Row(None, reason, value, summary)
 
 

@@ -29,7 +29,7 @@ def score_rows(summary: Summary) -> list[ScoreRow]:
         (name, _known(score.value), _known(score.low), _known(score.high))
         for name, score in summary.scores.scores.items()
     ]
-    return rows + [(name, value, None, None) for name, value in summary.extra.items()]
+    return rows + [(name, _known(value), None, None) for name, value in summary.extra.items()]
 
 
 def cost_rows(cost: Cost) -> list[tuple[str, str]]:

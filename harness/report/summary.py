@@ -12,6 +12,7 @@ import numpy as np
 from harness.errors import DataError
 from harness.evaluation.study_scores import Predictions, StudyScores, study_scores
 from harness.evaluation.survival import SurvivalPredictions
+from harness.protocol.table import listed
 from harness.report.scrutiny import Scrutiny
 from harness.tracking.store import RunStore
 from harness.tracking.studies import Study
@@ -79,6 +80,18 @@ class Summary:
     extra: Mapping[str, float]
     scrutiny: Scrutiny
 
+    def undefined(self, metric: str) -> str:
+        """In which units a score is undefined and why, in words; empty where it is defined in all."""
+        score = self.scores.scores.get(metric) if self.scores else None
+        if score is None or not score.undefined:
+            return ""
+        several = len({unit.seed for unit in score.undefined}) > 1
+        names = [f"r{unit.repeat}f{unit.fold}{f' of seed {unit.seed}' if several else ''}" for unit in score.undefined]
+        classes = self.study.records[0].classes
+        lacking = sorted({classes[k] for unit in score.undefined for k in unit.lacking})
+        why = f", where no test slide is {' or '.join(lacking)}" if lacking else ""
+        return f"undefined in {len(names)} of {score.folds + len(names)} units ({listed(names)}){why}"
+
     def metrics(self) -> dict[str, float]:
         """All numbers by name, for comparing studies; what is undefined or unknown is absent."""
         found: dict[str, float | None] = {}
@@ -106,7 +119,12 @@ def summarise(store: RunStore, study: Study, *, resamples: int = 2000) -> Summar
 def study_predictions(store: RunStore, study: Study) -> Predictions | SurvivalPredictions | None:
     """Test predictions of the finished units of a study; None without any."""
     frame = store.predictions([record.unit_id for record in study.records])
-    return as_predictions(frame, study.records[0].classes) if len(frame) else None
+    if not len(frame):
+        return None
+    settings = (study.config or {}).get("protocol_settings", {})
+    if settings.get("auc") == "pooled":  # see ProtocolCard.auc
+        frame = frame.assign(fold=0)
+    return as_predictions(frame, study.records[0].classes)
 
 
 def as_predictions(frame: pd.DataFrame, classes: Sequence[str]) -> Predictions | SurvivalPredictions:
@@ -133,12 +151,13 @@ def as_predictions(frame: pd.DataFrame, classes: Sequence[str]) -> Predictions |
 
 
 def _extra(records: Sequence[Record]) -> dict[str, float]:
+    """Means over units of the numbers in ``extra``; NaN where a unit that has the name has no number for it."""
     found: dict[str, list[float]] = {}
     for record in records:
         for group, values in record.extra.items():
             for key, value in values.items() if isinstance(values, Mapping) else ():
-                if isinstance(value, int | float) and math.isfinite(value):
-                    found.setdefault(f"{group}.{key}", []).append(float(value))
+                if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+                    found.setdefault(f"{group}.{key}", []).append(math.nan if value is None else float(value))
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 

@@ -18,6 +18,7 @@ from harness.errors import UsageError, shown
 from harness.protocol.card import InputSettings, ProtocolCard
 from harness.protocol.catalog import find_dataset
 from harness.protocol.dataset import Dataset
+from harness.protocol.fold_checks import check_folds
 from harness.protocol.splits import Fold, Splits
 from harness.study.config import StudyConfig
 from harness.study.feature_set import FeatureSet
@@ -118,7 +119,9 @@ class ResolvedStudy:
             dataset=self.dataset.card.name,
             dataset_fingerprint=self.fingerprint,
             protocol=self.protocol_name,
-            protocol_settings=self.protocol.model_dump(mode="json", exclude={"title", "note", "splits", "ranked"}),
+            protocol_settings=self.protocol.model_dump(
+                mode="json", exclude={"title", "note", "splits", "ranked", "auc"}
+            ),
             split_sha256=self.splits.sha256,
             repeat=fold.repeat,
             fold=fold.fold,
@@ -184,6 +187,7 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
     folds = _folds(splits, config.folds)
     if features is not None:
         features.check(folds)
+    check_folds(dataset, protocol_name, protocol, folds, tuned=config.tune is not None and config.tune.folds == 1)
     return ResolvedStudy(
         method=method,
         params=params,

@@ -27,6 +27,7 @@ class StudyResult:
         compute: name → amount, over all done units.
         scrutiny: how often test labels were asked, and what tuning cost, in words.
         paths: name → what was written.
+        undefined: metric → in which units it is undefined and why, in words.
     """
 
     study_id: str
@@ -37,6 +38,7 @@ class StudyResult:
     compute: Mapping[str, Any]
     scrutiny: list[tuple[str, str]]
     paths: Mapping[str, Path]
+    undefined: Mapping[str, str]
 
 
 def result_of(store: RunStore, study_id: str, *, reused: int, failed: int) -> StudyResult:
@@ -45,7 +47,7 @@ def result_of(store: RunStore, study_id: str, *, reused: int, failed: int) -> St
     summary = summarise(store, study)
     scores = summary.scores.scores if summary.scores else {}
     rows = [(name, _known(s.value), _known(s.low), _known(s.high)) for name, s in scores.items()]
-    rows += [(name, value, None, None) for name, value in summary.extra.items() if name.endswith("_auc")]
+    rows += [(name, _known(value), None, None) for name, value in summary.extra.items() if name.endswith("_auc")]
     return StudyResult(
         study_id=study_id,
         rows=rows,
@@ -54,6 +56,7 @@ def result_of(store: RunStore, study_id: str, *, reused: int, failed: int) -> St
         n_failed=failed,
         compute={name: value for name, value in vars(summary.cost).items() if value is not None},
         scrutiny=scrutiny_rows(summary.scrutiny),
+        undefined={name: summary.undefined(name) for name, score in scores.items() if score.value != score.value},
         paths={"study": store.study_folder(study_id), "units": store.root / "units", "evidence": store.root},
     )
 

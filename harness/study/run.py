@@ -15,6 +15,7 @@ import torch
 from harness import console
 from harness.launch.choose import choose_launcher
 from harness.protocol.audit_study import audit_study
+from harness.protocol.fold_checks import fold_warnings
 from harness.resources import cache_root
 from harness.study.result import StudyResult, result_of
 from harness.study.tune import Tuner
@@ -117,6 +118,8 @@ def audit_inputs(resolved: ResolvedStudy, inputs: Inputs) -> AuditReport:
         shaped=inputs.shaped,
         unchecked=inputs.unchecked,
     )
+    more = fold_warnings(resolved.dataset, resolved.protocol, resolved.splits.folds)
+    found = replace(found, warnings=(*found.warnings, *more))
     for line in found.lines:
         console.note(line)
     for warning in found.warnings:

@@ -87,7 +87,8 @@ class _Trainer:
             mean = ranks.weighted({"loss": float(loss.detach())}, share)["loss"]
             self._check(mean)
             # Gradients of all ranks are added up: each brings the part that its bags have in the mean.
-            torch.autograd.backward(self.scaler.scale((loss * share if ranks.several else loss) / stage.accumulate))
+            loss = (loss * share if ranks.several else loss) / stage.divisor(self.step)
+            torch.autograd.backward(self.scaler.scale(loss))
             self.loss_sum += mean
             further = {name: float(value.detach()) for name, value in _further(result).items()}
             for name, number in ranks.weighted(further, share).items() if further else ():
@@ -210,7 +211,7 @@ class _Trainer:
         facts = {
             "epochs": self.epoch,
             "best_epoch": selection.epoch,
-            "selected_by": selection.metric,
+            "selected_by": selection.criterion,
             "best_value": selection.best,
             "weights": self.chosen,
             "resumed_at_epoch": self.resumed_at,

@@ -176,6 +176,7 @@ def stage(method: BagMethod, train: BagSource, val: BagSource | None, run: Run) 
         validate=(lambda: validate(network, val, run)) if val is not None else None,
         clip_grad_norm=params.clip_grad_norm,
         accumulate=params.accumulate,
+        bags_in=loader.bags_in,
         ema_decay=params.ema_decay,
         weights="ema" if params.report_weights == "ema" else "raw",
         share=lambda batch: batch.share,

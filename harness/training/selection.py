@@ -41,6 +41,11 @@ class Selection:
     first: int = 0
     weights: dict[str, Tensor] = field(default_factory=dict)
 
+    @property
+    def criterion(self) -> str:
+        """What the kept epoch was chosen by: the metric, or the loss where the metric was never defined."""
+        return "loss" if self.best is not None and math.isnan(self.best) else self.metric
+
     @classmethod
     def of(cls, stage: Stage) -> Selection:
         """The selection that ``stage`` asks for."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
+from harness.protocol.fold_checks import check_validation
 from harness.protocol.make_splits import stratified_folds
 from harness.protocol.splits import Fold
 
@@ -22,6 +23,7 @@ def inner_folds(fold: Fold, count: int, dataset: Dataset) -> tuple[Fold, ...]:
 
     Raises:
         UsageError: the outer fold has no validation slides, or fewer patients than ``count``.
+        DataError: an inner fold validates a single class.
     """
     if count == 1:
         if not fold.val:
@@ -36,7 +38,7 @@ def inner_folds(fold: Fold, count: int, dataset: Dataset) -> tuple[Fold, ...]:
     strata = [str(dataset.by_slide[slide].label) for slide in slides]
     made = stratified_folds(patients, strata, count, 0.5, SEED)
     # The helper parts what is not tested into train and val; here the "test" part validates, and the rest trains.
-    return tuple(
+    inner = tuple(
         Fold(
             fold.repeat,
             fold.fold,
@@ -46,3 +48,7 @@ def inner_folds(fold: Fold, count: int, dataset: Dataset) -> tuple[Fold, ...]:
         )
         for parts in made
     )
+    for number, one in enumerate(inner):
+        place = f"{dataset.name}, {fold.name}, inner fold {number} of {count}"
+        check_validation(dataset, one, "the hyper-parameters (--trials)", place=place)
+    return inner

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
@@ -70,7 +72,7 @@ def test_other_scores_pool_the_folds_of_a_run(classes: int) -> None:
 def test_the_order_of_rows_does_not_matter() -> None:
     data = study()
     mixed = np.random.default_rng(0).permutation(len(data.label))
-    shuffled = Predictions(**{name: value[mixed] for name, value in vars(data).items()})
+    shuffled = Predictions(**{name: value[mixed] for name, value in data.columns().items()})
     a, b = study_scores(data, resamples=50), study_scores(shuffled, resamples=50)
     for name in METRICS:
         left, right = a.scores[name], b.scores[name]
@@ -86,13 +88,40 @@ def test_more_repeats_of_the_same_patients_are_not_more_patients() -> None:
     assert (a.low, a.high) == pytest.approx((b.low, b.high))
 
 
-def test_a_fold_of_one_class_is_left_out_of_the_auc_and_counted() -> None:
-    data = study(n=20, repeats=1, folds=10)
-    one_class = [len(set(data.label[rows(data, fold=fold)])) == 1 for fold in range(10)]
-    auc = study_scores(data, resamples=50).scores["auc"]
-    assert auc.undefined_folds == sum(one_class) == 10
-    assert np.isnan(auc.value)
-    assert study_scores(data, resamples=50).scores["accuracy"].folds == 10
+def one_class_in(fold: int) -> Predictions:
+    """A study of which one fold tests negatives alone."""
+    data = study(repeats=1)
+    return replace(data, label=np.where(data.fold == fold, 0, data.label))
+
+
+def test_an_auc_over_folds_is_undefined_where_one_of_them_has_one_class() -> None:
+    found = study_scores(one_class_in(fold=3), resamples=50).scores
+    assert np.isnan([found["auc"].value, found["auc"].low, found["auc"].high]).all()
+    assert [(unit.repeat, unit.fold, unit.seed, unit.lacking) for unit in found["auc"].undefined] == [(0, 3, 0, (1,))]
+    assert found["auc"].folds == 4
+    assert np.isfinite(found["accuracy"].value)
+    assert not found["accuracy"].undefined
+
+
+def test_one_undefined_run_makes_the_mean_over_runs_undefined() -> None:
+    data = study(repeats=2)
+    data = replace(data, label=np.where(data.repeat == 1, 0, data.label))
+    assert np.isnan(study_scores(data, resamples=10).scores["sensitivity"].value)
+
+
+def test_pooled_folds_have_one_auc() -> None:
+    data = one_class_in(fold=3)
+    pooled = replace(data, fold=np.zeros_like(data.fold))
+    auc = study_scores(pooled, resamples=50).scores["auc"]
+    assert auc.value == pytest.approx(roc_auc_score(data.label, data.probabilities[:, 1]))
+    assert not auc.undefined
+
+
+def test_a_difference_of_undefined_scores_is_undefined() -> None:
+    data = one_class_in(fold=3)
+    found = compare(data, replace(data, probabilities=data.probabilities[:, ::-1]), resamples=50)
+    assert np.isnan([found["auc"].value, found["auc"].interval.low, found["auc"].p_value]).all()
+    assert np.isfinite(found["log_loss"].value)
 
 
 def test_counts_let_anybody_check_the_accuracy() -> None:

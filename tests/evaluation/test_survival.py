@@ -145,7 +145,7 @@ def test_without_events_the_score_is_undefined_not_wrong():
     data = SurvivalPredictions(zero, zero, zero, np.arange(3), np.arange(1, 4), zero, zero)
     score = study_scores(data, resamples=10).scores["c_index"]
     assert np.isnan([score.value, score.low, score.high]).all()
-    assert (score.folds, score.undefined_folds) == (0, 1)
+    assert (score.folds, len(score.undefined)) == (0, 1)
 
 
 def test_studies_are_compared_in_pairs():

@@ -68,13 +68,15 @@ def test_a_study_without_a_finished_unit_has_no_scores(store: RunStore) -> None:
     assert "Labels used in training: slides." in text.markdown(summary)
 
 
-def test_further_results_are_averaged_over_units(store: RunStore) -> None:
-    for fold, auc in enumerate((0.6, 0.8, float("nan"))):
+@pytest.mark.parametrize(("last", "mean"), [(1.0, pytest.approx(0.8)), (float("nan"), None)])
+def test_further_results_are_averaged_over_units(store: RunStore, last: float, mean: float | None) -> None:
+    """Where one unit has no number, the mean of the others would be that of other slides."""
+    for fold, auc in enumerate((0.6, 0.8, last)):
         made = record(fold=fold, extra={"localisation": {"patch_auc": auc}, "scorer_asked": 1})
         store.write_unit(made, predictions(fold=fold))
     summary = summarise(store, store.study(STUDY), resamples=10)
-    assert summary.extra == {"localisation.patch_auc": pytest.approx(0.7)}
-    assert text.score_rows(summary)[-1] == ("localisation.patch_auc", pytest.approx(0.7), None, None)
+    assert summary.metrics().get("localisation.patch_auc") == mean
+    assert text.score_rows(summary)[-1] == ("localisation.patch_auc", mean, None, None)
 
 
 def test_rows_hold_numbers_or_nothing(store: RunStore) -> None:
@@ -84,6 +86,8 @@ def test_rows_hold_numbers_or_nothing(store: RunStore) -> None:
         store.write_unit(record(fold=fold), one_class)
     rows = {name: values for name, *values in text.score_rows(summarise(store, store.study(STUDY), resamples=20))}
     assert rows["auc"] == [None, None, None]
+    for expected in ("3 of 3", "r0f0", "yes"):
+        assert expected in summarise(store, store.study(STUDY), resamples=20).undefined("auc")
     assert rows["accuracy"][0] is not None
 
 

@@ -29,13 +29,15 @@ class ToyNet(nn.Module):
 def make_stage():
     """A function that makes the same toy stage again and again; it can be made to stop after some steps."""
 
-    def make(run: Run, *, stop_after: int | None = None, optimizer: str = "adam", **changes: object) -> Stage:
+    def make(
+        run: Run, *, stop_after: int | None = None, optimizer: str = "adam", batch_size: int = 2, **changes: object
+    ) -> Stage:
         rng = np.random.default_rng(0)
         bags = {f"s{k}": rng.normal(k % 2, 1, (6, 4)).astype(np.float32) for k in range(10)}
         source = FeatureBags(list(bags), np.arange(10) % 2, bags.__getitem__, 4)
         with run.seeded("init"):
             net = ToyNet()
-        loader = BagLoader(source=source, stage="toy", seeds=run.seeds, batch_size=2)
+        loader = BagLoader(source=source, stage="toy", seeds=run.seeds, batch_size=batch_size)
         steps = 0
 
         def loss(batch):
@@ -62,7 +64,16 @@ def make_stage():
             batches=loader,
             steps_per_epoch=loader.steps,
             loss=loss,
-            optimizers=[build_optimizer(optimizer, net.parameters(), lr=0.01, weight_decay=1e-3, weights_only=True)],
+            optimizers=[
+                build_optimizer(
+                    optimizer,
+                    net.parameters(),
+                    lr=0.01,
+                    weight_decay=1e-3,
+                    weights_only=True,
+                )
+            ],
+            bags_in=loader.bags_in,
             **settings,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from harness.errors import MethodError
 from harness.training.loop import train_stage
@@ -133,6 +134,34 @@ def test_accumulated_small_batches_equal_one_large_batch(make_run, make_stage):
     y = torch.cat([batch.bags.labels for batch in batches]).repeat_interleave(6)
     torch.nn.functional.cross_entropy(net(x), y).backward()
     torch.testing.assert_close(net.layers[0].weight.grad, accumulated)
+
+
+def test_every_bag_of_an_optimiser_step_weighs_the_same(make_run, make_stage):
+    """Ten bags in batches of four, three of them to a step: the last batch has two bags, which do not count double."""
+    run = make_run()
+    stage = make_stage(run, batch_size=4, accumulate=3, epochs=1, clip_grad_norm=None, validate=None)
+    net = stage.module
+    net.train = lambda mode=True: nn.Module.train(net, False)  # no dropout, no batch statistics
+    net.eval()
+    batches = list(stage.batches(0, 0))
+    assert [len(batch.bags.labels) for batch in batches] == [4, 4, 2]
+    x = torch.cat([batch.bags.x for batch in batches])
+    y = torch.cat([batch.bags.labels for batch in batches]).repeat_interleave(6)
+    nn.functional.cross_entropy(net(x), y).backward()
+    expected = [parameter.grad.clone() for parameter in net.parameters()]
+    net.zero_grad()
+    seen = []
+    stage.optimizers[0].step = lambda: seen.append([parameter.grad.clone() for parameter in net.parameters()])
+    train_stage(stage, run)
+    assert len(seen) == 1
+    torch.testing.assert_close(seen[0], expected)
+
+
+def test_a_last_step_of_fewer_batches_is_their_mean(make_run, make_stage):
+    """Nine batches, eight to a step: the ninth is a step of its own."""
+    stage = make_stage(make_run(), accumulate=8)
+    stage.steps_per_epoch, stage.bags_in = 9, None
+    assert [stage.divisor(step) for step in (0, 7, 8)] == [8, 8, 1]
 
 
 def test_each_optimiser_can_have_its_own_largest_gradient(make_run, make_stage):
