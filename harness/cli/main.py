@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ import typer
 import harness
 from harness import console
 from harness.cli import compare, datasets, doctor, inflate, leaderboard, methods, prepare, run, sync, test, tune, ui
+from harness.cli.signals import stopped_by_signals
 from harness.cli.usage import Group, ParserError, in_three_lines, typed_command
 from harness.errors import BenchError, SystemProblemError
 
@@ -45,7 +47,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     help="Benchmark harness for learning on whole slide images.",
-    epilog="Exit codes: 0 done, 1 a unit failed, 2 wrong usage or missing data, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 a unit failed, 2 wrong usage or missing data, 128 + N by signal N (130: Ctrl-C).",
 )
 app.command("run")(run.run)
 app.command("prepare")(prepare.prepare)
@@ -87,30 +89,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words behind ``bench``; those of the process if None.
 
     Returns:
-        Exit code: 0 done, 1 a unit failed or an unexpected error, 2 wrong usage or missing data, 130 interrupted.
+        Exit code: 0 done, 1 a unit failed or an unexpected error, 2 wrong usage or missing data, 128 + N interrupted by
+        signal N (130: Ctrl-C, 143: SIGTERM, 129: SIGHUP).
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or os.environ.get("BENCH_DEBUG", "").lower() not in {"", "0", "false", "no"}
     words = [word for word in words if word != "--debug"]
     console.debug(debug)
     command = typer.main.get_command(app)
+    with stopped_by_signals() as stop:
+        try:
+            return _run(command, words)
+        except (KeyboardInterrupt, typer.Abort):
+            pass
+        except Exception as error:
+            if not stop.number:  # else it is what became of the interruption in somebody else's code
+                return _report(error, debug=debug)
+        resumable = typed_command(command, words) in _RESUMABLE
+        with suppress(OSError):  # with SIGHUP, the terminal is gone
+            console.note("interrupted; the same command continues" if resumable else "interrupted")
+    return stop.code
+
+
+_RESUMABLE = {
+    "bench run",
+    "bench prepare",
+    "bench inflate",
+    "bench sync",
+    "bench datasets draw",
+    "bench datasets verify",
+}
+
+
+def _run(command: Any, words: list[str]) -> int:
+    """Run a command; its exit code.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted.
+    """
     try:
         # A number is the code of typer.Exit; Typer answers Ctrl-C with 130, older versions with Abort.
         result = command.main(args=words, prog_name="bench", standalone_mode=False)
-        code = result if isinstance(result, int) else 0
-    except (KeyboardInterrupt, typer.Abort):
-        code = 130
     except ParserError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             console.say(str(error).rstrip())  # empty where Typer has drawn the help itself
             return 2
-        return _report(in_three_lines(error, typed_command(command, words)), debug=debug)
-    except Exception as error:
-        return _report(error, debug=debug)
-    if code == 130:
-        resumable = typed_command(command, words) in {"bench run", "bench prepare", "bench inflate"}
-        console.note("interrupted; the same command continues" if resumable else "interrupted")
-    return code
+        raise in_three_lines(error, typed_command(command, words)) from error
+    if result == 130:
+        raise KeyboardInterrupt
+    return result if isinstance(result, int) else 0
 
 
 def _report(error: Exception, *, debug: bool) -> int:

@@ -36,4 +36,6 @@ def sync(
             place=where,
             fix="start or mend the server, then bench sync again; the evidence is complete",
         )
+    if publisher.moved:
+        console.say("the runs folder was moved or copied: MLflow now reads and writes the artefacts in it")
     console.say(f"{console.count(written, 'run')} written to {where}" if written else f"{where} is up to date")

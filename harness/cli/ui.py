@@ -32,6 +32,7 @@ def ui(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all, at your own risk.")] = "127.0.0.1",
 ) -> None:
     """Look at all runs in the browser: start the MLflow UI and keep it up until Ctrl-C."""
+    from harness.tracking.mlflow_place import without_strays
     from harness.tracking.mlflow_view import MlflowView
 
     root = out or Path("runs")
@@ -46,7 +47,7 @@ def ui(
     command += ["--default-artifact-root", (root.resolve() / "mlartifacts").as_uri()]
     command += ["--host", host, "--port", str(port), "--workers", "1"]
     log = root / "mlflow-ui.log"
-    with log.open("w", encoding="utf-8") as sink, _stopped_by_signals(), _server(command, sink) as process:
+    with log.open("w", encoding="utf-8") as sink, without_strays(uri), _server(command, sink) as process:
         _wait_until_up(process, address, log)
         console.say(f"MLflow UI on {address} (Ctrl-C stops it)")
         for dataset, page in MlflowView(root, uri).experiments().items():
@@ -111,20 +112,6 @@ def _server(command: list[str], log: Any) -> Iterator[subprocess.Popen[bytes]]:
                 os.killpg(process.pid, sign)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_STOP_S)
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """A polite kill ends the block as Ctrl-C does, so that the server does not outlive us."""
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], address: str, log: Path) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 import socket
 import tempfile
+import threading
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -55,7 +58,7 @@ class Cluster:
             self._check_room()
             return self
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), _own_signals():
                 warnings.simplefilter("ignore")
                 self._connected = True
                 self._start()
@@ -148,6 +151,17 @@ class Cluster:
         # Shares of a GPU do not add up over GPUs: 0.4 fits twice onto each.
         by_gpu = gpus * int(1 / self._gpus + 1e-9) if self._gpus < 1 else int(gpus // self._gpus)
         return min(fitting, by_gpu)
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep our handler of SIGTERM: Ray sets one that exits without cleaning up."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread() and before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _knock(address: str) -> None:

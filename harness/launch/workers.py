@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from types import TracebackType
@@ -21,6 +22,9 @@ from harness.errors import BenchError, MethodError
 from harness.launch.child import INTERRUPTED, Errand
 from harness.launch.ending import ending
 from harness.unit.answer import UnitAnswer
+
+_SIGNAL_S = 0.2
+"""Seconds in which a signal to the whole process group reaches this process too, and interrupts it."""
 
 
 class WorkFailedError(Exception):
@@ -83,6 +87,7 @@ class Worker:
             code = self._attend(line, failure)
         except (EOFError, BrokenPipeError, ConnectionError) as error:
             self.close()
+            time.sleep(_SIGNAL_S)
             raise _died(errand, "its process and the one that made it are gone") from error
         except BaseException:
             self.close()

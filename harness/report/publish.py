@@ -37,11 +37,13 @@ class Publisher:
 
     Attributes:
         broken: why publishing has ended; empty while it works.
+        moved: how many experiments and runs named artefacts outside of the runs folder, and were corrected.
     """
 
     def __init__(self, store: RunStore, uri: str | None = None) -> None:
         self.store = store
         self.broken = ""
+        self.moved = 0
         self._uri = uri
         self._view: MlflowView | None = None
 
@@ -100,6 +102,7 @@ class Publisher:
         try:
             if self._view is None:
                 self._view = MlflowView(self.store.root, self._uri)
+                self.moved = self._view.moved
             return write(self._view)
         except Exception as error:  # a server that is down, a full disk, a locked database: the evidence is safe
             self.broken = (str(error).strip().splitlines() or [type(error).__name__])[0]

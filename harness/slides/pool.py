@@ -69,6 +69,10 @@ def _until_broken(
                     suspects.append(number)
                 else:
                     yield number, result
+    except KeyboardInterrupt:
+        for process in multiprocessing.active_children():  # else the pool waits for slides that take minutes
+            process.terminate()
+        raise
     except BrokenProcessPool:
         # Noticed while handing out work. Something must become suspect, or the same would happen for ever.
         if not running:

@@ -17,6 +17,9 @@ CURVE_POINTS = 100
 STUDIES_VIEW = "studies"
 """Key of the shared view that lists the studies of an experiment with their scores and costs."""
 
+STUDIES_TAG = f"mlflow.sharedViewState.{STUDIES_VIEW}"
+"""Tag of every experiment that this project makes."""
+
 _LONGEST_KEY, _LONGEST_PARAM, _LONGEST_TAG = 250, 6000, 8000
 _COMMON = ("method", "dataset", "protocol", "precision")
 _UNIT = ("repeat", "fold", "seed")
@@ -37,7 +40,7 @@ def experiment_tags() -> dict[str, str]:
     }
     return {
         "mlflow.experimentKind": "custom_model_development",
-        f"mlflow.sharedViewState.{STUDIES_VIEW}": json.dumps(view),
+        STUDIES_TAG: json.dumps(view),
     }
 
 

@@ -19,6 +19,17 @@ from typing import TYPE_CHECKING, Any
 from harness.filelock import locked
 from harness.hashing import sha256_json, sha256_text
 from harness.tracking import mlflow_content as content
+from harness.tracking.mlflow_place import (
+    DATABASE,
+    artefact_folder,
+    database_path,
+    database_uri,
+    is_lost,
+    place_run,
+    relocate,
+    run_folder,
+    without_strays,
+)
 from harness.tracking.names import plain
 
 if TYPE_CHECKING:
@@ -36,7 +47,7 @@ _FINISHED, _FAILED, _RUNNING = "FINISHED", "FAILED", "RUNNING"
 
 def default_uri(root: Path) -> str:
     """The tracking URI of a runs folder: ``$MLFLOW_TRACKING_URI``, else SQLite inside it."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root.resolve() / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or database_uri(root.resolve() / DATABASE)
 
 
 class MlflowView:
@@ -45,6 +56,9 @@ class MlflowView:
     Args:
         root: the runs folder; artefacts go to ``mlartifacts`` in it, unless a server keeps them.
         uri: tracking URI; None for :func:`default_uri`.
+
+    Attributes:
+        moved: how many experiments and runs named artefacts outside of the runs folder, which was moved or copied.
     """
 
     def __init__(self, root: Path, uri: str | None = None) -> None:
@@ -54,15 +68,19 @@ class MlflowView:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         self.root = Path(root)
         self.uri = uri or default_uri(self.root)
+        self.moved = 0
         self._experiments: dict[str, str] = {}
+        self._database = database_path(self.uri)
         self.root.mkdir(parents=True, exist_ok=True)
-        with self._turn():
+        with self._turn(), without_strays(self.uri):
             from mlflow import MlflowClient
 
-            if self.uri.startswith("sqlite:///"):
-                _write_ahead(Path(self.uri.removeprefix("sqlite:///")))
+            if self._database is not None:
+                _write_ahead(self._database)
             self._client = MlflowClient(tracking_uri=self.uri)
             self._client.search_experiments(max_results=1)  # makes the tables of a new database
+            if self._database is not None and self._database.resolve().parent == self.root.resolve():
+                self.moved = relocate(self._database, self.root.resolve(), content.STUDIES_TAG)
 
     def write_unit(self, record: Record, files: Files, curve: list[dict[str, str]]) -> bool:
         """Show a finished unit; whether anything had to be written.
@@ -87,7 +105,7 @@ class MlflowView:
             end = _milliseconds(record.finished)
             self._log(run_id, content.unit_metrics(record), content.unit_params(record.spec), at=end)
             self._log_curve(run_id, content.curve_points(curve), at=end)
-            self._log_files(run_id, files)
+            self._log_files(run_id, record.spec["dataset"], files)
             self._finish(run_id, shows, _FINISHED, end)
         return True
 
@@ -96,7 +114,7 @@ class MlflowView:
         spec = failure.spec
         shows = sha256_text(f"{failure.reason}\n{failure.attempts}\n{failure.time}")
         with self._turn():
-            if not self._outdated(spec["dataset"], failure.unit_id, shows):
+            if not self._outdated(spec["dataset"], failure.unit_id, shows, files=False):
                 return False
             time = _milliseconds(failure.time)
             tags = {
@@ -125,13 +143,13 @@ class MlflowView:
             start = min((_milliseconds(record.started) for record in study.records), default=None)
             run_id = self._parent(study.study_id, _spec_of(study), start)
             run = self._client.get_run(run_id)
-            if run.data.tags.get(SHOWS) == shows:
+            if run.data.tags.get(SHOWS) == shows and not is_lost(run.info.artifact_uri):
                 return False
             changed = {name: value for name, value in metrics.items() if run.data.metrics.get(name) != value}
             last = max((_milliseconds(record.finished) for record in study.records), default=run.info.start_time)
             self._log(run_id, changed, {}, at=last, step=len(study.records))
             self._log_tags(run_id, tags)
-            self._log_files(run_id, files)
+            self._log_files(run_id, study.dataset, files)
             status = _FINISHED if study.complete else _FAILED if study.failures else _RUNNING
             self._finish(run_id, shows, status, last)
         return True
@@ -140,9 +158,8 @@ class MlflowView:
         """Experiments made by this project: dataset → where its table of studies is, relative to the UI's address."""
         with self._turn():
             found = self._client.search_experiments()
-        key = f"mlflow.sharedViewState.{content.STUDIES_VIEW}"
         path = f"/#/experiments/{{}}/runs?viewStateShareKey={content.STUDIES_VIEW}"
-        return {one.name: path.format(one.experiment_id) for one in found if key in one.tags}
+        return {one.name: path.format(one.experiment_id) for one in found if content.STUDIES_TAG in one.tags}
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -156,8 +173,8 @@ class MlflowView:
         if dataset not in self._experiments:
             found = self._client.get_experiment_by_name(dataset)
             if found is None:
-                local = self.uri.startswith("sqlite:")
-                place = (self.root.resolve() / "mlartifacts" / sha256_text(dataset)[:12]).as_uri() if local else None
+                local = self._database is not None
+                place = artefact_folder(self.root.resolve(), dataset).as_uri() if local else None
                 self._experiments[dataset] = self._client.create_experiment(
                     dataset, artifact_location=place, tags=content.experiment_tags()
                 )
@@ -172,10 +189,15 @@ class MlflowView:
         query = f"tags.`{KEY}` = '{sha256_text(name)}'"
         return list(self._client.search_runs([self._experiment(dataset)], query))
 
-    def _outdated(self, dataset: str, name: str, shows: str) -> bool:
-        """Whether the unit has to be written; runs that show something else, or were cut short, are removed."""
+    def _outdated(self, dataset: str, name: str, shows: str, *, files: bool = True) -> bool:
+        """Whether the unit has to be written; runs that show something else, or were cut short, are removed.
+
+        With ``files``, so are those whose artefacts have been lost.
+        """
         found = self._find(dataset, name)
         current = [run for run in found if run.data.tags.get(SHOWS) == shows]
+        if files:
+            current = [run for run in current if not is_lost(run.info.artifact_uri)]
         for run in found:
             if run not in current[:1]:
                 self._client.delete_run(run.info.run_id)
@@ -219,7 +241,9 @@ class MlflowView:
 
         self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in content.clean_tags(tags).items()])
 
-    def _log_files(self, run_id: str, files: Files) -> None:
+    def _log_files(self, run_id: str, dataset: str, files: Files) -> None:
+        if self._database is not None:
+            place_run(self._database, run_id, run_folder(self.root.resolve(), dataset, run_id))
         for name, path in files().items():
             folder = name.rpartition("/")[0]
             self._client.log_artifact(run_id, str(path), artifact_path=folder or None)

@@ -65,7 +65,8 @@ class UnitRows(ABC):
             **{name: pa.array(probabilities[:, k], pa.float64()) for k, name in enumerate(names)},
             **{name: pa.array(column, _type(name)) for name, column in self.verdict().items()},
         }
-        pq.write_table(pa.table(columns), path)
+        with path.open("wb") as sink:  # a path such as "seed:0/..." would be taken for a URI
+            pq.write_table(pa.table(columns), sink)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +132,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
 
     try:
         # Not pq.read_table: that one guesses columns from folder names with an equals sign.
-        with pq.ParquetFile(path) as file:
+        with path.open("rb") as source, pq.ParquetFile(source) as file:
             frame: pd.DataFrame = file.read().to_pandas()
     except (OSError, pa.ArrowException) as error:
         raise DataError(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
+import time
 
 import pytest
 
@@ -161,6 +164,40 @@ def test_an_interruption_is_one_line_and_130(bench, monkeypatch, line, said):
     answer = bench(line)
     assert answer.code == 130
     assert answer.err.strip() == said
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_signal_ends_a_command_as_ctrl_c_does_with_its_own_code(bench, monkeypatch, number, hidden):
+    def work(*args, **kwargs):
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        except KeyboardInterrupt as error:
+            os.kill(os.getpid(), number)  # repeated while it is cleaned up: without effect
+            if hidden:  # a library made something else of it
+                raise ValueError from error
+            raise
+
+    before = signal.getsignal(number)
+    monkeypatch.setattr("harness.study.resolve.resolve", work)
+    answer = bench("run --method abmil --dataset musk1")
+    assert answer.code == 128 + number
+    assert answer.err.strip() == "interrupted; the same command continues"
+    assert signal.getsignal(number) == before
+
+
+def test_a_signal_that_is_to_be_ignored_stays_ignored(bench, monkeypatch):
+    def work(*args, **kwargs):
+        os.kill(os.getpid(), signal.SIGHUP)
+        return []
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        monkeypatch.setattr("harness.contract.registry.list_methods", work)
+        assert bench("methods list").code == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_every_command_is_in_the_help(bench):

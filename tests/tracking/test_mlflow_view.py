@@ -9,12 +9,14 @@ import threading
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from mlflow import MlflowClient
 from support.evidence import CURVE, fill, predictions, record
 
 from harness.tracking import mlflow_content as content
+from harness.tracking.mlflow_place import database_path, database_uri
 from harness.tracking.mlflow_view import MlflowView
 from harness.tracking.store import RunStore
 
@@ -207,3 +209,67 @@ def test_long_curves_are_thinned_evenly_with_both_ends() -> None:
 def test_stages_keep_their_own_steps() -> None:
     rows = [{"stage": "head", "loss": "1"}, {"stage": "head", "loss": "2"}, {"stage": "tune", "loss": "3"}]
     assert content.curve_points(rows) == [("head/loss", 0, 1.0), ("head/loss", 1, 2.0), ("tune/loss", 0, 3.0)]
+
+
+def artefacts(store: RunStore, level: str = "unit") -> list[Path]:
+    """Artefact folders of the runs, as the database says."""
+    client = MlflowClient(database_uri(store.root / "mlflow.db"))
+    experiment = client.get_experiment_by_name("toy")
+    found = client.search_runs([experiment.experiment_id], f"tags.level = '{level}'")
+    return [Path(unquote(urlsplit(run.info.artifact_uri).path)) for run in found]
+
+
+@pytest.mark.parametrize("how", [shutil.move, shutil.copytree])
+def test_a_runs_folder_that_was_moved_or_copied_keeps_its_artefacts_inside(store: RunStore, tmp_path, how) -> None:
+    made = fill(store, done=2)
+    write(MlflowView(store.root), store, made[0])
+    how(store.root, tmp_path / "new runs?")
+    new = RunStore(tmp_path / "new runs?")
+    before = sorted(store.root.rglob("*"))
+    view = MlflowView(new.root)
+    assert view.moved > 0
+    assert not write(view, new, made[0]) and write(view, new, made[1])
+    view.write_study(new.study(STUDY), {"auc": 0.8}, {}, dict)
+    folders = artefacts(new) + artefacts(new, "study")
+    assert len(folders) == 3 and all(folder.is_dir() and new.root in folder.parents for folder in folders)
+    assert sorted(store.root.rglob("*")) == before
+    assert MlflowView(new.root).moved == 0
+
+
+def test_artefacts_that_were_lost_are_written_again(store: RunStore) -> None:
+    (made,) = fill(store, done=1)
+    write(MlflowView(store.root), store, made)
+    shutil.rmtree(store.root / "mlartifacts")
+    view = MlflowView(store.root)
+    assert write(view, store, made) and not write(view, store, made)
+    (folder,) = artefacts(store)
+    assert (folder / "record.json").is_file()
+
+
+def test_runs_folders_that_share_a_database_keep_their_artefacts_apart(store: RunStore, tmp_path: Path) -> None:
+    uri = database_uri(store.root / "mlflow.db")
+    other = RunStore(tmp_path / "other")
+    first, second = fill(store, done=2)
+    fill(other, done=2)
+    write(MlflowView(store.root, uri), store, first)
+    shutil.copytree(store.root / "mlartifacts", tmp_path / "before")
+    write(MlflowView(other.root, uri), other, second)
+    assert len(list((other.root / "mlartifacts").rglob("record.json"))) == 1
+    assert len(list((store.root / "mlartifacts").rglob("record.json"))) == 1
+    assert write(MlflowView(other.root, uri), other, first) is False
+
+
+@pytest.mark.parametrize("name", ["a?b=1", "a%20b 100%", "seed:0", "é切 #;&+'\""])
+def test_a_path_is_not_taken_for_a_uri(tmp_path: Path, empty_mlflow: Path, name: str) -> None:
+    root = tmp_path / name / "runs"
+    root.mkdir(parents=True)
+    shutil.copyfile(empty_mlflow, root / "mlflow.db")
+    store = RunStore(root)
+    (made,) = fill(store, done=1)
+    assert database_path(database_uri(root / "mlflow.db")) == root / "mlflow.db"
+    view = MlflowView(root)
+    assert write(view, store, made) and not write(view, store, made)
+    (folder,) = artefacts(store)
+    assert folder.is_dir() and root in folder.parents
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert len(store.predictions([made.unit_id])) > 0
