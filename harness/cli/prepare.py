@@ -153,12 +153,13 @@ def _show(report: PrepareReport, job: _Job) -> None:
             *([f"{count:,}" for count in row.n_tiles] or [""] * len(tiles)),
             "" if row.width is None else f"{row.width} x {row.height}",
             "unknown" if row.mpp is None else f"{row.mpp:.4g}",
+            row.mpp_source,
             row.vendor,
         )
         for row in report.rows
     ]
     counts = f"{len(report.ready)} ready, {sum(row.reused for row in report.rows)} of them from before, "
-    columns = ["slide", "status", *tiles, ">level 0 px", ">um/px", "format"]
+    columns = ["slide", "status", *tiles, ">level 0 px", ">um/px", "stated by", "format"]
     console.say()
     console.table("Slides", columns, rows, caption=f"{counts}{len(report.failed)} failed")
     for row in report.rows:

@@ -34,7 +34,7 @@ class SlideReader(ABC):
         mpp: microns per pixel of level 0; None where unknown (see ``need_mpp``).
         mpp_source: where ``mpp`` comes from; empty where unknown.
         vendor: format, in OpenSlide's words; ``image/...`` for flat images.
-        level_downsamples: downsample factor of every level, level 0 (1.0) first.
+        level_downsamples: downsample factor of every level, level 0 (1.0) first; infinite for what is no level.
         objective_power: magnification of the objective; None where unknown.
         resolution: ``mpp`` with its source and what there is to say about it.
     """
@@ -65,7 +65,7 @@ class SlideReader(ABC):
             DataError: the slide does not say and nothing was declared; hints at ``--mpp``.
         """
         if self.resolution.mpp is None:
-            fix = "give the microns per pixel of its level 0 with --mpp"
+            fix = "give the microns per pixel of its level 0 with --mpp, or as source: {mpp: ...} in the dataset's card"
             if self.resolution.hint:
                 fix += f" ({self.resolution.hint})"
             raise DataError(self.resolution.problem, place=str(self.path), fix=fix)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from pathlib import Path
 
@@ -14,13 +15,21 @@ from harness.slides.dicom import only_series
 from harness.slides.files import slide_files
 from harness.slides.intact import check_whole
 from harness.slides.resolution import find_resolution
+from harness.slides.tiff_layout import read_layout
+from harness.slides.tiff_reader import refuse_unreadable
 
 CACHE_BYTES = 128 << 20
 """Decoded tiles that OpenSlide keeps, for all open slides of a process together."""
 
+_GENERIC = "generic-tiff"
 _PROBE = 64
+_ROUNDING, _SHAPE = 2.0, 0.02
 _cache: openslide.OpenSlideCache | None = None
 _cache_lock = threading.Lock()
+
+
+class UnreadByOpenSlideError(Exception):
+    """A plain TIFF that OpenSlide recognises, but does not read or would show wrongly."""
 
 
 class OpenSlideReader(SlideReader):
@@ -31,7 +40,8 @@ class OpenSlideReader(SlideReader):
 
         Raises:
             openslide.OpenSlideUnsupportedFormatError: not a format of OpenSlide's.
-            DataError: a format of OpenSlide's, but broken.
+            UnreadByOpenSlideError: see there.
+            DataError: a format of OpenSlide's, but broken, or not of 8-bit colours.
         """
         self.path = path
         self.declared_mpp = mpp
@@ -39,11 +49,24 @@ class OpenSlideReader(SlideReader):
         self._slide.set_cache(_shared_cache())
         properties = dict(self._slide.properties)
         self.width, self.height = self._slide.dimensions
-        self.level_downsamples = tuple(self._slide.level_downsamples)
+        self.level_downsamples = _downsamples(self._slide)
         self.vendor = properties.get("openslide.vendor", "unknown")
-        self.resolution = find_resolution(properties, mpp)
+        self._check_pixels()
+        self.resolution = find_resolution(properties, mpp, (self.width, self.height))
         self.objective_power = _power(properties.get("openslide.objective-power"))
         self._background = "#" + properties.get("openslide.background-color", "ffffff")
+
+    def _check_pixels(self) -> None:
+        """Refuse what OpenSlide would show wrongly without an error."""
+        if (layout := read_layout(self.path)) is None:
+            return
+        if self.vendor == _GENERIC:
+            refuse_unreadable(self.path, layout)
+            if not layout.usual or (self.width, self.height) != (layout.width, layout.height):
+                self.close()
+                raise UnreadByOpenSlideError
+        elif layout.bits > 8:
+            refuse_unreadable(self.path, layout)
 
     def _region(self, x0: int, y0: int, level: int, width: int, height: int) -> Image.Image:
         try:
@@ -66,6 +89,8 @@ class OpenSlideReader(SlideReader):
         for file in slide_files(self.path):
             check_whole(file)
         for level, (width, height) in enumerate(self._slide.level_dimensions):
+            if not math.isfinite(self.level_downsamples[level]):
+                continue
             for part in (0.0, 0.5, 1.0):
                 x, y = part * max(0, width - _PROBE), part * max(0, height - _PROBE)
                 downsample = self.level_downsamples[level]
@@ -88,12 +113,25 @@ def _open(path: Path) -> openslide.OpenSlide:
             if isinstance(problem, openslide.OpenSlideUnsupportedFormatError):
                 raise
             check_whole(path)
+            if openslide.OpenSlide.detect_format(file) == _GENERIC:
+                raise UnreadByOpenSlideError from problem
             raise DataError(
                 f"the slide is broken: {_one_line(problem)}",
                 place=str(path),
                 fix="download it again, or leave it out",
             ) from problem
     raise AssertionError("no candidates")
+
+
+def _downsamples(slide: openslide.OpenSlide) -> tuple[float, ...]:
+    """The factor of every level; infinite, so that it is never read, for one of another shape (a label, a macro)."""
+    width, height = slide.dimensions
+    factors: list[float] = []
+    for level_width, level_height in slide.level_dimensions:
+        expected = height * level_width / width
+        fits = abs(level_height - expected) <= _ROUNDING + _SHAPE * expected
+        factors.append(slide.level_downsamples[len(factors)] if fits else math.inf)
+    return tuple(factors)
 
 
 def _shared_cache() -> openslide.OpenSlideCache:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.slides.stated import Stated, number, stated
+
 PLAUSIBLE_MPP = (0.1, 2.0)
 """Microns per pixel that a slide scanner's level 0 can have; what lies outside is a default of some software
 (72 dots per inch is 352.8 microns per pixel) and is not believed."""
@@ -13,9 +15,10 @@ PLAUSIBLE_MPP = (0.1, 2.0)
 DECLARED = "declared"
 """The ``source`` of a resolution that the user gave."""
 
-_MICRONS_PER_UNIT = {"inch": 25400.0, "centimeter": 10000.0}
 _MOST_ANISOTROPY = 0.05
+_MOST_CONTRADICTION = 0.05
 _WORTH_A_NOTE = 0.05
+_SAME = 0.01
 
 
 @dataclass(frozen=True)
@@ -37,73 +40,75 @@ class Resolution:
     hint: str = ""
 
 
-def find_resolution(properties: Mapping[str, str], declared: float | None = None) -> Resolution:
+def find_resolution(
+    properties: Mapping[str, str], declared: float | None = None, size: tuple[int, int] | None = None
+) -> Resolution:
     """The resolution that the file states; the declared one where it states none that can be believed.
 
-    The order is OpenSlide's own properties, the TIFF resolution tags, the Aperio header, the declaration. A
-    declaration never overrules a believable statement of the file, so that one ``--mpp`` for a folder harms no slide
-    that knows better; where they differ the note says so.
+    Every statement of the file is read (see ``harness.slides.stated``): OpenSlide's properties, OME-XML, ImageJ's and
+    Aperio's descriptions, the TIFF tags, DICOM's imaged volume. The first that is believable is taken, and the others
+    have to agree with it within 5 %: a file that contradicts itself has no resolution. A declaration never
+    overrules a believable statement of the file, so that one ``--mpp`` for a folder harms no slide that states its
+    own; where they differ the note says so.
 
     Args:
-        properties: OpenSlide properties, or none for a flat image.
+        properties: OpenSlide properties, those of a TIFF under the same names, or none for other flat images.
         declared: microns per pixel of level 0 given by the user.
+        size: width and height of level 0.
 
     Raises:
         ValueError: ``declared`` is not a positive number.
     """
     if declared is not None and not (math.isfinite(declared) and declared > 0):
         raise ValueError(f"declared resolution must be a positive number of microns per pixel, not {declared}")
+    believed: list[tuple[str, float]] = []
     rejected: list[str] = []
-    for source, pair in _stated(properties):
-        mpp, why_not = _believable(*pair)
+    skewed = False
+    for statement in stated(properties, size):
+        mpp, why_not = _believable(statement)
         if mpp is not None:
-            return Resolution(mpp, source, note=_disagreement(mpp, declared))
-        rejected.append(f"{source} gives {why_not}")
+            believed.append((statement.source, mpp))
+        else:
+            rejected.append(f"{statement.source} gives {why_not}")
+            skewed |= _in_range(statement)
+    if believed and not skewed and (gap := _largest_gap(believed)) <= _MOST_CONTRADICTION:
+        notes = [_disagreement(believed[0][1], declared), _small_gap(believed) if gap > _SAME else ""]
+        return Resolution(believed[0][1], believed[0][0], note="; ".join(note for note in notes if note))
+    if believed:
+        rejected[:0] = [f"{source} gives {mpp:.4g} microns per pixel" for source, mpp in believed]
+        why = f"the slide contradicts itself about its resolution: {'; '.join(rejected)}"
+    else:
+        why = "the slide has no resolution"
+        if rejected:
+            why = f"the slide's resolution cannot be believed: {'; '.join(rejected)}"
     if declared is not None:
-        return Resolution(declared, DECLARED, note="; ".join(rejected))
-    problem = "the slide has no resolution"
-    if rejected:
-        problem = f"the slide's resolution cannot be believed: {'; '.join(rejected)}"
-    return Resolution(None, "", problem=problem, hint=_hint(properties))
+        return Resolution(declared, DECLARED, note=why if rejected else "")
+    return Resolution(None, "", problem=why, hint=_hint(properties))
 
 
-def _stated(properties: Mapping[str, str]) -> list[tuple[str, tuple[float, float]]]:
-    found = []
-    if pair := _pair(properties, "openslide.mpp-x", "openslide.mpp-y"):
-        found.append(("openslide.mpp-x", pair))
-    elif (pair := _pair(properties, "tiff.XResolution", "tiff.YResolution")) and min(pair) > 0:
-        microns = _MICRONS_PER_UNIT.get(properties.get("tiff.ResolutionUnit", "inch"))
-        if microns is not None:
-            found.append(("tiff.XResolution", (microns / pair[0], microns / pair[1])))
-    if pair := _pair(properties, "aperio.MPP", "aperio.MPP"):
-        found.append(("aperio.MPP", pair))
-    return found
-
-
-def _pair(properties: Mapping[str, str], x_name: str, y_name: str) -> tuple[float, float] | None:
-    x, y = _number(properties.get(x_name)), _number(properties.get(y_name))
-    if x is None and y is None:
-        return None
-    return (x if x is not None else y or 0.0), (y if y is not None else x or 0.0)
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        # Some scanners write the decimal comma of their locale.
-        value = float((text or "").strip().replace(",", "."))
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _believable(x: float, y: float) -> tuple[float | None, str]:
-    mean = (x + y) / 2
-    low, high = PLAUSIBLE_MPP
-    if not low <= mean <= high:
+def _believable(statement: Stated) -> tuple[float | None, str]:
+    mean = (statement.x + statement.y) / 2
+    if not _in_range(statement):
+        low, high = PLAUSIBLE_MPP
         return None, f"{mean:.4g} microns per pixel (slides have {low} to {high})"
-    if abs(x - y) > _MOST_ANISOTROPY * mean:
-        return None, f"pixels that are not square ({x:.4g} by {y:.4g} microns)"
+    if abs(statement.x - statement.y) > _MOST_ANISOTROPY * mean:
+        return None, f"pixels that are not square ({statement.x:.4g} by {statement.y:.4g} microns)"
     return mean, ""
+
+
+def _in_range(statement: Stated) -> bool:
+    low, high = PLAUSIBLE_MPP
+    return low <= (statement.x + statement.y) / 2 <= high
+
+
+def _largest_gap(believed: list[tuple[str, float]]) -> float:
+    """Largest difference from the first statement, as a share of it."""
+    return max(abs(mpp - believed[0][1]) / believed[0][1] for _, mpp in believed)
+
+
+def _small_gap(believed: list[tuple[str, float]]) -> str:
+    others = ", ".join(f"{source} gives {mpp:.4g}" for source, mpp in believed[1:])
+    return f"taken from {believed[0][0]}, {believed[0][1]:.4g} microns per pixel; {others}"
 
 
 def _disagreement(mpp: float, declared: float | None) -> str:
@@ -113,7 +118,7 @@ def _disagreement(mpp: float, declared: float | None) -> str:
 
 
 def _hint(properties: Mapping[str, str]) -> str:
-    power = _number(properties.get("openslide.objective-power"))
+    power = number(properties.get("openslide.objective-power"))
     if not power or power <= 0:
         return ""
     return f"its objective is {power:g}x, where {10 / power:.2g} is usual"

@@ -60,7 +60,7 @@ def test_an_image_beyond_the_bomb_limit_opens_and_the_limit_stays(
 
 def test_an_image_larger_than_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(_picture()).save(tmp_path / "a.png")
-    monkeypatch.setattr("harness.slides.plain_reader._BYTES_PER_PIXEL", 1 << 40)
+    monkeypatch.setattr("harness.slides.flat._BYTES_PER_PIXEL", 1 << 40)
     with open_slide(tmp_path / "a.png", mpp=0.5) as slide, pytest.raises(DataError, match="GiB of memory"):
         slide.check()
 
