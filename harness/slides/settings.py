@@ -12,8 +12,8 @@ from harness.slides.scale import Scale
 if TYPE_CHECKING:
     from harness.protocol.card import DamagedTiles, TissueSettings
 
-_RULES = 2
-"""Raised whenever the tissue or grid code changes what it finds, so that old indices are made anew."""
+_RULES = 3
+"""Raised whenever the code for resolution, tissue or grid changes what it finds, so that old indices are made anew."""
 
 
 @dataclass(frozen=True)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.slides.intact import check_whole
+from harness.slides.intact import check_whole, opened_tiff
 from harness.slides.ome import ome_pixels
 from harness.slides.tiff_pixels import refusal, stored_as_usual
 
 if TYPE_CHECKING:
     import tifffile
 
-_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _UNITS = {1: "none", 2: "inch", 3: "centimeter"}
 _ROTATED = (5, 6, 7, 8)
 _REDUCED, _MASK = 1, 4
@@ -49,44 +45,20 @@ class TiffLayout:
     properties: dict[str, str]
 
 
-def is_tiff(path: Path) -> bool:
-    """Whether the file starts like a TIFF (or BigTIFF)."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(4) in _MAGIC
-
-
 def read_layout(path: Path) -> TiffLayout | None:
     """The layout of a TIFF; None where the file is none, or cannot be parsed.
 
     Raises:
         DataError: the file is shorter than its own tables say.
     """
-    if not is_tiff(path):
-        return None
-    try:
-        with quiet_tiff(path) as tiff:
-            pages = [page for page in tiff.pages if page.imagewidth and page.imagelength]  # type: ignore[union-attr]
-            return _layout(pages)  # type: ignore[arg-type]
-    except Exception:
-        check_whole(path)
-        return None
-
-
-@contextmanager
-def quiet_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
-    """Open a TIFF without tifffile's log of what it finds odd: what matters of it comes as an error."""
-    import tifffile
-
-    logger = logging.getLogger("tifffile")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            yield tiff
-    finally:
-        logger.setLevel(level)
+    with opened_tiff(path) as tiff:
+        if tiff is None:
+            return None
+        try:
+            return _layout([page for page in tiff.pages if page.imagewidth and page.imagelength])
+        except Exception:
+            check_whole(path)
+            return None
 
 
 def _layout(pages: list[tifffile.TiffPage]) -> TiffLayout | None:

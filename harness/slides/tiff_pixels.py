@@ -66,6 +66,8 @@ def stored_as_usual(page: tifffile.TiffPage) -> bool:
 
 def page_image(page: tifffile.TiffPage, orientation: int) -> Image.Image:
     """The page as an RGB image, transparency shown on white, turned as ``orientation`` (1 to 8) asks."""
+    if not all(page.databytecounts):
+        raise ValueError("parts of it are not stored in the file")
     values: NDArray[Any] = page.asarray()
     if int(page.planarconfig) == 2 and page.samplesperpixel > 1:
         values = np.moveaxis(values, 0, -1)

@@ -8,8 +8,9 @@ from PIL import Image
 
 from harness.errors import DataError
 from harness.slides.flat import FlatReader
+from harness.slides.intact import opened_tiff
 from harness.slides.resolution import find_resolution
-from harness.slides.tiff_layout import TiffLayout, quiet_tiff, read_layout
+from harness.slides.tiff_layout import TiffLayout, read_layout
 from harness.slides.tiff_pixels import page_image
 
 
@@ -38,8 +39,8 @@ class TiffReader(FlatReader):
         self.resolution = find_resolution(layout.properties, mpp, (self.width, self.height))
 
     def _decode(self) -> Image.Image:
-        with quiet_tiff(self.path) as tiff:
-            return page_image(tiff.pages[self._page], self._orientation)  # type: ignore[arg-type]
+        with opened_tiff(self.path) as tiff:
+            return page_image(tiff.pages[self._page], self._orientation)
 
 
 def refuse_unreadable(path: Path, layout: TiffLayout) -> None:
