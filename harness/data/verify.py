@@ -14,6 +14,7 @@ from harness.data.patch_images import find_images
 from harness.data.patch_table import read_patch_tables
 from harness.errors import BenchError
 from harness.protocol.audit import audit
+from harness.protocol.audit_repeats import audit_repeats
 from harness.protocol.card import FeaturesSource, PatchesSource, SlidesSource
 from harness.protocol.dataset import Dataset
 from harness.protocol.fold_checks import check_folds, fold_warnings
@@ -32,7 +33,8 @@ class Finding:
 
     Attributes:
         kind: ``missing``, ``unusable`` (empty file, pointer, dead link), ``unreadable``, ``counts``, ``split``,
-            ``data`` (tables, patches, features), ``old release``, ``duplicate``, ``extra``, ``near-duplicate``.
+            ``data`` (tables, patches, features), ``old release``, ``duplicate``, ``extra``, ``near-duplicate``,
+            ``sites``.
         what: slide id, or the file or protocol.
         detail: a sentence.
         severity: an ``error`` keeps a protocol from running as published, a ``warning`` does not.
@@ -94,11 +96,14 @@ def _splits(dataset: Dataset, checked: list[str]) -> Iterator[Finding]:
             for fold in folds:
                 audit(fold, dataset.patients, None)
             check_folds(dataset, name, dataset.card.protocols[name], folds)
-            for warning in fold_warnings(dataset, dataset.card.protocols[name], folds):
+            warnings = fold_warnings(dataset, dataset.card.protocols[name], folds)
+            for warning in (*warnings, *audit_repeats(folds, dataset.patients)):
                 yield Finding("split", name, warning, "warning")
             checked.append(f"protocol {name}: {len(folds)} folds, no slide or patient on two sides")
             if (sites := sites_of(dataset, folds)) is not None:
                 checked.append(f"protocol {name}: {sites.words}")
+                if sites.warning is not None:
+                    yield Finding("sites", name, sites.warning, "warning")
         except BenchError as problem:
             yield Finding("split", name, f"{problem.problem} ({problem.place})")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from itertools import combinations
 from typing import Literal
@@ -33,12 +34,12 @@ def audit(
         twice.
 
     Raises:
-        LeakError: train, validation and test share a slide, a patient, or content that is the same or nearly so; every
-            offender is named.
+        LeakError: train, validation and test share a slide, a patient, or content that is the same or nearly so, or a
+            part holds a slide several times; every offender is named.
         DataError: the fold lists slides that the label table does not know, or whose content is unknown.
     """
     _check_known(fold, patients, fingerprints)
-    leaks = []
+    leaks = [*_repeated(fold)]
     for (one, here), (other, there) in combinations(fold.parts(), 2):
         leaks += _shared_slides(one, here, other, there)
         leaks += _shared(
@@ -112,6 +113,11 @@ def _check_known(fold: Fold, patients: Mapping[str, str], fingerprints: Mapping[
             place=f"repeat {fold.repeat}, fold {fold.fold}",
             fix="prepare the slides first, or leave them out of the split",
         )
+
+
+def _repeated(fold: Fold) -> Iterable[str]:
+    for part, slides in fold.parts():
+        yield from (f"slide {slide} stands {n} times in {part}" for slide, n in Counter(slides).items() if n > 1)
 
 
 def _shared_slides(one: str, here: Collection[str], other: str, there: Collection[str]) -> list[str]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from harness.protocol.audit import audit
+from harness.protocol.audit_repeats import audit_repeats, in_no_fold
 from harness.protocol.dataset import Dataset
 from harness.protocol.near_duplicates import Comparison, NearDuplicate
-from harness.protocol.sites import Sites, sites_of
+from harness.protocol.sites import Sites, site_column, sites_of
 from harness.protocol.splits import Fold
 from harness.protocol.table import listed
 
@@ -34,6 +35,7 @@ class AuditReport:
         sites: which sites stand where; None where the label table does not tell.
         unchecked: what could not be checked, one sentence each.
         excepted: near-duplicates that the card declares to be different slides.
+        unused: slides of the label table that no fold uses.
     """
 
     folds: int
@@ -44,6 +46,7 @@ class AuditReport:
     sites: Sites | None = None
     unchecked: tuple[str, ...] = ()
     excepted: tuple[NearDuplicate, ...] = ()
+    unused: tuple[str, ...] = ()
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -53,8 +56,15 @@ class AuditReport:
             f"no leak: {self.folds} folds, {self.slides} slides of {self.patients} patients; {pairs or 'no content'}"
         )
         excepted = [f"declared different: {one.one} and {one.other} ({one.words})" for one in self.excepted]
-        sites = [self.sites.words] if self.sites is not None and self.sites.shared else []
-        return (first, *sites, *excepted, *(f"not checked: {text}" for text in self.unchecked))
+        sites = [] if self.sites is None else [self.sites.words]
+        unused = [f"{len(self.unused)} slides of the label table are in no fold: {listed(self.unused)}"]
+        return (
+            first,
+            *sites,
+            *(unused if self.unused else []),
+            *excepted,
+            *(f"not checked: {text}" for text in self.unchecked),
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """For the evidence; JSON-able."""
@@ -66,6 +76,7 @@ class AuditReport:
             "warnings": list(self.warnings),
             "sites": None if self.sites is None else self.sites.as_dict(),
             "not_checked": list(self.unchecked),
+            "in_no_fold": list(self.unused),
             "declared_different": [
                 {"slides": [one.one, one.other], "measure": one.measure, "value": one.value} for one in self.excepted
             ],
@@ -94,7 +105,8 @@ def audit_study(
         unchecked: what the caller knows that cannot be checked, one sentence each.
 
     Raises:
-        LeakError: two parts share a slide, a patient, or content that is the same or nearly so; or something in
+        LeakError: two parts share a slide, a patient, or content that is the same or nearly so; two folds of one repeat
+            test the same slide or patient; or something in
             ``shaped`` saw slides that it must not have seen.
         DataError: unknown slides or unknown content.
     """
@@ -104,6 +116,7 @@ def audit_study(
     warnings: dict[str, None] = {}
     for fold in folds:
         warnings |= dict.fromkeys(audit(fold, dataset.patients, content, near=near))
+    warnings |= dict.fromkeys(audit_repeats(folds, dataset.patients))
     for fold in folds if asked is None else asked:
         for stage, thing in (shaped or {}).items():
             thing.audit(fold, stage=stage)
@@ -111,15 +124,19 @@ def audit_study(
     compared = {} if content is None else {"content": len(used) * (len(used) - 1) // 2}
     if known is not None:
         compared[known.measure] = known.compared
+    sites = sites_of(dataset, folds)
+    if sites is not None and sites.warning is not None:
+        warnings[sites.warning] = None
     return AuditReport(
         folds=len(folds),
         slides=len(used),
         patients=len({dataset.patients[slide] for slide in used}),
         compared=compared,
         warnings=tuple(warnings),
-        sites=sites_of(dataset, folds),
+        sites=sites,
         unchecked=(*_unchecked(dataset, content, known), *unchecked),
         excepted=() if known is None else known.excepted,
+        unused=in_no_fold(folds, dataset.slides),
     )
 
 
@@ -138,4 +155,6 @@ def _unchecked(dataset: Dataset, content: Mapping[str, str] | None, comparison: 
         found.append("patches that were re-encoded or turned: their rows are no longer the same")
     if all(entry.patient == entry.slide for entry in dataset.entries):
         found.append("patients: every slide is its own in the label table")
+    if site_column(dataset) is None:
+        found.append("whether label and site go together: the label table has no column of sites")
     return found

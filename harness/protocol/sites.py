@@ -1,22 +1,30 @@
 """Where slides come from, and which sites stand on both sides of a split.
 
-A site leaves its mark on a slide (scanner, stain), and a model may learn the mark instead of the disease. That is
-reported, not refused: hardly any public dataset is split by site.
+A site leaves its mark on a slide (scanner, stain), and a model may learn the mark instead of the disease (Howard et
+al. 2021, "The impact of site-specific digital histology signatures on deep learning model accuracy and bias"). How far
+it may is measured by the association of label and site. Both are reported, not refused: hardly any public dataset is
+split by site.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from harness.errors import DataError
+from harness.protocol.association import cramers_v
 from harness.protocol.dataset import Dataset
-from harness.protocol.splits import Fold
+from harness.protocol.splits import PARTS, Fold
 from harness.protocol.table import listed
 from harness.suggest import nearest
 
 _COLUMN = "site"
+
+HIGH = 0.5
+"""Cramér's V of label and site above which a warning is due."""
+_ENOUGH = 10
+"""Slides that a part must have for that: in a few, all may fall together by chance."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,10 @@ class Sites:
         folds: how many folds have such a site.
         of: how many folds there are.
         unknown: how many slides have no site.
+        association: Cramér's V of label and site (of the event, for survival) over all slides of the label table; None
+            where it is undefined, with one site or one class.
+        by_part: the same in train, val and test, as the mean over the folds in which it is defined.
+        high: where it is above :data:`HIGH`, among ``dataset``, ``train``, ``val`` and ``test``.
     """
 
     column: str
@@ -40,6 +52,9 @@ class Sites:
     folds: int
     of: int
     unknown: int = 0
+    association: float | None = None
+    by_part: dict[str, float | None] = field(default_factory=dict)
+    high: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
@@ -49,7 +64,21 @@ class Sites:
             f"{listed(self.shared)} on both sides of {self.folds} of {self.of} folds" if self.shared else "none shared"
         )
         lacking = f"; {self.unknown} slides without one" if self.unknown else ""
-        return f"sites (column {self.column}): {sides}; {both}{lacking}"
+        parts = ", ".join(f"{part} {_shown(value)}" for part, value in self.by_part.items())
+        strength = f"Cramér's V of label and site {_shown(self.association)}" + f" ({parts})" * bool(parts)
+        return f"sites (column {self.column}): {sides}; {both}{lacking}; {strength}"
+
+    @property
+    def warning(self) -> str | None:
+        """A sentence where label and site go together; else None."""
+        if not self.high:
+            return None
+        values = {"dataset": self.association, **self.by_part}
+        where = ", ".join(f"{name} {_shown(values[name])}" for name in self.high)
+        return (
+            f"label and site (column {self.column}) go together, Cramér's V: {where}. A model that recognises the site "
+            "instead of the disease scores well here"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -99,7 +128,36 @@ def sites_of(dataset: Dataset, folds: Iterable[Fold]) -> Sites | None:
         mixed += bool(both)
     unknown = sum(not dataset.by_slide[slide].extra[column] for slide in trained | tested)
     train, test = _counts(dataset, column, trained), _counts(dataset, column, tested)
-    return Sites(column, train, test, tuple(sorted(shared)), mixed, len(every), unknown)
+    strength, by_part, high = _association(dataset, column, every)
+    return Sites(column, train, test, tuple(sorted(shared)), mixed, len(every), unknown, strength, by_part, high)
+
+
+def _association(
+    dataset: Dataset, column: str, folds: Sequence[Fold]
+) -> tuple[float | None, dict[str, float | None], tuple[str, ...]]:
+    """Cramér's V over the dataset, its mean by part, and where it is high."""
+    overall, size = _strength(dataset, column, dataset.slides)
+    high = ["dataset"] if size >= _ENOUGH and (overall or 0.0) > HIGH else []
+    by_part: dict[str, float | None] = {}
+    for part in PARTS:
+        of_folds = [_strength(dataset, column, getattr(fold, part)) for fold in folds if getattr(fold, part)]
+        if not of_folds:
+            continue
+        values = [value for value, _ in of_folds if value is not None]
+        mean = by_part[part] = sum(values) / len(values) if values else None
+        if (mean or 0.0) > HIGH and max(size for _, size in of_folds) >= _ENOUGH:
+            high.append(part)
+    return overall, by_part, tuple(high)
+
+
+def _strength(dataset: Dataset, column: str, slides: Iterable[str]) -> tuple[float | None, int]:
+    """Cramér's V over the slides that have a site, and how many these are."""
+    entries = [entry for slide in slides if (entry := dataset.by_slide[slide]).extra[column]]
+    return cramers_v([entry.label for entry in entries], [entry.extra[column] for entry in entries]), len(entries)
+
+
+def _shown(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.2f}"
 
 
 def _names(dataset: Dataset, column: str, slides: Iterable[str]) -> set[str]:

@@ -37,10 +37,16 @@ def open_features(tiles: Inputs, folder: Path) -> Inputs:
         )
     store.verify(slides)
     shaped = store.manifest.header.shaped_by
+    silent = (
+        f"whether the encoder of features {folder.name} has been trained on these slides: their manifest names no "
+        "training slides, and features of a tuned encoder whose provenance was removed cannot be told from those of a "
+        "frozen one",
+    )
     return replace(
         tiles,
         access=FeatureAccess.of_store(store),
         picture_of=None,
         lesions=None,
         shaped={} if shaped is None else {f"features {folder.name}": shaped},
+        unchecked=(*tiles.unchecked, *(silent if shaped is None else ())),
     )

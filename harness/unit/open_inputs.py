@@ -44,6 +44,10 @@ def open_inputs(dataset: Dataset, opening: Opening) -> Inputs:
             access=FeatureAccess(given.features, given.rows),
             secrets=(dataset.folder,),
             compare=partial(compare_bags, given.slides, given.bag),
+            unchecked=(
+                f"how {source.file} was made: it names no encoder and no training slides, and features of an encoder "
+                "that was trained on test slides cannot be told from those of a frozen one",
+            ),
         )
     if isinstance(source, PatchesSource):
         tiles = _open_patches(dataset, opening)

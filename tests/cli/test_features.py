@@ -49,6 +49,12 @@ def test_the_same_features_give_the_same_predictions_as_another_study(bench, wor
     answer = bench(*words("again", "--features", str(folder)))
     assert answer.code == 0, answer.err
     assert predictions(tmp_path / "again") == predictions(first)
+    # A manifest without training slides may be that of a frozen encoder, or one that was stripped.
+    assert "not checked: whether the encoder of features set has been trained on these slides" in " ".join(
+        answer.err.split()
+    )
+    plan = next((tmp_path / "again" / "studies").glob("**/study.json"))
+    assert any("names no training slides" in text for text in json.loads(plan.read_text())["audit"]["not_checked"])
     (one,), (other,) = RunStore(first).studies(), RunStore(tmp_path / "again").studies()
     assert one.study_id != other.study_id
     assert {len(record.spec["input"]["features"]) for record in other.records} == {64}

@@ -36,6 +36,7 @@ def test_what_cannot_be_checked_is_said(tiny) -> None:
     assert report.unchecked == (
         "identical content: the data was not opened",
         "near-duplicates: there is nothing to compare",
+        "whether label and site go together: the label table has no column of sites",
         "the weather",
     )
     assert report.lines[1:] == tuple(f"not checked: {text}" for text in report.unchecked)
