@@ -95,9 +95,9 @@ def _splits(dataset: Dataset, checked: list[str]) -> Iterator[Finding]:
             folds = dataset.splits(name).folds
             for fold in folds:
                 audit(fold, dataset.patients, None)
+            warnings = audit_repeats(folds, dataset.patients)
             check_folds(dataset, name, dataset.card.protocols[name], folds)
-            warnings = fold_warnings(dataset, dataset.card.protocols[name], folds)
-            for warning in (*warnings, *audit_repeats(folds, dataset.patients)):
+            for warning in (*warnings, *fold_warnings(dataset, dataset.card.protocols[name], folds)):
                 yield Finding("split", name, warning, "warning")
             checked.append(f"protocol {name}: {len(folds)} folds, no slide or patient on two sides")
             if (sites := sites_of(dataset, folds)) is not None:
