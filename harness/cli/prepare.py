@@ -96,10 +96,14 @@ def _dataset(target: str) -> Dataset | None:
 def _folder_job(folder: Path, options: _Options) -> _Job:
     from harness.hashing import sha256_text
     from harness.protocol.card import TissueSettings
-    from harness.slides.discover import discover_slides
+    from harness.protocol.table import listed
+    from harness.slides.discover import discover
     from harness.slides.prepare import PrepareSettings
 
-    slides = discover_slides(folder)
+    found = discover(folder)
+    if found.companions:
+        names = listed(path.name for path in found.companions)
+        console.note(f"left out as thumbnails, labels, overviews or masks of slides: {names}")
     settings = PrepareSettings(
         mpp=options.tile_mpp or _TILE_MPP,
         tile_px=options.tile_px or _TILE_PX,
@@ -108,7 +112,7 @@ def _folder_job(folder: Path, options: _Options) -> _Job:
     )
     place = folder.resolve()
     default = options.cache / "folders" / f"{place.name}-{sha256_text(str(place))[:8]}" / settings.hash[:16]
-    return _Job(slides, settings, options.out or default)
+    return _Job(found.slides, settings, options.out or default)
 
 
 def _dataset_jobs(dataset: Dataset, data_root: Path | None, options: _Options, processes: int) -> list[_Job]:

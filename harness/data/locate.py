@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.data.listing import Listing, Match, defect, list_files, match
+from harness.data.listing import Listing, Match, defect, list_files, match, near_files
 from harness.errors import DataError
 from harness.protocol.card import SlidesSource
 from harness.protocol.dataset import Dataset
+from harness.protocol.identity import spelling
 from harness.protocol.table import listed
 
 
@@ -76,8 +77,8 @@ def locate_annotations(dataset: Dataset, data_root: Path | None) -> dict[str, Pa
     root = resolve_root(dataset, data_root)
     if not isinstance(source, SlidesSource) or root is None or not source.annotations:
         return {}
-    hits = _matches(_listing(dataset, root), source.annotations, _by_folded(dataset))
-    return {slide: hits[slide.casefold()][0].path for slide in dataset.slides if slide.casefold() in hits}
+    hits = _matches(_listing(dataset, root), {"": source.annotations}, _known(dataset))[""]
+    return {slide: hits[spelling(slide)][0].path for slide in dataset.slides if spelling(slide) in hits}
 
 
 def resolve_root(dataset: Dataset, data_root: Path | None) -> Path | None:
@@ -98,26 +99,23 @@ def find_slides(dataset: Dataset, root: Path) -> Found:
     """
     source = dataset.card.source
     assert isinstance(source, SlidesSource)
-    listing, ids = _listing(dataset, root), _by_folded(dataset)
-    by_layout = {name: _matches(listing, patterns, ids) for name, patterns in source.layouts.items()}
+    ids = _known(dataset)
+    by_layout = _matches(_listing(dataset, root), source.layouts, ids)
     order = sorted(by_layout, key=lambda name: -sum(slide in ids for slide in by_layout[name]))
     found: dict[str, list[Path]] = {}
     for name in order:
         for folded, hits in by_layout[name].items():
             every = found.setdefault(folded, [])
             every += [hit.path for hit in hits if hit.path not in every]
-    paths = {slide: found[slide.casefold()][0] for slide in dataset.slides if slide.casefold() in found}
-    # A longer pattern may read a known id from a name that a shorter one takes for another slide.
-    taken = {path for folded in ids for path in found.get(folded, ())}
-    strange = [Match(folded, path) for folded in found if folded not in ids for path in found[folded]]
+    paths = {slide: found[spelling(slide)][0] for slide in dataset.slides if spelling(slide) in found}
     return Found(
         root=root,
         layout=order[0] if order and paths else "",
         paths=paths,
         missing=tuple(slide for slide in dataset.slides if slide not in paths),
         defects={slide: reason for slide, path in paths.items() if (reason := defect(path))},
-        duplicates={slide: tuple(found[slide.casefold()][1:]) for slide in paths if len(found[slide.casefold()]) > 1},
-        extra=tuple(hit for hit in strange if hit.path not in taken),
+        duplicates={slide: tuple(found[spelling(slide)][1:]) for slide in paths if len(found[spelling(slide)]) > 1},
+        extra=tuple(Match(name, path) for name in found if name not in ids for path in found[name]),
     )
 
 
@@ -137,8 +135,9 @@ def get_text(dataset: Dataset) -> str:
     return text if text.endswith((".", "!", "?", ":")) else f"{text}."
 
 
-def _by_folded(dataset: Dataset) -> dict[str, str]:
-    return {slide.casefold(): slide for slide in dataset.slides}
+def _known(dataset: Dataset) -> frozenset[str]:
+    """The spellings of all slide ids."""
+    return frozenset(map(spelling, dataset.slides))
 
 
 def _listing(dataset: Dataset, root: Path) -> Listing:
@@ -146,13 +145,23 @@ def _listing(dataset: Dataset, root: Path) -> Listing:
     return list_files(root)
 
 
-def _matches(listing: Listing, patterns: Sequence[str], known: Mapping[str, str]) -> dict[str, list[Match]]:
-    """Case-folded id → matches, those of the first pattern first."""
-    hits: dict[str, list[Match]] = {}
-    for pattern in patterns:
-        for hit in match(listing, pattern, known):
-            hits.setdefault(hit.slide, []).append(hit)
-    return hits
+def _matches(
+    listing: Listing, groups: Mapping[str, Sequence[str]], known: Collection[str]
+) -> dict[str, dict[str, list[Match]]]:
+    """Group of patterns → spelling of an id → its matches, those of the first pattern first.
+
+    A file is of one slide, whatever patterns it fits: of the known ids in its name, the longest.
+    """
+    hits = {name: [hit for one in patterns for hit in match(listing, one, known)] for name, patterns in groups.items()}
+    owner: dict[Path, str] = {}
+    for hit in (hit for group in hits.values() for hit in group if hit.slide in known):
+        owner[hit.path] = max(owner.get(hit.path, ""), hit.slide, key=len)
+    found: dict[str, dict[str, list[Match]]] = {name: {} for name in groups}
+    for name, group in hits.items():
+        for hit in group:
+            if owner.get(hit.path, hit.slide) == hit.slide:
+                found[name].setdefault(hit.slide, []).append(hit)
+    return found
 
 
 def _incomplete(
@@ -164,7 +173,8 @@ def _incomplete(
     if broken:
         shown = listed([f"{slide} ({found.defects[slide]})" for slide in broken], most=3)
         problems.append(f"{len(broken)} of {len(wanted)} slides of {dataset.name} cannot be used: {shown}")
-    fix = get_text(dataset)
+    files = {hit.slide: hit.path for hit in found.extra} | dict(found.paths)
+    fix = near_files(missing, files) + get_text(dataset)
     if not found.paths and (hint := _root_below(dataset, found.root)):
         fix = f"did you mean --data-root {hint}? Otherwise: {fix}"
     return DataError("; ".join(problems), place=_looked_for(dataset, found), fix=fix)
@@ -184,7 +194,7 @@ def _root_below(dataset: Dataset, root: Path) -> Path | None:
     """The folder below ``root`` that would have been the right data root: that which most slides lie below."""
     source = dataset.card.source
     assert isinstance(source, SlidesSource)
-    listing, ids = list_files(root), _by_folded(dataset)
+    listing, ids = list_files(root), _known(dataset)
     votes: Counter[Path] = Counter()
     for pattern in (pattern for group in source.layouts.values() for pattern in group if "**/" not in pattern):
         above = pattern.count("/") - pattern.endswith("/*.dcm")

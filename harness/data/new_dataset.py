@@ -89,7 +89,7 @@ def new_dataset(wish: NewDataset) -> Dataset:
     """
     folder = _target(wish)
     rows = _rows(wish)
-    files = assign([row.slide for row in rows], slide_files(wish.slides), partial=wish.partial)
+    files = assign([row.slide for row in rows], _slide_files(wish), partial=wish.partial)
     rows = [row for row in rows if row.slide in files]
     if wish.mpp is None and (flat := [slide for slide, file in files.items() if file.flat]):
         raise UsageError(
@@ -114,6 +114,17 @@ def new_dataset(wish: NewDataset) -> Dataset:
     DatasetCard.model_validate(content)
     _write(folder, content, rows, folds, wish)
     return load_dataset(folder)
+
+
+def _slide_files(wish: NewDataset) -> list[SlideFile]:
+    files = slide_files(wish.slides)
+    if not wish.partial and any(file.path == wish.slides for file in files):
+        raise DataError(
+            "DICOM files lie loose among the slides, so that nothing says which of them are one slide",
+            place=str(wish.slides),
+            fix="put the files of each slide into a folder of their own, or leave them out with --partial",
+        )
+    return [file for file in files if file.path != wish.slides]
 
 
 def _target(wish: NewDataset) -> Path:

@@ -31,9 +31,11 @@ class SlidesSource(_Strict):
     """Slides that OpenSlide (or the plain-image reader) opens.
 
     Attributes:
-        layouts: folder layouts of the public releases; each maps a name to path patterns relative to the data
-            root, with ``{slide}`` for the slide id, ``*`` within a name and ``**/`` for any folders. Patterns are
-            compared without regard to letter case. A pattern that ends in ``/*.dcm`` finds the folder.
+        layouts: folder layouts of the public releases; each maps a name to path patterns relative to the data root,
+            with ``{slide}`` for the slide id, ``{uuid}`` for a UUID (TCGA's files have one behind the id), ``*`` within
+            a name and ``**/`` for any folders. Letter case and the Unicode form of accents do not count; all else does.
+            A file is of one slide: of the known ids that can be read from its name, the longest. A pattern that ends in
+            ``/*.dcm`` finds the folder.
         annotations: patterns of lesion annotation files (ASAP XML), with ``{slide}``.
         root: where the slides are when no data root is given: absolute, or relative to the card.
         mpp: resolution of level 0 in microns per pixel, for files that do not say (flat images); None reads the file.
@@ -210,6 +212,8 @@ class DatasetCard(_Strict):
         errata: known defects.
         site: column of the label table that says where a slide comes from (hospital, scanner); None takes a column
             ``site`` if there is one. Sites on two sides of a split are reported, not refused.
+        distinct_ids: slides, patients or sites whose ids differ in spelling alone (letter case, zeros in front, spaces;
+            see :mod:`harness.protocol.identity`) are different ones; otherwise they are refused.
         not_duplicates: pairs of slides that are different although the leak audit finds them nearly the same. Stated in
             the evidence; identical content is refused all the same.
     """
@@ -233,6 +237,7 @@ class DatasetCard(_Strict):
     presets: dict[str, str] = {}
     errata: tuple[Erratum, ...] = ()
     site: str | None = None
+    distinct_ids: bool = False
     not_duplicates: tuple[tuple[str, str], ...] = ()
 
     @model_validator(mode="before")

@@ -172,7 +172,7 @@ def _check_patterns(source: SlidesSource, path: Path) -> None:
     patterns["source.annotations"] = source.annotations
     for field, group in patterns.items():
         for pattern in group:
-            if pattern.count("{slide}") != 1 or "{" in pattern.replace("{slide}", ""):
+            if pattern.count("{slide}") != 1 or "{" in pattern.replace("{slide}", "").replace("{uuid}", ""):
                 raise _wrong(path, field, f"pattern {pattern!r} has not exactly one {{slide}}", "write {slide} once")
 
 

@@ -13,10 +13,15 @@ from harness.errors import DataError
 from harness.protocol.card import DatasetCard, ProtocolCard
 from harness.protocol.card_file import read_card
 from harness.protocol.follow_up import FollowUp, check_patients, read_event, read_time
+from harness.protocol.identity import check_spellings, did_you_mean
+from harness.protocol.missing import is_missing, missing_in, refuse_missing
 from harness.protocol.names import check_name
 from harness.protocol.splits import Splits, read_splits
 from harness.protocol.table import Row, read_table
-from harness.suggest import nearest, unknown
+from harness.suggest import unknown
+
+SITE_COLUMN = "site"
+"""The column that says where a slide comes from, unless the card names another one."""
 
 
 @dataclass(frozen=True)
@@ -107,18 +112,22 @@ def load_dataset(folder: Path) -> Dataset:
 
     The label table has the columns ``slide``, ``patient`` and ``label``; a label is a class name of the card, or its
     index. For survival it has ``slide``, ``patient``, ``time`` (above 0, in any one unit) and ``event`` (1, or 0 for
-    censored), the same for all slides of a patient. Further columns are kept as text.
+    censored), the same for all slides of a patient. Further columns are kept as text; a site that is missing is empty.
 
     Raises:
-        DataError: the card or the label table is missing or wrong, with file and field.
+        DataError: the card or the label table is missing or wrong, with file and field; a value is missing (see
+            :mod:`harness.protocol.missing`); slides, patients or sites differ in spelling alone (see
+            :mod:`harness.protocol.identity`).
     """
     card = read_card(folder / "card.yaml")
     path = folder / card.labels
-    if card.task == "survival":
-        entries = tuple(_followed(row, path) for row in read_table(path, ("slide", "patient", "time", "event")))
-    else:
-        entries = tuple(_entry(row, card.classes, path) for row in read_table(path, ("slide", "patient", "label")))
-    _check_unique(entries, path)
+    truth = ("time", "event") if card.task == "survival" else ("label",)
+    rows = read_table(path, ("slide", "patient", *truth))
+    needed = [(column, column) for column in ("slide", "patient", *truth)]
+    missing = missing_in(rows, needed, declared=card.classes if card.task == "classification" else ())
+    refuse_missing(missing, len(rows), path, fix="fill the cells in, or leave these lines out")
+    site = _check_ids(rows, card, path)
+    entries = tuple(_entry(row, card, path, site) for row in rows)
     _check_declared(card, entries, folder / "card.yaml")
     dataset = Dataset(card, folder, entries)
     if card.task == "survival":
@@ -126,42 +135,54 @@ def load_dataset(folder: Path) -> Dataset:
     return dataset
 
 
-def _entry(row: Row, classes: Sequence[str], path: Path) -> Entry:
-    place = f"{path}, line {row.line}, column"
-    slide, patient = (check_name(row[kind], kind, f"{place} {kind}") for kind in ("slide", "patient"))
-    extra = {column: text for column, text in row.cells.items() if column not in {"slide", "patient", "label"}}
-    return Entry(slide, patient, _class_index(row["label"], classes, f"{place} label"), extra)
+def _check_ids(rows: Sequence[Row], card: DatasetCard, path: Path) -> str:
+    """Refuse slides that stand twice, and ids that differ in spelling alone. The column of sites, if there is one."""
+    lines: dict[str, int] = {}
+    for row in rows:
+        if (first := lines.setdefault(row["slide"], row.line)) != row.line:
+            raise DataError(
+                f"slide {row['slide']} stands twice",
+                place=f"{path}, lines {first} and {row.line}",
+                fix="keep one line per slide",
+            )
+    wanted = card.site or SITE_COLUMN
+    site = wanted if wanted in rows[0].positions else ""
+    for kind, column in (("slide", "slide"), ("patient", "patient"), *([("site", site)] * bool(site))):
+        check_spellings(
+            ((row[column], row.line) for row in rows if not is_missing(row[column])),
+            kind,
+            place=f"{path}, column {column}",
+            fix="add distinct_ids: true to the card if they are different",
+            distinct=card.distinct_ids,
+        )
+    return site
 
 
-def _followed(row: Row, path: Path) -> Entry:
+def _entry(row: Row, card: DatasetCard, path: Path, site: str) -> Entry:
     place = f"{path}, line {row.line}, column"
     slide, patient = (check_name(row[kind], kind, f"{place} {kind}") for kind in ("slide", "patient"))
-    time, event = read_time(row["time"], f"{place} time"), read_event(row["event"], f"{place} event")
-    used = {"slide", "patient", "time", "event"}
-    return Entry(slide, patient, event, {name: text for name, text in row.cells.items() if name not in used}, time)
+    extra = row.cells
+    if site and is_missing(extra[site]):
+        extra[site] = ""
+    if card.task == "survival":
+        time, label = read_time(row["time"], f"{place} time"), read_event(row["event"], f"{place} event")
+        used = {"slide", "patient", "time", "event"}
+    else:
+        time, label = None, _class_index(row["label"], card.classes, f"{place} label")
+        used = {"slide", "patient", "label"}
+    return Entry(slide, patient, label, {column: text for column, text in extra.items() if column not in used}, time)
 
 
 def _class_index(text: str, classes: Sequence[str], place: str) -> int:
-    """Index of a class that is given by name or, where no class has that name, by number."""
+    """Index of a class that is written by name or, where no class is a number itself, by its number."""
     if text in classes:
         return classes.index(text)
-    if text.isascii() and text.isdigit() and int(text) < len(classes):
+    if text in map(str, range(len(classes))) and not any(name.isdigit() for name in classes):
         return int(text)
-    raise DataError(f"label {text!r} is not a class of the card", place=place, fix=f"classes are: {', '.join(classes)}")
-
-
-def _check_unique(entries: Sequence[Entry], path: Path) -> None:
-    # File names are compared without regard to letter case, so ids that differ by case alone are the same slide.
-    seen: dict[str, str] = {}
-    for entry in entries:
-        folded = entry.slide.casefold()
-        if folded in seen:
-            same = seen[folded] == entry.slide
-            both = f"slide {entry.slide}" if same else f"slides {seen[folded]} and {entry.slide}"
-            raise DataError(
-                f"{both} listed twice (letter case does not count)", place=str(path), fix="keep one line per slide"
-            )
-        seen[folded] = entry.slide
+    hint = did_you_mean(text, classes)
+    raise DataError(
+        f"label {text!r} is not a class of the card", place=place, fix=f"{hint}classes are: {', '.join(classes)}"
+    )
 
 
 def _check_declared(card: DatasetCard, entries: Sequence[Entry], path: Path) -> None:
@@ -169,9 +190,8 @@ def _check_declared(card: DatasetCard, entries: Sequence[Entry], path: Path) -> 
     known = {entry.slide for entry in entries}
     for slide in (slide for pair in card.not_duplicates for slide in pair):
         if slide not in known:
-            hits = nearest(slide, known, count=1)
             raise DataError(
                 f"the card declares {slide!r} to be no duplicate, and the label table has no such slide",
                 place=f"{path}, field not_duplicates",
-                fix=f"did you mean {hits[0]!r}?" if hits else "remove the pair",
+                fix=did_you_mean(slide, known).strip() or "remove the pair",
             )

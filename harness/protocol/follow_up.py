@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 CENSORED, EVENT = "censored", "event"
 """Names of the two ways in which follow-up ends."""
+
+_NUMBER = re.compile(r"\+?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_DECIMAL_COMMA = re.compile(r"\+?(0,\d+|\d+,(\d{1,2}|\d{4,}))", re.ASCII)
+_WHOLE = re.compile(r"([01])(?:[.,]0*)?", re.ASCII)
 
 LATER = "later"
 """What a prediction calls the time beyond the last interval."""
@@ -123,26 +128,28 @@ def check_patients(slides: Sequence[str], follow_up: FollowUp, *, place: str) ->
 
 
 def read_time(text: str, place: str) -> float:
-    """A follow-up time from the label table: a number above 0."""
-    try:
-        time = float(text)
-    except ValueError:
-        time = math.nan
+    """A follow-up time from the label table: a number above 0.
+
+    A decimal comma is read where it cannot part thousands: ``12,5`` is 12.5, and ``1,250`` is refused.
+    """
+    plain = text.replace(",", ".") if _DECIMAL_COMMA.fullmatch(text) else text
+    time = float(plain) if _NUMBER.fullmatch(plain) else math.nan
     if not (0 < time < math.inf):
+        ambiguous = ", with a decimal point" if "," in text else ""
         raise DataError(
-            f"{text!r} is no follow-up time",
+            f"{text[:40]!r} is no follow-up time",
             place=place,
-            fix="write a number above 0; leave out patients who were not followed",
+            fix=f"write a number above 0{ambiguous}; leave out patients who were not followed",
         )
     return time
 
 
 def read_event(text: str, place: str) -> int:
-    """0 or 1 from the label table."""
-    if text not in {"0", "1"}:
+    """0 or 1 from the label table, or 0.0 or 1.0."""
+    if (number := _WHOLE.fullmatch(text)) is None:
         raise DataError(
-            f"{text!r} does not say whether the event was seen",
+            f"{text[:40]!r} does not say whether the event was seen",
             place=place,
             fix="write 1 for an event, and 0 where follow-up ended before it",
         )
-    return int(text)
+    return int(number[1])

@@ -14,12 +14,10 @@ from typing import Any
 
 from harness.errors import DataError
 from harness.protocol.association import cramers_v
-from harness.protocol.dataset import Dataset
+from harness.protocol.dataset import SITE_COLUMN, Dataset
 from harness.protocol.splits import PARTS, Fold
 from harness.protocol.table import listed
 from harness.suggest import nearest
-
-_COLUMN = "site"
 
 HIGH = 0.5
 """Cramér's V of label and site above which a warning is due."""
@@ -94,7 +92,7 @@ def site_column(dataset: Dataset) -> str | None:
     columns = list(dataset.entries[0].extra) if dataset.entries else []
     wanted = dataset.card.site
     if wanted is None:
-        return _COLUMN if _COLUMN in columns else None
+        return SITE_COLUMN if SITE_COLUMN in columns else None
     if wanted not in columns:
         hits = nearest(wanted, columns, count=1)
         raise DataError(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import DataError
+from harness.protocol.identity import did_you_mean, spelling
 from harness.protocol.table import Row, listed, read_table, write_table
 from harness.suggest import nearest
 
@@ -58,20 +59,19 @@ def read_splits(path: Path, known: Collection[str] | None = None) -> Splits:
 
     Args:
         path: the file.
-        known: slide ids that exist; None leaves them unchecked.
+        known: slide ids that exist, in their spelling; None leaves them unchecked.
 
     Raises:
         DataError: a missing column, an unknown part, a number that is none, a slide twice in one fold, a slide that
             is not in ``known``, or a fold that trains on nothing or tests nothing.
     """
     rows = read_table(path, COLUMNS)
+    slides = _slides(rows, known, path)
     parts: dict[tuple[int, int], dict[str, str]] = {}
-    for row in rows:
+    for row, slide in zip(rows, slides, strict=True):
         number = (_number(row, "repeat", path), _number(row, "fold", path))
-        _add(parts.setdefault(number, {}), row, path)
+        _add(parts.setdefault(number, {}), slide, row, path)
     folds = tuple(_fold(repeat, fold, parts[repeat, fold], path) for repeat, fold in sorted(parts))
-    if known is not None:
-        _check_known(rows, known, path)
     return Splits(path, hashlib.sha256(path.read_bytes()).hexdigest(), folds)
 
 
@@ -87,29 +87,46 @@ def split_rows(folds: Iterable[Fold]) -> Iterator[tuple[int, int, str, str]]:
             yield from ((fold.repeat, fold.fold, slide, part) for slide in slides)
 
 
+def _slides(rows: Sequence[Row], known: Collection[str] | None, path: Path) -> list[str]:
+    """The slide of each line, as the label table spells it. Of no account are letter case and the form of accents."""
+    if blank := [row.line for row in rows if not row["slide"]]:
+        raise DataError(
+            "a line without slide", place=f"{path}, line {blank[0]}, column slide", fix="fill in the slide id"
+        )
+    names = {row["slide"] for row in rows} if known is None else set(known)
+    by_spelling = {spelling(name): name for name in sorted(names)}
+    slides = [row["slide"] if row["slide"] in names else by_spelling.get(spelling(row["slide"]), "") for row in rows]
+    strange = {row["slide"]: row.line for row, slide in zip(rows, slides, strict=True) if not slide}
+    if strange:
+        first, line = next(iter(strange.items()))
+        raise DataError(
+            f"the split lists {len(strange)} slide{'s' * (len(strange) > 1)} that the label table does not know: "
+            f"{listed(strange)}",
+            place=f"{path}, line {line}",
+            fix=f"{did_you_mean(first, names)}Correct the ids, or add the slides to the label table",
+        )
+    return slides
+
+
 def _number(row: Row, column: str, path: Path) -> int:
     text = row[column]
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise DataError(
-            f"{text!r} is not a {column} number",
+            f"{text[:40]!r} is not a {column} number",
             place=f"{path}, line {row.line}, column {column}",
             fix="number repeats and folds from 0",
         )
     return int(text)
 
 
-def _add(part_of: dict[str, str], row: Row, path: Path) -> None:
-    slide, part = row["slide"], row["part"]
+def _add(part_of: dict[str, str], slide: str, row: Row, path: Path) -> None:
+    part = row["part"]
     if part not in PARTS:
         hits = nearest(part, PARTS, count=1)
         raise DataError(
             f"unknown part {part!r}",
             place=f"{path}, line {row.line}, column part",
             fix=f"did you mean {hits[0]!r}?" if hits else "parts are train, val and test",
-        )
-    if not slide:
-        raise DataError(
-            "a line without slide", place=f"{path}, line {row.line}, column slide", fix="fill in the slide id"
         )
     if slide in part_of:
         raise DataError(
@@ -129,17 +146,3 @@ def _fold(repeat: int, fold: int, part_of: dict[str, str], path: Path) -> Fold:
                 f"repeat {repeat}, fold {fold} has no {part} slides", place=str(path), fix=f"add lines with {part}"
             )
     return Fold(repeat, fold, train, val, test)
-
-
-def _check_known(rows: Sequence[Row], known: Collection[str], path: Path) -> None:
-    strange = list(dict.fromkeys(row["slide"] for row in rows if row["slide"] not in known))
-    if not strange:
-        return
-    hits = nearest(strange[0], known, count=1)
-    hint = f"did you mean {hits[0]!r} for {strange[0]!r}? " if hits else ""
-    raise DataError(
-        f"the split lists {len(strange)} slide{'s' * (len(strange) > 1)} that the label table does not know: "
-        f"{listed(strange)}",
-        place=str(path),
-        fix=f"{hint}Correct the ids, or add the slides to the label table",
-    )

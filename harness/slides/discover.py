@@ -2,79 +2,67 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from harness.data.slide_files import FLAT_SUFFIXES, SLIDE_SUFFIXES, SlideFile, slide_files
 from harness.errors import DataError
 from harness.slides.dicom import series_in
 
-_OPENSLIDE = {".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".czi", ".dcm"}
-SLIDE_SUFFIXES = frozenset(_OPENSLIDE | {".jpg", ".jpeg", ".png"})
-"""Suffixes of what OpenSlide may open, and of flat images."""
 
-_FLAT = {".jpg", ".jpeg"}
-_INDEX_OF_JPEGS = {".vms", ".vmu"}
+@dataclass(frozen=True)
+class Discovered:
+    """What lies in a folder.
+
+    Attributes:
+        slides: path by id, sorted by path.
+        companions: thumbnails, labels, overviews and masks of these slides.
+    """
+
+    slides: dict[str, Path]
+    companions: tuple[Path, ...] = ()
 
 
-def discover_slides(folder: Path) -> dict[str, Path]:
-    """All slides under ``folder``, by id.
+def discover(folder: Path) -> Discovered:
+    """All slides under ``folder``, by the rule of :func:`harness.data.slide_files.slide_files`.
 
     Files are taken by suffix, whether or not they can be opened, so that a broken one is named later and not lost
-    here. A folder of DICOM files is one slide (one per series). Hidden files, the data folders of MRXS slides and
-    the JPEG parts of VMS slides are no slides. Links are followed, each folder once.
+    here. A folder of DICOM files is one slide (one per series). Hidden files are no slides. Links are followed, each
+    folder once. The id of a slide is the file name without suffix; where two slides would share it, their path relative
+    to ``folder``.
 
     Args:
         folder: a folder, or a single slide.
-
-    Returns:
-        Path by id, sorted by path. The id is the file name without suffix; where two slides would share it, their
-        path relative to ``folder``.
 
     Raises:
         DataError: no such folder, a folder that may not be listed, or no slide in it.
     """
     if not folder.exists():
         raise DataError("no such folder", place=str(folder), fix="check the path")
-    paths = sorted(_walk(folder)) if folder.is_dir() else [folder]
+    if not folder.is_dir():
+        return Discovered({_stem(folder): folder})
+    files = slide_files(folder, refuse=True)
+    paths = sorted(path for file in files if not file.companion for path in _slides_of(file))
     if not paths:
-        raise DataError(
-            "no slide found", place=str(folder), fix=f"slides end in one of {' '.join(sorted(SLIDE_SUFFIXES))}"
-        )
-    return dict(zip(_ids(paths, folder), paths, strict=True))
+        suffixes = " ".join((*SLIDE_SUFFIXES, ".dcm", *FLAT_SUFFIXES))
+        raise DataError("no slide found", place=str(folder), fix=f"slides end in one of {suffixes}")
+    return Discovered(
+        dict(zip(_ids(paths, folder), paths, strict=True)), tuple(file.path for file in files if file.companion)
+    )
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    seen: set[tuple[int, int]] = set()
-
-    def refuse(problem: OSError) -> None:
-        raise DataError(
-            f"the folder cannot be listed: {problem.strerror}", place=str(problem.filename), fix="check its permissions"
-        ) from problem
-
-    for place, folders, names in os.walk(root, followlinks=True, onerror=refuse):
-        stat = Path(place).stat()
-        if (stat.st_dev, stat.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((stat.st_dev, stat.st_ino))
-        files = [Path(place, name) for name in names if not name.startswith(".")]
-        parts = {file.stem for file in files if file.suffix.lower() == ".mrxs"}
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in parts)
-        yield from _slides_of(Path(place), files)
+def discover_slides(folder: Path) -> dict[str, Path]:
+    """The slides alone of :func:`discover`."""
+    return discover(folder).slides
 
 
-def _slides_of(folder: Path, files: list[Path]) -> Iterator[Path]:
-    suffixes = {file.suffix.lower() for file in files}
-    for file in files:
-        suffix = file.suffix.lower()
-        part_of_vms = suffix in _FLAT and bool(suffixes & _INDEX_OF_JPEGS)
-        if suffix in SLIDE_SUFFIXES and suffix != ".dcm" and not part_of_vms:
-            yield file
-    if ".dcm" in suffixes:
-        groups = list(series_in(folder).values())
-        yield from [folder] if len(groups) == 1 else [group[0] for group in groups]
+def _slides_of(file: SlideFile) -> list[Path]:
+    """The file; of a DICOM folder with several series, the first file of each."""
+    if not file.path.is_dir():
+        return [file.path]
+    groups = list(series_in(file.path).values())
+    return [file.path] if len(groups) == 1 else [group[0] for group in groups]
 
 
 def _ids(paths: list[Path], root: Path) -> list[str]:

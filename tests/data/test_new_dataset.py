@@ -14,6 +14,7 @@ from harness.errors import BenchError, DataError, UsageError
 from harness.protocol.audit import audit
 from harness.protocol.catalog import find_dataset
 from harness.resources import package_data
+from harness.slides.discover import discover_slides
 
 N = 18
 HEAD = "file,who,diagnosis\n"
@@ -131,7 +132,37 @@ def test_slides_without_a_file(wish: NewDataset) -> None:
     (wish.slides / "S04.SVS").rename(wish.slides / "S004.SVS")
     error = refusal(wish)
     assert error.problem == "1 of 18 slides of the table have no file: s04"
-    assert "did you mean 'S004' for 's04'?" in error.fix
+    assert "S004.SVS has the id S004" in error.fix
+    (wish.slides / "S004.SVS").rename(wish.slides / "X04.SVS")
+    assert "did you mean 'X04' for 's04'?" in refusal(wish).fix
+
+
+@pytest.mark.parametrize("name", ["S04.2.SVS", "S04-a.SVS", "S04 2.SVS", "XS04.SVS", "S4.SVS", "S04.0b1c-uuid.SVS"])
+@pytest.mark.parametrize("also_in_table", [True, False])
+def test_a_slide_gets_no_file_of_another_name(wish: NewDataset, name: str, also_in_table: bool) -> None:
+    (wish.slides / "S04.SVS").rename(wish.slides / name)
+    rewrite(wish, *ROWS, *([f"{name},p99,benign"] * also_in_table))
+    error = refusal(wish)
+    # S4 and S04 cannot both stand in a table.
+    assert "no file: s04" in error.problem or (name == "S4.SVS" and "one slide" in error.problem)
+
+
+def test_ids_with_dots_find_their_own_files(wish: NewDataset) -> None:
+    for name in ("S04.2.SVS", "S04.2.3.SVS"):
+        (wish.slides / name).write_bytes(b"II*\0")
+    made = new_dataset(rewrite(wish, *ROWS, "S04.2,p98,benign", "S04.2.3,p99,benign"))
+    paths = locate(made, None)
+    assert [paths[slide].name for slide in ("s04", "S04.2", "S04.2.3")] == ["S04.SVS", "S04.2.SVS", "S04.2.3.SVS"]
+    (wish.slides / "S04.SVS").unlink()
+    with pytest.raises(DataError, match="missing: s04") as error:
+        locate(made, None)
+    assert "has the id S04.2" in error.value.fix
+
+
+def test_names_in_another_unicode_form(wish: NewDataset) -> None:
+    (wish.slides / "S04.SVS").rename(wish.slides / "Pra\u0308p.SVS")
+    made = new_dataset(rewrite(wish, *(row.replace("s04", "präp") for row in ROWS)))
+    assert locate(made, None)["präp"].name == "Pra\u0308p.SVS"
 
 
 def test_files_without_a_label(wish: NewDataset) -> None:
@@ -237,18 +268,30 @@ def test_flat_images_need_a_resolution(wish: NewDataset) -> None:
 def test_thumbnails_beside_slides_are_ignored(wish: NewDataset) -> None:
     for i in range(N):
         (wish.slides / f"S{i:02d}.jpg").write_bytes(b"thumbnail")
+    (wish.slides / "thumbnails").mkdir()
+    for name in ("S01_thumbnail.png", "S02-label.jpg", "S03_mask.tif", "thumbnails/all.png", "S04 (macro).jpeg"):
+        (wish.slides / name).write_bytes(b"II*\0")
+    assert set(discover_slides(wish.slides)) == {f"S{i:02d}" for i in range(N)}
     assert verify(new_dataset(wish), None).findings == ()
 
 
+def test_a_table_may_name_what_looks_like_a_companion(wish: NewDataset) -> None:
+    (wish.slides / "S04_mask.tif").write_bytes(b"II*\0")
+    assert "S04_mask" in new_dataset(rewrite(wish, *ROWS, "S04_mask,p99,benign")).slides
+
+
 def test_longer_file_names_and_dicom_folders(wish: NewDataset) -> None:
-    (wish.slides / "S00.SVS").rename(wish.slides / "S00.0b1c-uuid.SVS")
+    uuid = "0B1C2D3E-0000-4444-8888-0123456789AB"
+    (wish.slides / "S00.SVS").rename(wish.slides / f"S00.{uuid}.SVS")
+    (wish.slides / "S04.SVS").rename(wish.slides / "S04.ome.tiff")
     (wish.slides / "S02.SVS").unlink()
     for k in range(3):
         (wish.slides / "deep" / "s02").mkdir(parents=True, exist_ok=True)
         (wish.slides / "deep" / "s02" / f"{k}.dcm").write_bytes(b"DICM")
     made = new_dataset(wish)
     paths = locate(made, None)
-    assert paths["s00"].name == "S00.0b1c-uuid.SVS"
+    assert paths["s00"].name == f"S00.{uuid}.SVS"
+    assert paths["s04"].name == "S04.ome.tiff"
     assert paths["s02"] == wish.slides / "deep/s02"
     assert verify(made, None).findings == ()
 

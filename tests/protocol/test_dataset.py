@@ -35,9 +35,20 @@ def test_protocol_by_name_and_by_default(tiny: Dataset) -> None:
         ("slide,patient,label\na,p,cancer\n", ["'cancer' is not a class", "normal, tumor", "line 2"]),
         ("slide,patient,label\na,p,2\n", ["'2' is not a class"]),
         ("slide,patient,label\na,p,²\n", ["'²' is not a class"]),
-        ("slide,patient,label\na,p,normal\na,p,tumor\n", ["slide a listed twice"]),
-        ("slide,patient,label\na,p,normal\nA,p,tumor\n", ["slides a and A listed twice"]),
-        ("slide,patient,label\na,,normal\n", ["patient", "empty", "line 2, column patient"]),
+        ("slide,patient,label\na,p,01\n", ["'01' is not a class"]),
+        (f"slide,patient,label\na,p,{'1' * 5000}\n", ["is not a class"]),
+        ("slide,patient,label\na,p,normal\nb,q,Tumor \n", ["'Tumor' is not a class", "'tumor' for 'Tumor'", "line 3"]),
+        ("slide,patient,label\na,P01,normal\nb,p01,tumor\n", ["'P01' and 'p01'", "one patient", "lines 2 and 3"]),
+        ("slide,patient,label\na,007,normal\nb,7,tumor\n", ["'007' and '7'", "distinct_ids"]),
+        ("slide,patient,label\na,17,normal\nb,17.0,tumor\n", ["'17' and '17.0'"]),
+        ("slide,patient,label\na,ä,normal\nb,a\u0308,tumor\n", ["\\xe4", "\\u0308"]),
+        ("slide,patient,label\nS1,p,normal\nS01,q,tumor\n", ["'S1' and 'S01'", "one slide"]),
+        ("slide,patient,label,site\na,p,normal,RUMC\nb,q,tumor,rumc\n", ["'RUMC' and 'rumc'", "one site"]),
+        ("slide,patient,label\na,NA,normal\nb,q,tumor\nc,n/a,tumor\n", ["2 of 3 lines have no patient", "lines 2, 4"]),
+        ("slide,patient,label\na,p,None\nb,q,\n", ["2 of 2 lines have no label", "'None'", "an empty cell"]),
+        ("slide,patient,label\na,p,normal\na,p,tumor\n", ["slide a stands twice", "lines 2 and 3"]),
+        ("slide,patient,label\na,p,normal\nA,p,tumor\n", ["'a' and 'A'", "one slide", "lines 2 and 3"]),
+        ("slide,patient,label\na,,normal\n", ["no patient", "an empty cell", "line 2, column patient"]),
         ("slide,patient,label\n../../etc/passwd,p,normal\n", ["cannot be the name of a slide"]),
         ("slide,patient,label\na,p,normal,what\n", ["4 cells where the header has 3 columns", "line 2"]),
         ("slide,patient,label,label\na,p,normal,tumor\n", ["column 'label' stands twice"]),
@@ -51,6 +62,23 @@ def test_wrong_label_tables_are_refused_with_line_and_column(write, labels: str,
         load_dataset(write(labels=labels))
     for word in words:
         assert word in str(error.value)
+
+
+def test_a_card_declares_what_looks_wrong(write) -> None:
+    labels = "slide,patient,label,site\na,P1,NA,x\nb,p1,None,X\nA1,q,na,NA\nA01,r,NA,-\n"
+    dataset = load_dataset(write(labels=labels, card={"classes": ["NA", "None", "na"], "distinct_ids": True}))
+    assert [entry.label for entry in dataset.entries] == [0, 1, 2, 0]
+    assert len(set(dataset.patients.values())) == 4
+    assert [entry.extra["site"] for entry in dataset.entries] == ["x", "X", "", ""]
+    with pytest.raises(DataError, match="one slide"):
+        load_dataset(write(labels=labels.replace("A01", "a1"), card={"classes": ["NA", "None", "na"]}))
+
+
+def test_numbers_that_are_classes_are_no_indices(write) -> None:
+    dataset = load_dataset(write(labels="slide,patient,label\na,p,1\nb,q,2\n", card={"classes": ["1", "2"]}))
+    assert [entry.label for entry in dataset.entries] == [0, 1]
+    with pytest.raises(DataError, match="'0' is not a class"):
+        load_dataset(write(labels="slide,patient,label\na,p,0\nb,q,1\n", card={"classes": ["1", "2"]}))
 
 
 def test_label_table_that_is_no_text(write) -> None:

@@ -60,11 +60,14 @@ def test_mistakes_on_the_card(write, fields, field: str, words: str) -> None:
     [
         ("2.5", "0", "no follow-up time"),
         ("2.5", "-1", "no follow-up time"),
-        ("2.5", "nan", "no follow-up time"),
+        ("2.5", "nan", "1 of 6 lines have no time"),
         ("2.5", "inf", "no follow-up time"),
-        ("2.5", "", "no follow-up time"),
+        ("2.5", "", "1 of 6 lines have no time"),
+        ("2.5", '"1,250"', "no follow-up time"),
+        ("2.5", "1_0", "no follow-up time"),
+        ("2.5", "2 years", "no follow-up time"),
         ("2.5,0", "2.5,2", "whether the event was seen"),
-        ("2.5,0", "2.5,", "whether the event was seen"),
+        ("2.5,0", "2.5,", "1 of 6 lines have no event"),
         ("normal_002,p1,10,1", "normal_002,p1,11,1", "patient p1 has two follow-ups"),
         ("normal_002,p1,10,1", "normal_002,p1,10,0", "patient p1 has two follow-ups"),
         ("time,event", "days,event", "no column 'time'"),
@@ -99,6 +102,12 @@ def test_verify_says_which_fold_has_too_few_events(write) -> None:
     assert found.kind == "split"
     assert "2 intervals cannot be cut from 1 events at 1 different times" in found.detail
     assert "protocol official, r0f0" in found.detail
+
+
+def test_numbers_as_spreadsheets_write_them(write) -> None:
+    table = TABLE.replace("2.5", "2,5").replace(",", ";").replace("2;5", "2,5").replace(";1\n", ";1.0\n")
+    plain, german = (load_dataset(write(labels=labels, card=CARD)) for labels in (TABLE, table))
+    assert [(e.time, e.label) for e in plain.entries] == [(e.time, e.label) for e in german.entries]
 
 
 def follow_up(times, events, patients=None) -> FollowUp:

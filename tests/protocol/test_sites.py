@@ -20,9 +20,9 @@ def test_sites_on_both_sides(write) -> None:
     sites = sites_of(dataset, dataset.splits().folds)
     assert sites is not None
     assert sites.train == {"A": 3, "B": 1}
-    assert sites.test == {"B": 1, "None": 1}
-    assert (sites.shared, sites.folds, sites.of, sites.unknown) == (("B",), 1, 1, 0)
-    assert "trained on A, B, tested on B, None; B on both sides of 1 of 1 folds" in sites.words
+    assert sites.test == {"B": 1}
+    assert (sites.shared, sites.folds, sites.of, sites.unknown) == (("B",), 1, 1, 1)
+    assert "trained on A, B, tested on B; B on both sides of 1 of 1 folds" in sites.words
 
 
 def test_a_column_called_site_needs_no_word_on_the_card(write) -> None:

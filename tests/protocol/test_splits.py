@@ -51,6 +51,20 @@ def test_wrong_split_files_are_refused(tmp_path, lines: str, words: list[str]) -
         assert word in str(error.value)
 
 
+def test_slides_in_another_spelling(tmp_path) -> None:
+    path = tmp_path / "s.csv"
+    path.write_text(HEAD + "0,0,S00,train\n0,0,PRA\u0308P,test\n", encoding="utf-8")
+    assert read_splits(path, {"s00", "präp"}).folds == (Fold(0, 0, ("s00",), (), ("präp",)),)
+    path.write_text(HEAD + "0,0,S00,train\n0,0,s00,test\n", encoding="utf-8")
+    with pytest.raises(DataError, match="slide s00 stands twice"):
+        read_splits(path, {"s00", "präp"})
+    path.write_text(HEAD + "0,0,s00,train\n0,0,s0,test\n", encoding="utf-8")
+    with pytest.raises(DataError, match="does not know: s0") as error:
+        read_splits(path, {"s00", "präp"})
+    assert "'s00' for 's0'" in error.value.fix
+    assert "line 3" in error.value.place
+
+
 def test_a_slide_may_be_left_out_of_a_fold_and_return_in_another(tmp_path) -> None:
     path = tmp_path / "s.csv"
     path.write_text(HEAD + "0,0,a,train\n0,0,b,test\n0,1,a,train\n0,1,c,test\n", encoding="utf-8")
