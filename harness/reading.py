@@ -81,6 +81,22 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
+def check_expansion(unpacked: int, packed: int) -> None:
+    """Refuse data that unpacks to far more than real data does, before memory is taken for it.
+
+    Measured features and images shrink to a tenth at the best; zeros shrink to a thousandth.
+
+    Args:
+        unpacked: bytes in memory.
+        packed: bytes in the file.
+
+    Raises:
+        OSError: more than 64 MiB, and more than a hundred times the file.
+    """
+    if unpacked > max(64 * MEBIBYTE, 100 * packed):
+        raise OSError(errno.EFBIG, f"its {size_text(packed)} would unpack to {size_text(unpacked)}")
+
+
 def size_text(size: float) -> str:
     """A number of bytes for people: ``12 bytes``, ``3.4 MB`` (powers of ten)."""
     for power, unit in ((9, "GB"), (6, "MB"), (3, "kB")):

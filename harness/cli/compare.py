@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness import console
+from harness.cli.damaged import show_damaged
 from harness.cli.options import Out
 from harness.errors import DataError
 
@@ -35,8 +36,7 @@ def compare(
 
     store = RunStore(out or Path("runs"))
     studies, broken = store.studies_and_broken()
-    for one in broken:
-        console.warn(f"{one.name}: {one.reason}")
+    show_damaged(broken)
     if not studies:
         raise DataError(
             "there is no study in the runs folder",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness import console
+from harness.cli.damaged import show_damaged
 from harness.cli.options import Out
 from harness.errors import DataError
 from harness.suggest import unknown
@@ -52,8 +53,10 @@ def show(
             raise unknown("metric", metric, every, place="--metric", listing="the documentation")
     root = out or Path("runs")
     store = RunStore(root)
-    known = sorted({study.dataset for study in store.studies() if study.records})
+    studies, broken = store.studies_and_broken()
+    known = sorted({study.dataset for study in studies if study.records})
     if not known:
+        show_damaged(broken)
         raise DataError(
             "there is no finished unit in the runs folder",
             place=str(root),
@@ -64,8 +67,7 @@ def show(
     board = leaderboard(store, metric=metric, datasets=None if dataset is None else [dataset])
     for group in board.groups:
         _show_group(group, twins=[other for other in board.groups if _name(other) == _name(group)])
-    for broken in board.broken:
-        console.warn(f"{broken.name}: {broken.reason}")
+    show_damaged(board.broken)
 
 
 @app.command("published")

@@ -46,6 +46,7 @@ def show_result(result: StudyResult, resolved: ResolvedStudy, config: StudyConfi
     rows = [(metric, number_text(value), limits_text(low, high)) for metric, value, low, high in result.rows]
     done = (
         f"{console.count(result.n_done, 'unit')} done, {result.n_reused} of them from before, {result.n_failed} failed"
+        + (f", {len(result.lost)} neither" if result.lost else "")
     )
     if len(resolved.folds) < len(resolved.splits.folds):
         done += f"; {len(resolved.folds)} of {len(resolved.splits.folds)} folds: not the whole protocol"

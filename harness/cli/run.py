@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -101,6 +102,13 @@ def _run(options: Mapping[str, Any], *, dry_run: bool) -> None:
             f"{console.count(result.n_failed, 'unit')} failed; the others are done",
             place=str(result.paths.get("study", study.out)),
             fix="read the reason above and the unit's log.txt; the same command runs only what is missing",
+        )
+    if result.lost:
+        raise UnitFailedError(
+            f"{console.count(len(result.lost), 'unit')} neither done nor failed: {result.lost[0]}"
+            + (" ..." if len(result.lost) > 1 else ""),
+            place=str(study.out),
+            fix=f"bench leaderboard show --out {shlex.quote(str(study.out))} names evidence that cannot be read",
         )
 
 

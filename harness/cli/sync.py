@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from harness import console
+from harness.cli.damaged import show_damaged
 from harness.cli.options import Out
 from harness.errors import DataError
 
@@ -27,6 +28,7 @@ def sync(
     if not root.is_dir():
         raise DataError("there is no runs folder", place=str(root), fix="point --out to your runs")
     store = RunStore(root)
+    show_damaged(store.studies_and_broken()[1])
     publisher = Publisher(store, uri)
     written = publisher.sync()
     where = uri or default_uri(root)

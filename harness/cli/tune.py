@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness import console
+from harness.cli.damaged import show_damaged
 from harness.cli.options import Out
 from harness.errors import DataError
 
@@ -31,7 +32,9 @@ def show(
     from harness.tuning.history import histories
 
     store = RunStore(out or Path("runs"))
-    found = find_study(store.studies(), study, place="bench tune show")
+    studies, broken = store.studies_and_broken()
+    show_damaged(broken)
+    found = find_study(studies, study, place="bench tune show")
     rows = store.trials(found.study_id)
     space = ((found.config or {}).get("tuning") or {}).get("space")
     if not rows or not space:

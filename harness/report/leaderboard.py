@@ -117,8 +117,9 @@ def unranked_reason(study: Study) -> str:
 
 
 def units_text(study: Study) -> str:
-    """Finished units of all planned ones."""
-    return f"{len(study.records)}/{'?' if study.planned is None else len(study.planned)}"
+    """Finished units of all planned ones, and how many are damaged."""
+    done = f"{len(study.records)}/{'?' if study.planned is None else len(study.planned)}"
+    return f"{done} ({len(study.damaged)} damaged)" if study.damaged else done
 
 
 def _main_metric(summary: Summary) -> str:

@@ -112,12 +112,29 @@ def summarise(store: RunStore, study: Study, *, resamples: int = 2000) -> Summar
         DataError: predictions of a finished unit are missing or unreadable.
     """
     data = study_predictions(store, study)
-    scores = study_scores(data, resamples=resamples) if data is not None else None
+    try:
+        scores = study_scores(data, resamples=resamples) if data is not None else None
+    except (ValueError, IndexError) as error:
+        raise DataError(
+            f"the predictions cannot be scored: {error}",
+            place=str(store.study_folder(study.study_id)),
+            fix="run its units again: the same bench run command does, once their folders are removed",
+        ) from error
     return Summary(study, scores, Cost.of(study.records), _extra(study.records), Scrutiny.of(study.records))
 
 
 def study_predictions(store: RunStore, study: Study) -> Predictions | SurvivalPredictions | None:
-    """Test predictions of the finished units of a study; None without any."""
+    """Test predictions of the finished units of a study; None without any.
+
+    Raises:
+        DataError: predictions are missing or unreadable, or units of the study have other classes.
+    """
+    if other := [record for record in study.records if record.classes != study.records[0].classes]:
+        raise DataError(
+            f"damaged: the record of {other[0].unit_id} has other classes than that of {study.records[0].unit_id}",
+            place=str(store.unit_folder(other[0].unit_id)),
+            fix="remove the folder that is wrong, and run the unit again",
+        )
     frame = store.predictions([record.unit_id for record in study.records])
     if not len(frame):
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ class StudyResult:
         n_done: units that are done, whenever they were run.
         n_reused: those of them that had been done before.
         n_failed: units that failed now.
+        lost: ids of units that were asked for and are neither done nor failed: what they left behind cannot be read.
         compute: name → amount, over all done units.
         scrutiny: how often test labels were asked, and what tuning cost, in words.
         paths: name → what was written.
@@ -35,15 +36,25 @@ class StudyResult:
     n_done: int
     n_reused: int
     n_failed: int
+    lost: tuple[str, ...]
     compute: Mapping[str, Any]
     scrutiny: list[tuple[str, str]]
     paths: Mapping[str, Path]
     undefined: Mapping[str, str]
 
 
-def result_of(store: RunStore, study_id: str, *, reused: int, failed: int) -> StudyResult:
-    """The result of a study from the store."""
+def result_of(store: RunStore, study_id: str, *, reused: int, failed: int, asked: Collection[str] = ()) -> StudyResult:
+    """The result of a study from the store.
+
+    Args:
+        store: the evidence.
+        study_id: name of the study.
+        reused: how many of its units had been done before.
+        failed: how many have failed now.
+        asked: ids of the units that were to be run.
+    """
     study = store.study(study_id)
+    known = {one.unit_id for one in study.records} | {one.unit_id for one in study.failures}
     summary = summarise(store, study)
     scores = summary.scores.scores if summary.scores else {}
     rows = [(name, _known(s.value), _known(s.low), _known(s.high)) for name, s in scores.items()]
@@ -54,6 +65,7 @@ def result_of(store: RunStore, study_id: str, *, reused: int, failed: int) -> St
         n_done=len(study.records),
         n_reused=reused,
         n_failed=failed,
+        lost=tuple(unit for unit in asked if unit not in known),
         compute={name: value for name, value in vars(summary.cost).items() if value is not None},
         scrutiny=scrutiny_rows(summary.scrutiny),
         undefined={name: summary.undefined(name) for name, score in scores.items() if score.value != score.value},

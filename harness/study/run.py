@@ -70,7 +70,13 @@ def run_study(resolved: ResolvedStudy, config: StudyConfig) -> StudyResult:
                     bar.advance()
                 turns.wait()
     units.publisher.study(resolved.study_id)
-    return result_of(store, resolved.study_id, reused=len(done) + units.n_elsewhere, failed=units.n_failed)
+    return result_of(
+        store,
+        resolved.study_id,
+        reused=len(done) + units.n_elsewhere,
+        failed=units.n_failed,
+        asked=[unit.unit_id for unit in resolved.units],
+    )
 
 
 def _look_over(store: RunStore, done: Sequence[UnitSpec], todo: Sequence[UnitSpec]) -> None:

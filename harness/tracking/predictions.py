@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.errors import DataError
+from harness.reading import check_expansion, open_regular
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,19 +126,52 @@ def read_predictions(path: Path) -> pd.DataFrame:
     """The table that :meth:`UnitRows.write` wrote.
 
     Raises:
-        DataError: missing or unreadable.
+        DataError: missing, unreadable, larger than its file can hold, or with columns that are missing or wrong.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         # Not pq.read_table: that one guesses columns from folder names with an equals sign.
-        with path.open("rb") as source, pq.ParquetFile(source) as file:
+        with open_regular(path) as source, pq.ParquetFile(source) as file:
+            meta = file.metadata
+            size = sum(meta.row_group(k).total_byte_size for k in range(meta.num_row_groups))
+            check_expansion(max(size, 8 * meta.num_rows * meta.num_columns), path.stat().st_size)
             frame: pd.DataFrame = file.read().to_pandas()
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(
-            f"predictions cannot be read: {str(error).splitlines()[0]}",
-            place=str(path),
-            fix=f"remove {path.parent} and run the unit again",
-        ) from error
+    except (OSError, ValueError, MemoryError, OverflowError, pa.ArrowException) as error:
+        lines = str(getattr(error, "strerror", None) or error).splitlines() or ["it is damaged"]
+        raise _damaged(path, f"predictions cannot be read: {lines[0]}") from error
+    if problem := _wrong_column(frame):
+        raise _damaged(path, f"damaged: {problem}")
     return frame
+
+
+def _damaged(path: Path, problem: str) -> DataError:
+    return DataError(problem, place=str(path), fix=f"remove {path.parent} and run the unit again")
+
+
+def _wrong_column(frame: pd.DataFrame) -> str:
+    """What is wrong with the columns of a table of predictions; empty where nothing is."""
+    survival = "risk" in frame
+    whole = ["repeat", "fold", "seed", *(["event"] if survival else ["label", "predicted"])]
+    real = ["time", "risk"] if survival else []
+    chances = [str(name) for name in frame if str(name).startswith("p_")]
+    if missing := [name for name in ("slide", "patient", *whole, *real) if name not in frame]:
+        return f"the column {missing[0]} is missing"
+    if len(set(frame)) != len(frame.columns):
+        return "a column stands twice"
+    for name in ("slide", "patient"):
+        if not all(isinstance(value, str) for value in frame[name]):
+            return f"{name} is not text in every row"
+    for name in (*whole, *real, *chances):
+        kinds = "iu" if name in whole else "iuf"
+        values = frame[name].to_numpy()
+        if values.dtype.kind not in kinds or not np.isfinite(values).all():
+            return f"{name} is not a number in every row"
+        if name in chances and not ((values >= 0) & (values <= 1 + 1e-6)).all():
+            return f"{name} is no probability in every row"
+    if not survival and len(frame) and not (frame[["label", "predicted"]].to_numpy() < len(chances)).all():
+        return "a class has no probability"
+    if len(frame) and (frame[whole].to_numpy() < 0).any():
+        return "a count is negative"
+    return ""

@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from harness.errors import DataError
-
-SCHEMA = 1
-"""Version of the record's layout. A reader refuses a newer one."""
+from harness.tracking.schema import SCHEMA, RecordSchema, check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,62 +66,8 @@ class Record:
             place: where it comes from, for the error.
 
         Raises:
-            DataError: not a record, of a newer schema, or incomplete.
+            DataError: not a record, of a newer schema, or with a field that is missing or wrong.
         """
-        if not isinstance(value, dict):
-            raise DataError("this is not a record", place=place, fix=_FIX)
-        schema = value.get("schema")
-        if not isinstance(schema, int) or schema > SCHEMA:
-            raise DataError(f"the record has schema {schema!r}, this version reads {SCHEMA}", place=place, fix=_FIX)
-        names = {f.name for f in fields(cls)}
-        if missing := sorted(name for name in _REQUIRED if name not in value):
-            raise DataError(f"the record lacks {', '.join(missing)}", place=place, fix=_FIX)
-        known = {name: item for name, item in value.items() if name in names}
-        for name, item in known.items():
-            if not isinstance(item, _TYPES.get(name, dict)):
-                raise DataError(f"the record's {name} is of type {type(item).__name__}", place=place, fix=_FIX)
-        if missing := sorted(name for name in SPEC_KEYS if name not in known["spec"]):
-            raise DataError(f"the record's spec lacks {', '.join(missing)}", place=place, fix=_FIX)
-        _check_spec(known["spec"], known["classes"], place)
+        checked = check(RecordSchema, value, what="record", place=place)
+        known = {f.name: checked[f.name] for f in fields(cls) if f.name in checked}
         return cls(**{**known, "classes": tuple(known["classes"])})
-
-
-def _check_spec(spec: Mapping[str, Any], classes: list[Any], place: str) -> None:
-    """What views sort by and show as names. A record may come from anywhere: one that is odd must not stop the rest."""
-    for key in SPEC_KEYS[:3]:
-        name = spec[key]
-        if not isinstance(name, str) or not 0 < len(name) <= _LONGEST or not name.isprintable():
-            raise DataError(f"the record's {key} is no name: {str(name)[:40]!r}", place=place, fix=_FIX)
-    for key in SPEC_KEYS[3:]:
-        if type(spec[key]) is not int:
-            raise DataError(f"the record's {key} is no number: {str(spec[key])[:40]!r}", place=place, fix=_FIX)
-    if not all(isinstance(name, str) for name in classes):
-        raise DataError("the record's classes are no names", place=place, fix=_FIX)
-
-
-SPEC_KEYS = ("method", "dataset", "protocol", "repeat", "fold", "seed")
-"""What every view of the evidence needs to know of a unit."""
-
-_LONGEST = 200
-
-_TYPES: Mapping[str, type] = {
-    "unit_id": str,
-    "study_id": str,
-    "classes": list,
-    "started": str,
-    "finished": str,
-    "schema": int,
-}
-_REQUIRED = (
-    "unit_id",
-    "study_id",
-    "spec",
-    "config",
-    "classes",
-    "scores",
-    "compute",
-    "environment",
-    "started",
-    "finished",
-)
-_FIX = "run the unit again (the same bench run command does), or update wsibench"

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import secrets
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.atomic import replacing, write_json
-from harness.errors import DataError
+from harness.errors import DataError, shown
 from harness.filelock import locked
 from harness.hashing import sha256_file
+from harness.reading import read_json, read_text
 from harness.tracking.damage import damage_of
-from harness.tracking.names import cell, is_inside, plain, safe_name
+from harness.tracking.names import is_inside, plain, safe_name
 from harness.tracking.predictions import PREDICTIONS, UnitRows, read_predictions
 from harness.tracking.questions import FILE as QUESTIONS
 from harness.tracking.record import Record
+from harness.tracking.rows import read_rows, write_rows
+from harness.tracking.schema import RecordSchema, StudySchema, check
 from harness.tracking.studies import Broken, Failure, Study, group_studies
 
 if TYPE_CHECKING:
@@ -112,13 +113,16 @@ class RunStore:
             curve: rows of the training curve: names and numbers.
             log: text for log.txt; None leaves a log that is there.
             artefacts: file name → content, or a file to copy, for the folder ``artefacts``.
+
+        Raises:
+            DataError: the record could not be read again: a field is not what the schema says. Nothing is written.
         """
         folder = self.unit_folder(record.unit_id)
         staging = folder / f".staging-{os.getpid()}-{secrets.token_hex(4)}"
         staging.mkdir(parents=True)
         try:
             predictions.write(staging / PREDICTIONS)
-            _write_rows(staging / CURVE, [plain(row) for row in curve])
+            write_rows(staging / CURVE, [plain(row) for row in curve])
             if log is not None:
                 (staging / LOG).write_text(log, encoding="utf-8", errors="replace")
             _write_artefacts(staging / ARTEFACTS, artefacts or {})
@@ -128,7 +132,8 @@ class RunStore:
                 if path.is_file()
             }
             complete = replace(record, files=files)
-            write_json(staging / RECORD, plain(complete.as_dict()))
+            value = check(RecordSchema, plain(complete.as_dict()), what="record", place=str(folder / RECORD))
+            write_json(staging / RECORD, value)
             with locked(folder / ".lock"):
                 _swap(staging, folder)
         finally:
@@ -146,7 +151,7 @@ class RunStore:
             traceback: the details.
         """
         path = self.unit_folder(unit_id) / FAILED
-        value = {
+        value: dict[str, Any] = {  # no check before it is written: that a unit failed must not be lost to an odd value
             "unit_id": unit_id,
             "study_id": study_id,
             "reason": reason,
@@ -156,13 +161,13 @@ class RunStore:
             "traceback": traceback,
         }
         write_json(path, plain(value))
-        return Failure.from_json(path.read_text(encoding="utf-8"))
+        return Failure(**{field.name: value[field.name] for field in fields(Failure)})
 
     def attempts(self, unit_id: str) -> int:
         """How often a unit has failed since it was last done; 0 for a note that is damaged."""
         try:
-            return int(json.loads((self.unit_folder(unit_id) / FAILED).read_text(encoding="utf-8"))["attempts"])
-        except (OSError, ValueError, KeyError, TypeError):
+            return int(read_json(self.unit_folder(unit_id) / FAILED)["attempts"])
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return 0
 
     def write_study(self, study: Mapping[str, Any]) -> None:
@@ -172,7 +177,8 @@ class RunStore:
             study: ``study_id, method, dataset, protocol``, ``ranked`` (may its results be ranked), ``units`` (ids of
                 all units of the protocol, run or not), ``n_units`` and ``config``.
         """
-        write_json(self.study_folder(str(study["study_id"])) / STUDY, plain(study))
+        path = self.study_folder(str(study["study_id"])) / STUDY
+        write_json(path, check(StudySchema, plain(study), what="study", place=str(path)))
 
     def planning(self, study_id: str) -> AbstractContextManager[None]:
         """Held while a table of the study is read and written anew, by one process at a time."""
@@ -185,13 +191,16 @@ class RunStore:
         if not new:
             return
         with self.planning(study_id), replacing(self.study_folder(study_id) / TRIALS) as temporary:
-            kept: list[dict[str, Any]] = [row for row in self.trials(study_id) if row["fold"] not in told]
-            _write_rows(temporary, sorted([*kept, *new], key=lambda row: (str(row["fold"]), int(row["trial"]))))
+            try:
+                kept: list[dict[str, Any]] = [row for row in self.trials(study_id) if row["fold"] not in told]
+            except DataError:  # a damaged table is made again, from the trials that are there
+                kept = []
+            write_rows(temporary, sorted([*kept, *new], key=lambda row: (str(row["fold"]), int(row["trial"]))))
 
     def trials(self, study_id: str) -> list[dict[str, str]]:
         """Rows of a study's trials.csv as text; empty where it was not tuned."""
-        rows = _read_rows(self.study_folder(study_id) / TRIALS)
-        return [row for row in rows if row.get("fold") and (row.get("trial") or "").isdigit()]
+        rows = read_rows(self.study_folder(study_id) / TRIALS)
+        return [row for row in rows if row.get("fold") and _is_count(row.get("trial") or "")]
 
     def scan(self) -> Evidence:
         """Read the whole folder; what cannot be read is listed by name and stops nothing."""
@@ -205,9 +214,9 @@ class RunStore:
                     broken.append(Broken(folder.name, error.problem))
             if (folder / FAILED).exists():
                 try:
-                    failures.append(Failure.from_json((folder / FAILED).read_text(encoding="utf-8")))
-                except (OSError, ValueError, KeyError, TypeError) as error:
-                    broken.append(Broken(folder.name, f"{FAILED} cannot be read: {error}"))
+                    failures.append(Failure.from_json(read_text(folder / FAILED)))
+                except (OSError, ValueError, DataError) as error:
+                    broken.append(Broken(folder.name, f"{FAILED} cannot be read: {_reason(error)}"))
         records.sort(key=lambda r: (r.study_id, r.spec["repeat"], r.spec["fold"], r.spec["seed"], r.unit_id))
         return Evidence(tuple(records), tuple(failures), tuple(broken))
 
@@ -225,21 +234,20 @@ class RunStore:
         plans, broken = [], list(found.broken)
         for folder in _folders(self.root / "studies"):
             try:
-                plan = json.loads((folder / STUDY).read_text(encoding="utf-8"))
-                plans.append({**plan, "study_id": str(plan["study_id"])})
+                plans.append(_read_plan(folder))
             except FileNotFoundError:
                 continue
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                broken.append(Broken(folder.name, f"{STUDY} cannot be read: {error}"))
-        return group_studies(plans, found.records, found.failures), tuple(broken)
+            except (OSError, ValueError, DataError) as error:
+                broken.append(Broken(folder.name, f"{STUDY} cannot be read: {_reason(error)}"))
+        damaged = {one.name for one in found.broken}
+        return group_studies(plans, found.records, found.failures, damaged), tuple(broken)
 
     def plan(self, study_id: str) -> dict[str, Any]:
         """study.json as it is; empty where it is missing or damaged."""
         try:
-            value = json.loads((self.study_folder(study_id) / STUDY).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return _read_plan(self.study_folder(study_id))
+        except (OSError, ValueError, DataError):
             return {}
-        return value if isinstance(value, dict) else {}
 
     def study(self, study_id: str) -> Study:
         """One study.
@@ -269,7 +277,7 @@ class RunStore:
 
     def curve(self, unit_id: str) -> list[dict[str, str]]:
         """Rows of a unit's training curve as text; empty where it has none."""
-        return _read_rows(self.unit_folder(unit_id) / CURVE)
+        return read_rows(self.unit_folder(unit_id) / CURVE)
 
     def altered(self, unit_id: str) -> list[str]:
         """Files of a finished unit that are missing or not what its record says."""
@@ -286,33 +294,39 @@ def _read_record(folder: Path) -> Record:
     path = folder / RECORD
     fix = "run the unit again: the same bench run command does"
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = read_json(path)
     except OSError as error:
         raise DataError(f"there is no record: {error.strerror}", place=str(path), fix=fix) from error
     except ValueError as error:
         raise DataError(f"the record is cut short or damaged: {error}", place=str(path), fix=fix) from error
-    return Record.from_dict(value, place=str(path))
+    record = Record.from_dict(value, place=str(path))
+    if safe_name(record.unit_id) != folder.name:
+        raise DataError(
+            f"damaged: unit_id is {shown(record.unit_id)}: the record is in the folder of another unit",
+            place=str(path),
+            fix=fix,
+        )
+    return record
+
+
+def _read_plan(folder: Path) -> dict[str, Any]:
+    """study.json; raises OSError, ValueError or DataError where it is absent or damaged."""
+    plan = check(StudySchema, read_json(folder / STUDY), what="study", place=str(folder / STUDY))
+    if safe_name(plan["study_id"]) != folder.name:
+        raise ValueError(f"it is that of study {shown(plan['study_id'])}")
+    return plan
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10
+
+
+def _reason(error: Exception) -> str:
+    return error.problem if isinstance(error, DataError) else str(getattr(error, "strerror", None) or error)
 
 
 def _folders(parent: Path) -> list[Path]:
     return sorted(path for path in parent.iterdir() if path.is_dir()) if parent.is_dir() else []
-
-
-def _read_rows(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        return list(csv.DictReader(file))
-
-
-def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        return
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow([cell(name) for name in columns])
-        writer.writerows([cell(row.get(name, "")) for name in columns] for row in rows)
 
 
 def _write_artefacts(folder: Path, artefacts: Mapping[str, bytes | Path]) -> None:

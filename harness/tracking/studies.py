@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from harness.reading import parse_json
+from harness.tracking.names import safe_name
 from harness.tracking.record import Record
+from harness.tracking.schema import FailureSchema, check
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,8 @@ class Failure:
 
     @classmethod
     def from_json(cls, text: str) -> Failure:
-        """From failed.json; raises ValueError, KeyError or TypeError where that is damaged."""
-        value = json.loads(text)
+        """From failed.json; raises ValueError or DataError where that is damaged."""
+        value = check(FailureSchema, parse_json(text), what="note of a failure", place="failed.json")
         return cls(**{field.name: value[field.name] for field in fields(cls)})
 
 
@@ -56,6 +58,7 @@ class Study:
         config: the resolved configuration.
         records: finished units by repeat, fold and seed.
         failures: failed ones.
+        damaged: ids of planned units whose evidence cannot be read.
     """
 
     study_id: str
@@ -67,6 +70,7 @@ class Study:
     config: Mapping[str, Any]
     records: tuple[Record, ...]
     failures: tuple[Failure, ...]
+    damaged: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -75,9 +79,18 @@ class Study:
 
 
 def group_studies(
-    plans: Sequence[Mapping[str, Any]], records: Sequence[Record], failures: Sequence[Failure]
+    plans: Sequence[Mapping[str, Any]],
+    records: Sequence[Record],
+    failures: Sequence[Failure],
+    damaged: Collection[str] = (),
 ) -> tuple[Study, ...]:
-    """Studies by name, from what was planned (study.json) and the units that are there."""
+    """Studies by name, from what was planned (study.json) and the units that are there.
+
+    Args:
+        plans: the content of each study.json.
+        records, failures: of units.
+        damaged: names of the folders of units whose evidence cannot be read.
+    """
     by_id = {str(plan["study_id"]): plan for plan in plans}
     names = sorted({*by_id, *(record.study_id for record in records)})
     return tuple(
@@ -86,12 +99,19 @@ def group_studies(
             by_id.get(name, {}),
             tuple(record for record in records if record.study_id == name),
             tuple(failure for failure in failures if failure.study_id == name),
+            damaged,
         )
         for name in names
     )
 
 
-def _study(name: str, plan: Mapping[str, Any], records: tuple[Record, ...], failures: tuple[Failure, ...]) -> Study:
+def _study(
+    name: str,
+    plan: Mapping[str, Any],
+    records: tuple[Record, ...],
+    failures: tuple[Failure, ...],
+    damaged: Collection[str],
+) -> Study:
     spec = records[0].spec if records else {}
     planned = plan.get("units")
     return Study(
@@ -102,4 +122,5 @@ def _study(name: str, plan: Mapping[str, Any], records: tuple[Record, ...], fail
         config=plan.get("config", {}),
         records=records,
         failures=failures,
+        damaged=tuple(unit for unit in map(str, planned or ()) if safe_name(unit) in damaged),
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
 from harness.atomic import write_json
+from harness.errors import DataError
+from harness.reading import parse_json, read_text
 from harness.tracking.names import plain, safe_name
+from harness.tracking.schema import TrialSchema, check
 
 FOLDER = "trials"
 
@@ -44,8 +46,9 @@ class TrialResult:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what was written. Raises ValueError, KeyError or TypeError if it is damaged."""
-        return cls(**json.loads(text))
+        """Read what was written. Raises ValueError or DataError if it is damaged."""
+        value = check(TrialSchema, parse_json(text), what="trial", place="trials")
+        return cls(**{field.name: value[field.name] for field in fields(cls) if field.name in value})
 
 
 class TrialStore:
@@ -68,13 +71,18 @@ class TrialStore:
     def read(self, unit_id: str) -> TrialResult | None:
         """The result of a trial; None where it is absent or damaged, and has to be made again."""
         try:
-            return TrialResult.from_json(self._path(unit_id).read_text(encoding="utf-8"))
-        except (OSError, ValueError, KeyError, TypeError):
+            return TrialResult.from_json(read_text(self._path(unit_id)))
+        except (OSError, ValueError, DataError):
             return None
 
     def write(self, result: TrialResult) -> None:
-        """Store a result, atomically."""
-        write_json(self._path(result.unit_id), plain(asdict(result)))
+        """Store a result, atomically.
+
+        Raises:
+            DataError: it could not be read again.
+        """
+        path = self._path(result.unit_id)
+        write_json(path, check(TrialSchema, plain(asdict(result)), what="trial", place=str(path)))
 
     def _path(self, unit_id: str) -> Path:
         return self.root / f"{safe_name(unit_id)}.json"

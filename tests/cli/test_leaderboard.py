@@ -45,6 +45,27 @@ def test_damaged_evidence_is_a_warning(bench, store: RunStore) -> None:
     answer = bench("leaderboard show")
     assert answer.code == 0
     assert made[0].unit_id in answer.err and "cut short" in answer.err
+    assert "1 damaged" in answer.out
+
+
+@pytest.mark.parametrize("words", ["leaderboard show", "compare b-2 a-1", "sync --uri {}"])
+def test_one_odd_value_is_named_by_every_reader_and_ends_none(bench, store: RunStore, tmp_path: Path, words) -> None:
+    fill(store, study="a-1", folds=2)
+    fill(store, study="b-2", folds=2, method="max_pool")
+    made = fill(store, study="c-3", folds=2)
+    path = store.unit_folder(made[0].unit_id) / "record.json"
+    path.write_text(path.read_text().replace('"wall_s": 36.0', '"wall_s": "12 s"'))
+    answer = bench(words.format(f"sqlite:///{tmp_path}/view.db"))
+    assert answer.code == 0, answer.err
+    assert f"{made[0].unit_id}: damaged: compute.wall_s is '12 s'" in " ".join(answer.err.split())
+
+
+def test_only_damaged_evidence_is_named_too(bench, store: RunStore) -> None:
+    (made,) = fill(store, folds=1)
+    (store.unit_folder(made.unit_id) / "record.json").write_text("{}")
+    answer = bench("leaderboard show")
+    assert answer.code == 2
+    assert made.unit_id in answer.err
 
 
 @pytest.mark.parametrize(

@@ -119,3 +119,21 @@ def test_a_broken_plugin_harms_no_other_method_but_is_told(bench, tmp_path):
     wanted = bench("run --method bad --dataset musk1 --dry-run --plugin bad.py")
     assert wanted.code == 1
     assert "no_such_library" in wanted.check_three_lines()[0]
+
+
+def test_a_unit_that_is_neither_done_nor_failed_is_named_and_the_code_is_1(bench, tmp_path, monkeypatch):
+    from support.evidence import fill
+
+    from harness.study.result import result_of
+    from harness.tracking.store import RunStore
+
+    store = RunStore(tmp_path / "runs")
+    made = fill(store, folds=2)
+    (store.unit_folder(made[1].unit_id) / "record.json").write_text("{}")
+    ids = [one.unit_id for one in made]
+    result = result_of(store, made[0].study_id, reused=0, failed=0, asked=ids)
+    assert (result.n_done, result.lost) == (1, (ids[1],))
+    monkeypatch.setattr("harness.study.run.run_study", lambda *_: result)
+    answer = bench(*RUN, "--fold", "0")
+    assert answer.code == 1
+    assert ids[1] in answer.err and "1 neither" in answer.out

@@ -172,4 +172,6 @@ def write_many(root: Path, tag: str) -> None:
     """Write the same unit again and again; in the tests' support, so that a process that is started can find it."""
     store = RunStore(root)
     for k in range(15):
-        store.write_unit(record(started=f"{tag}{k}"), predictions(signal=0.01 * k), log=f"{tag}{k}")
+        store.write_unit(
+            record(started=f"{tag}-01-01T00:00:{k:02}"), predictions(signal=0.01 * k), log=f"{tag}-01-01T00:00:{k:02}"
+        )

@@ -17,6 +17,8 @@ from harness.tracking import store as module
 from harness.tracking.record import Record
 from harness.tracking.store import RunStore
 
+OLD, NEW = "2030-01-01T00:00:00+00:00", "2031-01-01T00:00:00+00:00"
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> RunStore:
@@ -97,7 +99,7 @@ def test_a_failure_is_counted_listed_and_forgotten_after_success(store: RunStore
 
 def test_a_kill_at_any_moment_leaves_the_unit_whole_or_absent(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each file operation of a second write is made the last one; what is left never mixes old and new."""
-    old = store.write_unit(record(started="old"), predictions(signal=0.1), curve=CURVE, log="old")
+    old = store.write_unit(record(started=OLD), predictions(signal=0.1), curve=CURVE, log="old")
 
     class Killed(BaseException):
         pass
@@ -118,30 +120,30 @@ def test_a_kill_at_any_moment_leaves_the_unit_whole_or_absent(store: RunStore, m
                 patch.setattr(module.Path, name, step(getattr(Path, name)))
             patch.setattr(module.shutil, "rmtree", lambda *a, **k: None)
             try:
-                store.write_unit(record(started="new"), predictions(signal=0.9), curve=CURVE, log="new")
+                store.write_unit(record(started=NEW), predictions(signal=0.9), curve=CURVE, log="new")
                 finished = True
             except Killed:
                 finished = False
         if store.is_done(old.unit_id):
             assert store.altered(old.unit_id) == []
-            assert store.record(old.unit_id).started in {"old", "new"}
+            assert store.record(old.unit_id).started in {OLD, NEW}
         if finished:
             break
-        store.write_unit(record(started="old"), predictions(signal=0.1), curve=CURVE, log="old")
+        store.write_unit(record(started=OLD), predictions(signal=0.1), curve=CURVE, log="old")
     assert finished and survive > 5
-    assert store.record(old.unit_id).started == "new"
+    assert store.record(old.unit_id).started == NEW
 
 
 def test_two_processes_may_write_the_same_unit(store: RunStore) -> None:
     context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=write_many, args=(store.root, tag)) for tag in "ab"]
+    writers = [context.Process(target=write_many, args=(store.root, tag)) for tag in ("2030", "2031")]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
         assert writer.exitcode == 0
     made = store.record(record().unit_id)
-    assert made.started in {"a14", "b14"}
+    assert made.started in {"2030-01-01T00:00:14", "2031-01-01T00:00:14"}
     assert store.altered(made.unit_id) == []
     assert (store.unit_folder(made.unit_id) / "log.txt").read_text() == made.started
     assert not list(store.unit_folder(made.unit_id).glob(".staging-*"))
