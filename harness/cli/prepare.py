@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -15,8 +15,13 @@ from harness.cli.options import Cache, DataRoot, Workers, data_root_of
 from harness.errors import UnitFailedError, UsageError
 
 if TYPE_CHECKING:
+    from harness.protocol.card import TissueSettings
     from harness.protocol.dataset import Dataset
     from harness.slides.prepare import PrepareReport, PrepareSettings
+
+Measure = Literal["colour", "brightness"]
+Background = Literal["white", "black"]
+Pen = Literal["leave_out", "keep"]
 
 _TILE_MPP = (0.5,)
 _TILE_PX = 256
@@ -43,6 +48,24 @@ def prepare(
     tile_px: Annotated[
         int | None, typer.Option(min=1, help="Side of a tile in pixels (default: the card's, or 256).")
     ] = None,
+    tissue_measure: Annotated[
+        Measure | None, typer.Option(help="What tells tissue from background (default: the card's, or colour).")
+    ] = None,
+    tissue_threshold: Annotated[
+        float | None, typer.Option(help="From which value of the measure, of 255, a pixel is tissue (default: found).")
+    ] = None,
+    tissue_background: Annotated[
+        Background | None, typer.Option(help="Colour of the background (default: the card's, or white).")
+    ] = None,
+    tissue_pen: Annotated[
+        Pen | None, typer.Option(help="What becomes of marks that look like ink (default: the card's, or leave_out).")
+    ] = None,
+    tissue_fraction: Annotated[
+        float | None, typer.Option(help="Least share of tissue in a tile (default: the card's, or 0.25).")
+    ] = None,
+    tissue_area: Annotated[
+        float | None, typer.Option(help="Least area of a piece of tissue in mm² (default: the card's, or 0.01).")
+    ] = None,
     data_root: DataRoot = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for what is found (default: in the cache).")] = None,
     cache: Cache = None,
@@ -56,7 +79,16 @@ def prepare(
     from harness.resources import cache_root
     from harness.slides.prepare import prepare_slides
 
-    options = _Options(mpp, tuple(sorted(set(tile_mpp or ()))), tile_px, out, cache or cache_root())
+    tissue = {
+        "measure": tissue_measure,
+        "threshold": tissue_threshold,
+        "background": tissue_background,
+        "pen": tissue_pen,
+        "min_fraction": tissue_fraction,
+        "min_area_mm2": tissue_area,
+    }
+    changes = {name: value for name, value in tissue.items() if value is not None}
+    options = _Options(mpp, tuple(sorted(set(tile_mpp or ()))), tile_px, changes, out, cache or cache_root())
     processes = workers or os.cpu_count() or 1
     dataset = _dataset(target)
     if dataset is None:
@@ -75,8 +107,26 @@ class _Options:
     mpp: float | None
     tile_mpp: tuple[float, ...]
     tile_px: int | None
+    tissue: Mapping[str, Any]
     out: Path | None
     cache: Path
+
+    def tissue_of(self, card: TissueSettings) -> TissueSettings:
+        """The card's settings with those that were given in their place."""
+        from pydantic import ValidationError
+
+        from harness.slides.settings import TISSUE_OPTIONS
+
+        try:
+            return type(card).model_validate(card.model_dump() | dict(self.tissue))
+        except ValidationError as problem:
+            first = problem.errors()[0]
+            name = str(first["loc"][0])
+            raise UsageError(
+                f"{self.tissue.get(name)} is out of range",
+                place=TISSUE_OPTIONS.get(name, name),
+                fix=first["msg"],
+            ) from None
 
 
 def _dataset(target: str) -> Dataset | None:
@@ -107,7 +157,7 @@ def _folder_job(folder: Path, options: _Options) -> _Job:
     settings = PrepareSettings(
         mpp=options.tile_mpp or _TILE_MPP,
         tile_px=options.tile_px or _TILE_PX,
-        tissue=TissueSettings(),
+        tissue=options.tissue_of(TissueSettings()),
         slide_mpp=options.mpp,
     )
     place = folder.resolve()
@@ -135,11 +185,14 @@ def _dataset_jobs(dataset: Dataset, data_root: Path | None, options: _Options, p
             place="--out",
             fix="choose one with --tile-mpp and --tile-px, or leave --out away",
         )
+    tissue = options.tissue_of(dataset.card.tissue)
+    if tissue != dataset.card.tissue:
+        console.say("note: a run takes the tissue settings of the card; write those that suit there", style="yellow")
     settings = [
         PrepareSettings(
             mpp=tiles_mpp,
             tile_px=px,
-            tissue=dataset.card.tissue,
+            tissue=tissue,
             slide_mpp=options.mpp or source.mpp,
             damaged_tiles=source.damaged_tiles,
         )

@@ -176,12 +176,20 @@ class TissueSettings(_Strict):
     Attributes:
         mpp: resolution of the thumbnail the mask is made on.
         background: ``white`` or ``black``.
+        measure: what tissue has more of than the background: ``colour`` (largest less smallest RGB value of a pixel),
+            or ``brightness`` (distance of the brightness from the background's), for slides without colour.
+        threshold: from which value of the measure (of 255) a pixel is tissue; None finds it for each slide.
+        pen: marks of black, green and blue ink are left out (``leave_out``), or taken like all else (``keep``).
+            With ``brightness`` black is never ink.
         min_fraction: least tissue in a tile that is kept.
         min_area_mm2: smaller pieces of tissue are dropped.
     """
 
     mpp: Microns = 8.0
     background: Literal["white", "black"] = "white"
+    measure: Literal["colour", "brightness"] = "colour"
+    threshold: Annotated[float, Field(strict=True, gt=0, le=255)] | None = None
+    pen: Literal["leave_out", "keep"] = "leave_out"
     min_fraction: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.25
     min_area_mm2: Annotated[float, Field(strict=True, ge=0, le=1e6)] = 0.01
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from harness.errors import DataError
 from harness.hashing import sha256_json
+from harness.protocol.card import DatasetCard, SlidesSource
 from harness.protocol.dataset import Dataset
 from harness.protocol.table import listed
 
@@ -35,6 +36,9 @@ def bag_fingerprint(bag: NDArray[Any]) -> str:
 def dataset_fingerprint(dataset: Dataset, content: Mapping[str, str], slides: Collection[str] | None = None) -> str:
     """SHA-256 over classes, labels (or follow-up), patients and content, in whatever order the label table lists them.
 
+    What a card of slides says about their resolution, tissue and damaged tiles decides which tiles are read, so it
+    counts too, as far as it differs from the defaults.
+
     Args:
         dataset: the dataset.
         content: slide id → fingerprint of its content.
@@ -54,6 +58,14 @@ def dataset_fingerprint(dataset: Dataset, content: Mapping[str, str], slides: Co
     entries = [entry for entry in dataset.entries if entry.slide in wanted]
     if dataset.card.task == "survival":
         followed = sorted([e.slide, e.patient, e.time, e.label, content[e.slide]] for e in entries)
-        return sha256_json({"intervals": dataset.card.intervals, "slides": followed})
+        return sha256_json({"intervals": dataset.card.intervals, "slides": followed, **_reading(dataset.card)})
     rows = sorted([e.slide, e.patient, dataset.card.classes[e.label], content[e.slide]] for e in entries)
-    return sha256_json({"classes": list(dataset.card.classes), "slides": rows})
+    return sha256_json({"classes": list(dataset.card.classes), "slides": rows, **_reading(dataset.card)})
+
+
+def _reading(card: DatasetCard) -> dict[str, Any]:
+    if not isinstance(card.source, SlidesSource):
+        return {}
+    source = card.source.model_dump(mode="json", include={"mpp", "damaged_tiles"}, exclude_defaults=True)
+    found = {"tissue": card.tissue.model_dump(mode="json", exclude_defaults=True), "source": source}
+    return {name: values for name, values in found.items() if values}

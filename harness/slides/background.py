@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 _BRIGHT = 180
 _NEUTRAL = 40
@@ -14,6 +15,8 @@ _LEAST_SHARE = 0.005
 _WRONG_CHROMA = 80
 _NEUTRAL_CODE = 128
 _CODE_SLACK = 24
+_DARK, _MOST_DARK, _LEAST_GLASS, _EVEN = 50, 0.5, 0.05, 0.9
+_BLACK, _LEAST_PADDING = 8, 0.01
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,37 @@ def find_background(rgb: NDArray[np.uint8]) -> Background:
     seen = candidates & (np.abs(luma.astype(np.int16) - mode) <= _NEAR)
     red, green, blue = (int(value) for value in np.median(rgb[seen], axis=0))
     return Background((red, green, blue), seen, note)
+
+
+def dark_background(rgb: NDArray[np.uint8], glass: NDArray[np.bool_]) -> str:
+    """Why a slide is not one with white background, or empty.
+
+    It is dark in most parts, and either the rest is hardly ever glass, or the dark is not the even one of padding.
+
+    Args:
+        rgb: overview of the slide, (H, W, 3).
+        glass: the pixels that look like glass, (H, W).
+    """
+    highest = rgb.max(axis=2)
+    dark = highest < _DARK
+    share = float(dark.mean())
+    if share < _MOST_DARK:
+        return ""
+    even = np.bincount(highest[dark]).max() >= _EVEN * dark.sum()
+    if even and glass.sum() >= _LEAST_GLASS * max(1, int((~dark).sum())):
+        return ""
+    return f"the background is dark: {share:.0%} of the slide is darker than {_DARK} of 255, as in fluorescence"
+
+
+def black_padding(rgb: NDArray[np.uint8], margin: int) -> NDArray[np.bool_]:
+    """Black areas at the edge of the picture, where the scanner did not scan, and ``margin`` pixels around: (H, W)."""
+    labels, count = ndimage.label(rgb.max(axis=2) <= _BLACK)
+    edges = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    large = np.bincount(labels.ravel(), minlength=count + 1) >= _LEAST_PADDING * labels.size
+    large &= np.isin(np.arange(count + 1), edges)
+    large[0] = False
+    black: NDArray[np.bool_] = large[labels]
+    return ndimage.binary_dilation(black, iterations=margin) if black.any() else black
 
 
 def balance(rgb: NDArray[np.uint8], colour: tuple[int, int, int]) -> NDArray[np.uint8]:

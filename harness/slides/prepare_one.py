@@ -17,11 +17,12 @@ from harness.slides.damaged_tiles import DamagedTile, clear_of, damage_error, da
 from harness.slides.files import slide_files, slide_fingerprint, stat_signature
 from harness.slides.grid import lay_grid, side_on_level0, too_coarse
 from harness.slides.index import SlideIndex, index_path, qc_path
+from harness.slides.no_tissue import reason, suggestion
 from harness.slides.qc import save_qc
 from harness.slides.reader import open_slide
 from harness.slides.report import SlideRow, ready_row, reason_of
 from harness.slides.scale import Scale
-from harness.slides.settings import PrepareSettings
+from harness.slides.settings import TISSUE_OPTIONS, PrepareSettings
 from harness.slides.tissue import Tissue, find_tissue
 
 
@@ -84,7 +85,9 @@ def _prepare(job: Job, reader: SlideReader, began: float) -> SlideIndex:
     grids = (lay_grid(tissue.mask, reader.width, reader.height, side, settings.tissue.min_fraction) for side in sides)
     coords = tuple(clear_of(damaged, grid, side) for grid, side in zip(grids, sides, strict=True))
     save_qc(qc_path(job.out, job.slide), reader, overview, tissue.mask, coords[0], sides[0])
-    _refuse_empty(job, tissue, coords)
+    if not tissue.mask.any():
+        raise _no_tissue(job, overview, overview_mpp, tissue)
+    _refuse_tileless(job, tissue, coords)
     fingerprint = slide_fingerprint(job.path)
     if stat_signature(job.path) != stat:
         raise DataError("the file changed while it was read", place=str(job.path), fix="wait until it is complete")
@@ -129,18 +132,33 @@ def _refuse_enlarging(job: Job, mpp: float) -> None:
         )
 
 
-def _refuse_empty(job: Job, tissue: Tissue, coords: tuple[NDArray[np.int64], ...]) -> None:
+def _no_tissue(job: Job, overview: NDArray[np.uint8], mpp: float, tissue: Tissue) -> DataError:
+    place, settings = str(qc_path(job.out, job.slide)), job.settings.tissue
+    fix = f"look at {place}"
+    if change := suggestion(overview, mpp, settings, tissue):
+        options = " ".join(f"{TISSUE_OPTIONS[name]} {_shown(value)}" for name, value in change.items())
+        card = ", ".join(f"{name}: {_shown(value)}" for name, value in change.items())
+        fix += f"; if it shows tissue, add {options} (in a dataset's card: tissue: {{{card}}})"
+    return DataError(
+        f"no tissue found: {reason(tissue, mpp, settings)}", place=place, fix=f"{fix}; or leave the slide out"
+    )
+
+
+def _shown(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _refuse_tileless(job: Job, tissue: Tissue, coords: tuple[NDArray[np.int64], ...]) -> None:
     place = str(qc_path(job.out, job.slide))
-    if not tissue.mask.any():
-        extra = f" ({'; '.join(tissue.notes)})" if tissue.notes else ""
-        raise DataError(f"no tissue found{extra}", place=place, fix=f"look at {place}; or leave the slide out")
     for scale, grid in zip(job.settings.scales, coords, strict=True):
         if not len(grid):
             raise DataError(
                 f"no tile: {tissue.area_mm2:.2g} mm² of tissue, but nowhere a tile of {_words(scale)} "
                 f"with {job.settings.tissue.min_fraction:.0%} tissue",
                 place=place,
-                fix=f"look at {place}; ask for smaller tiles or a smaller tissue share, or leave the slide out",
+                fix=f"look at {place}; ask for smaller tiles (--tile-px), or for less tissue in a tile "
+                f"({TISSUE_OPTIONS['min_fraction']}; in a dataset's card: tissue: {{min_fraction: ...}}), "
+                "or leave the slide out",
             )
 
 

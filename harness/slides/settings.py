@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 _RULES = 3
 """Raised whenever the code for resolution, tissue or grid changes what it finds, so that old indices are made anew."""
 
+TISSUE_OPTIONS = {
+    "background": "--tissue-background",
+    "measure": "--tissue-measure",
+    "threshold": "--tissue-threshold",
+    "pen": "--tissue-pen",
+    "min_fraction": "--tissue-fraction",
+    "min_area_mm2": "--tissue-area",
+}
+"""The options of ``bench prepare`` for the settings in a card's ``tissue``."""
+
 
 @dataclass(frozen=True)
 class PrepareSettings:

@@ -112,3 +112,25 @@ def test_a_dataset_is_prepared_where_a_run_looks_for_it(bench, tmp_path):
     inputs = open_study_inputs(resolve(config), config, torch.device("cpu"))
     assert len(inputs.content) == 6
     assert list((tmp_path / "cache").rglob("slides.csv")) == tables, "the run has prepared them once more"
+
+
+def test_the_advice_for_a_slide_without_colour_works_as_printed(bench, tmp_path):
+    folder = tmp_path / "grey"
+    folder.mkdir()
+    pixels = np.full((700, 900), 244, np.uint8)
+    pixels[100:600, 100:800] = 150
+    Image.fromarray(pixels).save(folder / "grey.png")
+    words = ["prepare", str(folder), "--mpp", "0.5", "--tile-px", "64", "--out", str(tmp_path / "o"), "--workers", "1"]
+    refused = bench(*words)
+    assert refused.code == 1
+    line = next(line for line in refused.out.splitlines() if line.startswith("failed: grey:"))
+    assert "colour" in line
+    assert "--tissue-measure brightness" in line
+    assert bench(*words, "--tissue-measure", "brightness").code == 0
+
+
+@pytest.mark.parametrize(("option", "value"), [("threshold", "0"), ("threshold", "nan"), ("fraction", "1.5")])
+def test_tissue_settings_out_of_range_are_refused(bench, slides, option, value):
+    refused = bench("prepare", str(slides), "--mpp", "0.5", f"--tissue-{option}", value)
+    assert refused.code == 2
+    assert refused.check_three_lines()[1] == f"--tissue-{option}"

@@ -48,6 +48,19 @@ def test_dataset_fingerprint_follows_labels_patients_and_content_only(tiny: Data
     assert dataset_fingerprint(tiny, content | {"test_001": "other"}) != first
 
 
+def test_what_decides_about_the_tiles_of_slides_counts(tiny: Dataset) -> None:
+    content = {slide: slide for slide in tiny.slides}
+    tissue, source = tiny.card.tissue, tiny.card.source
+    cards = [
+        tiny.card,
+        tiny.card.model_copy(update={"tissue": tissue.model_copy(update={"measure": "brightness"})}),
+        tiny.card.model_copy(update={"tissue": tissue.model_copy(update={"threshold": 7.0})}),
+        tiny.card.model_copy(update={"source": source.model_copy(update={"mpp": 0.37})}),
+        tiny.card.model_copy(update={"source": source.model_copy(update={"damaged_tiles": "leave_out"})}),
+    ]
+    assert len({dataset_fingerprint(replace(tiny, card=card), content) for card in cards}) == len(cards)
+
+
 def test_unknown_content_is_refused(tiny: Dataset) -> None:
     with pytest.raises(DataError, match="5 slides have no fingerprint"):
         dataset_fingerprint(tiny, {"normal_001": "x"})
