@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.protocol.card import Erratum
+
 
 def card_of(
     *,
@@ -17,6 +19,8 @@ def card_of(
     table: str,
     mpp: float | None,
     folds: int,
+    errata: Sequence[Erratum] = (),
+    distinct_ids: bool = False,
 ) -> dict[str, object]:
     """A card, ready to be written as YAML.
 
@@ -30,6 +34,8 @@ def card_of(
         table: name of the label table that was given.
         mpp: declared resolution, if any.
         folds: number of folds.
+        errata: what was changed or left out in the label table.
+        distinct_ids: whether ids that differ in spelling alone are different ones.
     """
     source: dict[str, object] = {"kind": "slides", "layouts": {"folder": list(patterns)}, "root": str(root)}
     if mpp is not None:
@@ -55,11 +61,14 @@ def card_of(
             {"kind": "features", "encoder": "resnet50.tv_in1k", "mpp": [0.5], "tile_px": 256},
             {"kind": "tiles", "encoder": "resnet18.tv_in1k@layer3", "mpp": [1.0, 2.0], "tile_px": 224},
         ],
+        **({"errata": [erratum.model_dump(mode="json") for erratum in errata]} if errata else {}),
+        **({"distinct_ids": True} if distinct_ids else {}),
     }
 
 
-def readme_of(card: dict[str, object], table: str, seed: int) -> str:
+def readme_of(card: dict[str, object], table: str, seed: int, errata: Sequence[Erratum] = ()) -> str:
     """README.md of a new dataset."""
+    changes = "".join(f"- {one.what} {one.action} ({one.source})\n" for one in errata)
     truth = "time and event" if card.get("task") == "survival" else "class"
     return f"""# {card["name"]}
 
@@ -72,4 +81,4 @@ def readme_of(card: dict[str, object], table: str, seed: int) -> str:
 
 Check the data with `bench datasets verify PATH`, run a method with `bench run --method abmil --dataset PATH`, where
 PATH is this folder. With its parent folder in `$BENCH_DATASETS`, the name {card["name"]} is enough.
-"""
+{f"{chr(10)}## Changes to the labels{chr(10)}{chr(10)}{changes}" if changes else ""}"""

@@ -19,6 +19,7 @@ from harness.errors import DataError
 from harness.hashing import fingerprint_file, sha256_json
 from harness.protocol.card import PatchesSource
 from harness.protocol.dataset import Dataset
+from harness.protocol.identity import spelling
 from harness.protocol.table import listed
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class ImageSource:
         root: the data root.
         files: image → file, when they lie in a folder.
         archive: the archive, when they do not.
-        members: case-folded path of each image in the archive → image.
+        members: spelling of the path of each image in the archive → image.
     """
 
     root: Path
@@ -79,7 +80,7 @@ class ImageSource:
         """The image that a member holds: its path, or the end of it, is one that the card names."""
         if not member.isfile() or member.size > _LARGEST:
             return None
-        parts = [part for part in member.name.casefold().split("/") if part not in {"", "."}]
+        parts = [part for part in spelling(member.name).split("/") if part not in {"", "."}]
         tails = ("/".join(parts[start:]) for start in range(len(parts)))
         return next((self.members[tail] for tail in tails if tail in self.members), None)
 
@@ -96,13 +97,13 @@ def find_images(dataset: Dataset, root: Path, images: Sequence[str]) -> ImageSou
     files: dict[str, Path] = {}
     for image in images:
         for pattern in source.images:
-            if written := listing.files.get(pattern.format(image=image).casefold()):
+            if written := listing.files.get(spelling(pattern.format(image=image))):
                 files.setdefault(image, root / written[0])
     if len(files) == len(images):
         return ImageSource(root, files, None, {})
     archive = root / source.archive if source.archive else None
     if archive is not None and archive.is_file():
-        members = {pattern.format(image=image).casefold(): image for image in images for pattern in source.images}
+        members = {spelling(pattern.format(image=image)): image for image in images for pattern in source.images}
         return ImageSource(root, {}, archive, members)
     missing = [image for image in images if image not in files]
     raise missing_images(dataset, root, missing, len(images))

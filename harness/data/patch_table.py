@@ -10,6 +10,8 @@ from harness.data.locate import check_root, get_text
 from harness.errors import DataError
 from harness.protocol.card import PatchesSource
 from harness.protocol.dataset import Dataset
+from harness.protocol.identity import did_you_mean, spelling
+from harness.protocol.missing import missing_in, refuse_missing
 from harness.protocol.table import Row, listed, read_table
 
 
@@ -35,7 +37,10 @@ def read_patch_tables(dataset: Dataset, root: Path) -> list[PatchRow]:
     rows = []
     for path in table_paths(dataset, root):
         needed = tuple(dict.fromkeys(source.columns.values()))
-        rows += [_patch(row, source, path) for row in read_table(path, needed)]
+        table = read_table(path, needed)
+        wanted = [(what, column) for what, column in source.columns.items() if what != "instance_label"]
+        refuse_missing(missing_in(table, wanted), len(table), path, fix="get the table again, or fill the cells in")
+        rows += [_patch(row, source, path) for row in table]
     _check_images(rows, root)
     bags: dict[str, list[PatchRow]] = {}
     for row in rows:
@@ -67,9 +72,9 @@ def table_paths(dataset: Dataset, root: Path) -> list[Path]:
 def _patch(row: Row, source: PatchesSource, path: Path) -> PatchRow:
     columns = source.columns
     text = row[columns["instance_label"]]
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise DataError(
-            f"instance label {text!r} is not a number",
+            f"instance label {text[:40]!r} is not a number",
             place=f"{path}, line {row.line}, column {columns['instance_label']}",
             fix="get the table anew",
         )
@@ -80,9 +85,9 @@ def _patch(row: Row, source: PatchesSource, path: Path) -> PatchRow:
 def _check_images(rows: Sequence[PatchRow], root: Path) -> None:
     seen: set[str] = set()
     for row in rows:
-        if row.image.casefold() in seen:
-            raise DataError(f"image {row.image} is listed twice", place=f"tables in {root}", fix="get the tables anew")
-        seen.add(row.image.casefold())
+        if spelling(row.image) in seen:
+            raise DataError(f"image {row.image} is listed twice", place=f"tables in {root}", fix="get the tables again")
+        seen.add(spelling(row.image))
 
 
 def _check_bags(dataset: Dataset, bags: dict[str, list[PatchRow]], root: Path) -> None:
@@ -90,11 +95,12 @@ def _check_bags(dataset: Dataset, bags: dict[str, list[PatchRow]], root: Path) -
     missing = [slide for slide in dataset.slides if slide not in bags]
     extra = [slide for slide in bags if slide not in dataset.by_slide]
     if missing or extra:
+        hint = did_you_mean(extra[0], dataset.slides) if extra else ""
         both = [f"lack {listed(missing)}"] * bool(missing) + [f"hold also {listed(extra)}"] * bool(extra)
         raise DataError(
             f"the tables do not have the bags of the label table: they {' and '.join(both)}",
             place=f"tables in {root}",
-            fix=f"get the release that the card describes. {get_text(dataset)}",
+            fix=f"{hint}Get the release that the card describes. {get_text(dataset)}",
         )
     for entry in dataset.entries:
         rows = bags[entry.slide]
@@ -102,7 +108,7 @@ def _check_bags(dataset: Dataset, bags: dict[str, list[PatchRow]], root: Path) -
             raise DataError(
                 f"{entry.slide} is of patient {entry.patient} in the label table, of {listed(sorted(strange))} here",
                 place=f"tables in {root}",
-                fix="get the release that the card describes",
+                fix=f"{did_you_mean(min(strange), [entry.patient])}Get the release that the card describes",
             )
         if "tiles" in entry.extra and entry.extra["tiles"] != str(len(rows)):
             raise DataError(

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import os
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import DataError, LeakError
 from harness.hashing import sha256_json
 from harness.protocol.dataset import Dataset
-from harness.protocol.table import listed, read_table
+from harness.protocol.identity import check_spellings, identity, quoted, spelling
+from harness.protocol.missing import is_missing
+from harness.protocol.table import Row, listed, read_table
+from harness.reading import MEBIBYTE, read_text
+
+_LARGEST = 16 * MEBIBYTE
 
 
 def reports_for(dataset: Dataset, slides: Sequence[str], *, sealed: Collection[str] = ()) -> tuple[str, ...]:
@@ -55,7 +61,8 @@ def read_reports(dataset: Dataset, slides: Sequence[str]) -> tuple[str, ...]:
     """Text of each slide's report, empty where there is none. The protocol's own; methods get :func:`reports_for`.
 
     Raises:
-        DataError: the card names no reports, or what it names cannot be read.
+        DataError: the card names no reports, or what it names cannot be read, leads out of the dataset's folder, or has
+            two reports for a slide.
     """
     where = dataset.card.reports
     if where is None:
@@ -65,23 +72,101 @@ def read_reports(dataset: Dataset, slides: Sequence[str]) -> tuple[str, ...]:
             fix="name a column (reports: {column: report}) or text files (reports: {files: reports/{slide}.txt})",
         )
     if where.files is not None:
-        return tuple(_text_file(dataset, where.files, slide) for slide in slides)
-    column = str(where.column)
-    path = dataset.folder / (where.table or dataset.card.labels)
-    texts = {row["slide"]: row[column] for row in read_table(path, ("slide", column))}
-    return tuple(texts.get(slide, "") for slide in slides)
+        return _text_files(dataset, where.files, slides)
+    return _column(dataset, slides, str(where.column), where.table)
 
 
-def _text_file(dataset: Dataset, pattern: str, slide: str) -> str:
-    path = Path(dataset.folder, pattern.format(slide=slide, patient=dataset.patients[slide]))
+def _column(dataset: Dataset, slides: Sequence[str], column: str, table: str | None) -> tuple[str, ...]:
+    """Texts from a column of ``table``, or of the label table."""
+    path = dataset.folder / (table or dataset.card.labels)
+    if table is not None:
+        _check_inside(path, dataset.folder, "the table of reports")
+    rows = [row for row in read_table(path, ("slide", column)) if not is_missing(row["slide"])]
+    check_spellings(
+        ((row["slide"], row.line) for row in rows),
+        "slide",
+        place=str(path),
+        fix="add distinct_ids: true to the card if they are different",
+        distinct=dataset.card.distinct_ids,
+    )
+    lines: dict[str, Row] = {}
+    for row in rows:
+        if (first := lines.setdefault(spelling(row["slide"]), row)) is not row:
+            raise DataError(
+                f"slide {row['slide']} has two reports",
+                place=f"{path}, lines {first.line} and {row.line}",
+                fix="keep one line per slide",
+            )
+    _check_known(lines, dataset, path)
+    texts = {name: "" if is_missing(row[column]) else row[column] for name, row in lines.items()}
+    return tuple(texts.get(spelling(slide), "") for slide in slides)
+
+
+def _check_known(lines: Mapping[str, Row], dataset: Dataset, path: Path) -> None:
+    """A report of a slide that the label table does not have is of no use; one that is nearly its id is a mistake."""
+    meant = {identity(slide): slide for slide in dataset.slides}
+    known = set(map(spelling, dataset.slides))
+    for name, row in lines.items():
+        slide = meant.get(identity(row["slide"]))
+        if name not in known and slide is not None and spelling(slide) not in lines:
+            written, right = quoted(row["slide"], slide)
+            raise DataError(
+                f"the report of {written} is of no slide in the label table",
+                place=f"{path}, line {row.line}, column slide",
+                fix=f"write {right}, if that is meant",
+            )
+
+
+def _text_files(dataset: Dataset, pattern: str, slides: Sequence[str]) -> tuple[str, ...]:
+    """Texts from a file each. As for slides, letter case and the Unicode form of accents in its name do not count."""
+    parts = Path(pattern).parts
+    fixed = next(number for number, part in enumerate(parts) if "{" in part)
+    # A card that names an absolute path has declared that folder; any other stays in its own.
+    inside = Path(*parts[:fixed]) if Path(pattern).is_absolute() else dataset.folder
+    names: dict[Path, dict[str, str]] = {}
+    texts = []
+    for slide in slides:
+        path = Path(dataset.folder, pattern.format(slide=slide, patient=dataset.patients[slide]))
+        if not os.path.lexists(path):
+            if path.parent not in names:
+                names[path.parent] = _names_in(path.parent)
+            path = path.with_name(names[path.parent].get(spelling(path.name), path.name))
+        texts.append(_text_file(path, inside, slide) if os.path.lexists(path) else "")
+    return tuple(texts)
+
+
+def _names_in(folder: Path) -> dict[str, str]:
+    """Spelling → name of what lies in a folder."""
     try:
-        return path.read_text(encoding="utf-8-sig").strip()
-    except FileNotFoundError:
-        return ""
+        return {spelling(path.name): path.name for path in sorted(folder.iterdir(), reverse=True)}
+    except OSError:
+        return {}
+
+
+def _text_file(path: Path, inside: Path, slide: str) -> str:
+    _check_inside(path, inside, f"the report of {slide}")
+    try:
+        return read_text(path, limit=_LARGEST).strip()
     except (OSError, UnicodeDecodeError) as reason:
+        problem = reason.strerror if isinstance(reason, OSError) else reason
         raise DataError(
-            f"the report of {slide} cannot be read: {reason}", place=str(path), fix="save it as UTF-8 text"
+            f"the report of {slide} cannot be read: {problem}", place=str(path), fix="save it as UTF-8 text"
         ) from reason
+
+
+def _check_inside(path: Path, folder: Path, what: str) -> None:
+    """Refuse a link (or ``..``) that leads out of ``folder``: what a dataset reads, it says."""
+    try:
+        real, root = path.resolve(), folder.resolve()
+    except (OSError, RuntimeError) as reason:
+        raise DataError(f"{what} cannot be found: {reason}", place=str(path), fix="remove the link") from reason
+    if not real.is_relative_to(root):
+        raise DataError(
+            f"{what} leads out of the folder {folder}, to {real}",
+            place=str(path),
+            fix="copy it into the folder, or name the folder that holds all reports by its absolute path in the card "
+            "(reports: {files: /folder/{slide}.txt})",
+        )
 
 
 def _place(dataset: Dataset) -> str:

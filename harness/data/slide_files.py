@@ -120,7 +120,9 @@ def without_suffix(name: str) -> str:
     return stem[:-4] if stem.lower().endswith(".ome") else stem
 
 
-def assign(slides: Sequence[str], files: Sequence[SlideFile], *, partial: bool) -> dict[str, SlideFile]:
+def assign(
+    slides: Sequence[str], files: Sequence[SlideFile], *, partial: bool, unused: Sequence[str] = ()
+) -> dict[str, SlideFile]:
     """The file of each slide: the one of its name.
 
     Letter case and the Unicode form of accents do not count, and a UUID behind the name may be left out, as in
@@ -131,6 +133,7 @@ def assign(slides: Sequence[str], files: Sequence[SlideFile], *, partial: bool) 
         slides: slide ids.
         files: what lies in the folder.
         partial: leave out slides without a file and files without a slide, instead of refusing them.
+        unused: ids of slides that are left out on purpose; they may have files.
 
     Raises:
         DataError: slides without a file, files without a slide, two files for a slide, or a file that is empty or a
@@ -148,7 +151,14 @@ def assign(slides: Sequence[str], files: Sequence[SlideFile], *, partial: bool) 
     if missing and not (partial and chosen):
         raise _without_file(missing, len(slides), files)
     used = {file.path for group in by_id.values() for file in group}
-    spare = [file for file in files if file.path not in used and not file.companion]
+    left_out = {spelling(slide) for slide in unused}
+    spare = [
+        file
+        for file in files
+        if file.path not in used
+        and not file.companion
+        and left_out.isdisjoint(spelling(name) for name, _ in file.readings)
+    ]
     if spare and not partial:
         raise DataError(
             f"{len(spare)} slides in the folder are not in the table: {listed(file.name for file in spare)}",

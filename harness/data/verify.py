@@ -1,4 +1,4 @@
-"""Comparing a dataset's files with its card: what is missing, unreadable, empty, double, or of an old release."""
+"""Comparing a dataset's files with its card: what is missing, unreadable, empty, double, or withdrawn."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from harness.protocol.audit_repeats import audit_repeats
 from harness.protocol.card import FeaturesSource, PatchesSource, SlidesSource
 from harness.protocol.dataset import Dataset
 from harness.protocol.fold_checks import check_folds, fold_warnings
+from harness.protocol.identity import spelling
 from harness.protocol.near_duplicates import Comparison, NearDuplicate, compare_bags, compare_thumbnails
 from harness.protocol.sites import sites_of
 from harness.protocol.table import listed
@@ -33,8 +34,8 @@ class Finding:
 
     Attributes:
         kind: ``missing``, ``unusable`` (empty file, pointer, dead link), ``unreadable``, ``counts``, ``split``,
-            ``data`` (tables, patches, features), ``old release``, ``duplicate``, ``extra``, ``near-duplicate``,
-            ``sites``.
+            ``data`` (tables, patches, features), ``erratum`` (a file of a slide that was withdrawn or left out),
+            ``duplicate``, ``extra``, ``near-duplicate``, ``sites``.
         what: slide id, or the file or protocol.
         detail: a sentence.
         severity: an ``error`` keeps a protocol from running as published, a ``warning`` does not.
@@ -181,11 +182,11 @@ def _slides(dataset: Dataset, found: Found, opener: Opener | None, checked: list
 
 def _extra(dataset: Dataset, found: Found) -> Iterator[Finding]:
     """Files that look like slides but are not in the label table; an erratum may say why."""
-    known = {slide.casefold(): erratum for erratum in dataset.card.errata for slide in erratum.slides}
+    known = {spelling(slide): erratum for erratum in dataset.card.errata for slide in erratum.slides}
     for hit in found.extra:
         if erratum := known.get(hit.slide):
-            detail = f"{erratum.what} {erratum.action} This copy is of an older release ({erratum.source}): {hit.path}"
-            yield Finding("old release", hit.slide, detail, "warning")
+            detail = f"not in the label table: {erratum.what} {erratum.action} ({erratum.source}): {hit.path}"
+            yield Finding("erratum", hit.slide, detail, "warning")
         else:
             yield Finding("extra", hit.slide, f"not in the label table: {hit.path}", "warning")
 

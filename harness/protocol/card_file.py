@@ -189,6 +189,13 @@ def _check_reports(reports: ReportsSource, path: Path) -> None:
             f"pattern {reports.files!r} has not exactly one {{slide}} or {{patient}}",
             "write one of them, once",
         )
+    if reports.files is not None and ".." in PurePosixPath(reports.files).parts:
+        raise _wrong(
+            path,
+            "reports.files",
+            f"{reports.files!r} leads out of the dataset folder",
+            "give a path relative to it, or the absolute path of another folder",
+        )
 
 
 def _wrong(path: Path, field: str, problem: str, fix: str) -> DataError:

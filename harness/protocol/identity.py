@@ -86,11 +86,12 @@ def check_spellings(
         return
     (one, here), (other, there) = list(double[0].items())[:2]
     more = f", and {len(double) - 1} more are written in several ways" if len(double) > 1 else ""
+    same_file = kind == "slide" and spelling(one) == spelling(other)
     one, other = quoted(one, other)
     raise DataError(
         f"{one} and {other} differ in spelling alone, and are probably one {kind}{more}",
         place=f"{place}, lines {here} and {there}",
-        fix=f"make the spelling one, or {fix}",
+        fix="keep one line per slide" if same_file else f"make the spelling one, or {fix}",
     )
 
 

@@ -85,12 +85,13 @@ def missing_in(
     Args:
         rows: lines of a table.
         columns: (what stands there, column) of each value that every line must have.
-        declared: words that are values although they look missing: the names of classes that a card lists.
+        declared: labels that are values although they look missing: the names of classes that a card lists.
     """
     found = []
     for what, column in columns:
+        values = declared if what == "label" else ()
         cells = ((row.line, row[column]) for row in rows)
-        lacking = tuple((line, text) for line, text in cells if text not in declared and is_missing(text))
+        lacking = tuple((line, text) for line, text in cells if text not in values and is_missing(text))
         if lacking:
             found.append(Missing(what, column, lacking))
     return found

@@ -114,7 +114,7 @@ def test_class_order(wish: NewDataset) -> None:
 def test_numbers_and_odd_words_are_classes_too(wish: NewDataset) -> None:
     for name, words in (("a", ("10", "9")), ("b", ("yes", "no")), ("c", ("None", "null")), ("d", ("slides", "tiles"))):
         rewrite(wish, *(row.replace("benign", words[0]).replace("malignant", words[1]) for row in ROWS))
-        made = new_dataset(replace(wish, name=name))
+        made = new_dataset(replace(wish, name=name, classes=words if name == "c" else None))
         assert set(made.card.classes) == set(words)
         assert made.by_slide["s01"].label == made.card.classes.index(words[0])
         if name == "a":
@@ -197,7 +197,8 @@ def test_partial_still_refuses_when_nothing_fits(wish: NewDataset, tmp_path: Pat
         ("x,p,=1+1", "cannot be the name of a class"),
         ("x,,benign", "empty"),
         ("x,p,", "empty"),
-        ("S00,p,benign", "stands twice"),
+        ("S00,p,benign", "one slide"),
+        ("s 00,p,benign", "one slide"),
         ("s00.svs,p,benign", "stands twice"),
     ],
 )
@@ -212,6 +213,77 @@ def test_dataset_names(wish: NewDataset, name: str) -> None:
     with pytest.raises(UsageError):
         new_dataset(replace(wish, name=name))
     assert not wish.into.exists()
+
+
+PATIENTS = [
+    ("P{:02d}", "p{:02d}"),
+    ("{:03d}", "{:d}"),
+    ("{:d}", "{:d}.0"),
+    ("Ä{:02d}", "A\u0308{:02d}"),
+    ("P {:02d}", "P{:02d}"),
+    ("P-{:02d}", "P\u2013{:02d}"),
+    ("P{:02d}", "\uff30{:02d}"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), PATIENTS)
+def test_patients_in_two_spellings_are_kept_together(wish: NewDataset, one: str, other: str) -> None:
+    rows = [f"s{i:02d},{(other if i % 2 else one).format(i // 2)},{'ab'[i // 2 % 2]}" for i in range(N)]
+    made = new_dataset(rewrite(wish, *rows))
+    assert len(set(made.patients.values())) == N // 2
+    (erratum,) = made.card.errata
+    assert "lines 2 and 3" in erratum.what
+    assert erratum.slides == tuple(f"s{i:02d}" for i in range(1, N, 2))
+    for fold in made.splits().folds:
+        for _, part in fold.parts():
+            assert {f"s{int(slide[1:]) ^ 1:02d}" for slide in part} == set(part)
+    apart = new_dataset(replace(wish, name="apart", distinct_ids=True))
+    assert (len(set(apart.patients.values())), apart.card.distinct_ids, apart.card.errata) == (N, True, ())
+
+
+@pytest.mark.parametrize(
+    "words", [("Benign", "benign"), ("benign", "be nign"), ("benign", "\uff42enign"), ("1", "1.0")]
+)
+def test_classes_in_two_spellings_are_refused_unless_named(wish: NewDataset, words: tuple[str, str]) -> None:
+    rows = [f"s{i:02d},p{i},{(*words, 'other')[i % 3]}" for i in range(N)]
+    error = refusal(rewrite(wish, *rows))
+    assert "one class" in error.problem
+    assert "lines 2 and 3" in error.place
+    assert new_dataset(replace(wish, classes=(*words, "other"))).card.classes == (*words, "other")
+
+
+@pytest.mark.parametrize("text", ["", "NA", "nan", "None", "#N/A", "-", "?", "unknown", "\u2013"])
+@pytest.mark.parametrize("column", ["patient", "label", "slide"])
+def test_missing_values_are_refused_or_dropped(wish: NewDataset, text: str, column: str) -> None:
+    rows = [row.split(",") for row in ROWS]
+    for i in (4, 7):
+        rows[i][("slide", "patient", "label").index(column)] = text
+    error = refusal(rewrite(wish, *map(",".join, rows)))
+    assert f"2 of 18 lines have no {column}" in error.problem
+    assert "lines 6, 9" in error.place
+    assert "--drop-missing" in error.fix
+    # What lacks a name in the table has a file without a line.
+    made = new_dataset(replace(wish, drop_missing=True, partial=column == "slide"))
+    assert made.slides == tuple(f"s{i:02d}" for i in range(N) if i not in {4, 7})
+    (erratum,) = made.card.errata
+    assert f"2 of 18 lines have no {column}" in erratum.what
+    assert erratum.slides == (() if column == "slide" else ("s04", "s07"))
+    assert "lines 6, 9" in (made.folder / "README.md").read_text()
+    assert verify(made, None).ok
+
+
+def test_missing_follow_up(wish: NewDataset) -> None:
+    wish = followed(wish, *(row.replace("s02.svs,p01,2", "s02.svs,p01,NA") for row in FOLLOWED))
+    assert "1 of 18 lines have no time: 'NA'" in refusal(wish).problem
+    assert len(new_dataset(replace(wish, drop_missing=True)).slides) == N - 1
+
+
+def test_a_spreadsheet_with_decimal_commas(wish: NewDataset) -> None:
+    rows = [row.replace(",", ";").replace(";2;", ";2,5;") for row in FOLLOWED]
+    wish = replace(
+        rewrite(wish, *rows, head="sep=;\nfile;who;months;died\n"), time_column="months", event_column="died"
+    )
+    assert new_dataset(wish).by_slide["s02"].time == 2.5
 
 
 def test_taken_names_and_folders(wish: NewDataset) -> None:

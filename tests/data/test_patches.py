@@ -225,3 +225,19 @@ def test_tables_that_disagree(write, root: Path, tmp_path: Path, labels: str, ma
     (root / "main.csv").write_text(main, encoding="utf-8")
     dataset = load_dataset(write("again/tiny", labels=labels, card={"source": SOURCE}))
     assert words in refusal(dataset, root, tmp_path / "cache").problem
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("1,0,d.png", "1.0,0,d.png", "'tiny_01' for 'tiny_1.0'"),
+        ("1,0,d.png", "NA,0,d.png", "1 of 3 lines have no slide: 'NA'"),
+        ("1,0,d.png", f"1,{'9' * 5000},d.png", "is not a number"),
+        ("P,Bad,Name\n", "P;Bad;Name\n", "1 cells where the header has"),
+    ],
+)
+def test_tables_in_another_spelling(
+    dataset: Dataset, root: Path, tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    (root / "more.csv").write_text(MORE.replace(old, new), encoding="utf-8")
+    assert words in str(refusal(dataset, root, tmp_path / "cache"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -95,8 +96,77 @@ def test_the_fingerprint_follows_the_text(folder):
         {"files": "{slide}{patient}.txt"},
         {"files": "{slide}{x}.txt"},
         {"table": "../reports.csv", "column": "text"},
+        {"files": "../texts/{slide}.txt"},
+        {"files": "texts/../../{slide}.txt"},
     ],
 )
 def test_a_card_that_names_no_place_is_refused(folder, reports):
     with pytest.raises(DataError, match="reports"):
         _with_reports(folder, reports)
+
+
+def test_files_in_another_spelling_are_found(folder):
+    slides = load_dataset(folder).slides
+    (folder / "texts").mkdir()
+    for slide in slides:
+        (folder / "texts" / f"{slide.upper()}.TXT").write_text(f"of {slide}")
+    dataset = _with_reports(folder, {"files": "texts/{slide}.txt"})
+    assert reports_for(dataset, slides) == tuple(f"of {slide}" for slide in slides)
+    with pytest.raises(DataError, match="have no report"):
+        (folder / "texts" / f"{slides[0].upper()}.TXT").rename(folder / "texts" / f"{slides[0]}.2.txt")
+        reports_for(dataset, slides)
+
+
+@pytest.mark.parametrize("link", ["file", "folder", "dead"])
+def test_links_that_lead_out_of_the_dataset_are_refused(folder, tmp_path, link):
+    slides = load_dataset(folder).slides
+    (tmp_path / "outside").mkdir()
+    for slide in slides:
+        (tmp_path / "outside" / f"{slide}.txt").write_text("private")
+    if link == "folder":
+        (folder / "texts").symlink_to(tmp_path / "outside")
+    else:
+        (folder / "texts").mkdir()
+        target = tmp_path / "outside" / (f"{slides[0]}.txt" if link == "file" else "nowhere.txt")
+        (folder / "texts" / f"{slides[0]}.txt").symlink_to(target)
+    with pytest.raises(DataError, match="leads out of the folder") as error:
+        reports_for(_with_reports(folder, {"files": "texts/{slide}.txt"}), slides[:1])
+    assert slides[0] in error.value.problem
+    assert str(tmp_path / "outside") in error.value.problem
+    # A folder that the card declares may lie anywhere.
+    declared = _with_reports(folder, {"files": f"{tmp_path}/outside/{{slide}}.txt"})
+    assert reports_for(declared, slides[:1]) == ("private",)
+
+
+def test_a_table_that_is_a_link_out_of_the_dataset_is_refused(folder, tmp_path):
+    slides = load_dataset(folder).slides
+    _write_table(folder, slides)
+    (folder / "reports.csv").rename(tmp_path / "outside.csv")
+    (folder / "reports.csv").symlink_to(tmp_path / "outside.csv")
+    with pytest.raises(DataError, match="leads out of the folder"):
+        reports_for(_with_reports(folder, {"table": "reports.csv", "column": "text"}), slides)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_report_that_is_no_regular_file_is_refused(folder):
+    slides = load_dataset(folder).slides
+    (folder / "texts").mkdir()
+    os.mkfifo(folder / "texts" / f"{slides[0]}.txt")
+    with pytest.raises(DataError, match=f"report of {slides[0]} cannot be read"):
+        reports_for(_with_reports(folder, {"files": "texts/{slide}.txt"}), slides[:1])
+
+
+def test_tables_in_another_spelling(folder):
+    slides = load_dataset(folder).slides
+    dataset = _with_reports(folder, {"table": "reports.csv", "column": "text"})
+    _write_table(folder, [slide.upper() for slide in slides])
+    assert reports_for(dataset, slides[:1]) == (f"Report, of {slides[0].upper()}",)
+    _write_table(folder, [slides[0], slides[0], *slides[1:]])
+    with pytest.raises(DataError, match="two reports"):
+        reports_for(dataset, slides)
+    _write_table(folder, [f"{slides[0]}\u200b", *slides[1:]])
+    with pytest.raises(DataError, match="no slide in the label table"):
+        reports_for(dataset, slides)
+    (folder / "reports.csv").write_text(f"slide;text\n{slides[0]};NA\n")
+    with pytest.raises(DataError, match="have no report"):
+        reports_for(dataset, slides[:1])

@@ -31,14 +31,14 @@ def test_everything_that_is_wrong_is_named(tiny: Dataset, release: Path) -> None
         ("error", "missing", "normal_001"),
         ("error", "unusable", "normal_002"),
         ("warning", "duplicate", "tumor_001"),
-        ("warning", "old release", "normal_086"),
+        ("warning", "erratum", "normal_086"),
         ("warning", "extra", "normal_777"),
     }
     assert not report.ok
     assert [finding.severity for finding in report.findings] == ["error"] * 2 + ["warning"] * 3
-    old = next(finding for finding in report.findings if finding.kind == "old release")
+    old = next(finding for finding in report.findings if finding.kind == "erratum")
     assert "Re-issued as tumor_111." in old.detail
-    assert "older release" in old.detail
+    assert "release notes" in old.detail
 
 
 def test_warnings_alone_are_ok(tiny: Dataset, release: Path) -> None:

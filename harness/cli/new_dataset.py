@@ -1,0 +1,103 @@
+"""``bench datasets new``: a dataset of a folder of slides and a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness import console
+
+if TYPE_CHECKING:
+    from harness.protocol.dataset import Dataset
+
+
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the new dataset.")],
+    slides: Annotated[Path, typer.Option("--slides", help="Folder with the slides, at any depth.")],
+    labels: Annotated[Path, typer.Option("--labels", help="Table (CSV) with a line per slide.")],
+    slide_col: Annotated[str, typer.Option("--slide-col", help="Column with the slide names.")] = "slide",
+    label_col: Annotated[str, typer.Option("--label-col", help="Column with the class of each slide.")] = "label",
+    patient_col: Annotated[
+        str, typer.Option("--patient-col", help="Column with the patients; may be the slide column.")
+    ] = "patient",
+    time_col: Annotated[
+        str | None, typer.Option("--time-col", help="Survival: column with the times until event or censoring.")
+    ] = None,
+    event_col: Annotated[
+        str | None, typer.Option("--event-col", help="Survival: column with 1 for an event and 0 for censored.")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option("--classes", help="Classes in order, with commas; of two, the second is positive.")
+    ] = None,
+    mpp: Annotated[
+        float | None, typer.Option("--mpp", help="Microns per pixel of level 0, for slides that do not say.", min=0.01)
+    ] = None,
+    folds: Annotated[int, typer.Option("--folds", help="Number of folds, at least 3.")] = 5,
+    into: Annotated[
+        Path | None,
+        typer.Option("--into", help="Where to make its folder. Default: first of $BENCH_DATASETS, or here."),
+    ] = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Leave out slides without a file and files without a label.")
+    ] = False,
+    drop_missing: Annotated[
+        bool, typer.Option("--drop-missing", help="Leave out lines that lack a slide, patient, class, time or event.")
+    ] = False,
+    distinct_ids: Annotated[
+        bool, typer.Option("--distinct-ids", help="Ids that differ in spelling alone (P7, p07) are different ones.")
+    ] = False,
+    seed: Annotated[int, typer.Option("--seed", help="Another seed gives other folds.")] = 0,
+) -> None:
+    """Make a dataset of a folder of slides and a table: card, labels, fixed folds by patient, README."""
+    from harness.data.new_dataset import NewDataset, new_dataset
+
+    wish = NewDataset(
+        name=name,
+        slides=slides.expanduser(),
+        labels=labels.expanduser(),
+        slide_column=slide_col,
+        label_column=label_col,
+        patient_column=patient_col,
+        time_column=time_col,
+        event_column=event_col,
+        classes=tuple(part.strip() for part in classes.split(",")) if classes is not None else None,
+        mpp=mpp,
+        folds=folds,
+        into=into or _home(),
+        partial=partial,
+        drop_missing=drop_missing,
+        distinct_ids=distinct_ids,
+        seed=seed,
+    )
+    dataset = new_dataset(wish)
+    for erratum in dataset.card.errata:
+        console.warn(f"{erratum.what} {erratum.action}")
+    counts = ", ".join(f"{count:,} {what}" for what, count in dataset.card.counts.items())
+    console.say(f"made {dataset.folder}: {counts}")
+    if dataset.card.task == "classification" and len(dataset.card.classes) == 2:
+        console.say(f"the positive class is {dataset.card.classes[1]!r}; --classes chooses another order")
+    where = _shortest(dataset)
+    console.say(f"next  bench datasets verify {where} --open")
+    console.say(f"      bench run --method abmil --dataset {where}")
+
+
+def _home() -> Path:
+    """The first folder in ``$BENCH_DATASETS``, else the current one."""
+    import os
+
+    from harness.protocol.catalog import VARIABLE
+
+    first = next((text for text in os.environ.get(VARIABLE, "").split(os.pathsep) if text.strip()), "")
+    return Path(first).expanduser() if first else Path()
+
+
+def _shortest(dataset: Dataset) -> str:
+    """How to call a dataset: by name where the catalogue knows it, else by path."""
+    from harness.protocol.catalog import list_datasets
+
+    known = {one.name for one in list_datasets() if one.dataset is not None}
+    if dataset.name in known:
+        return dataset.name
+    return str(dataset.folder) if len(dataset.folder.parts) > 1 else f"./{dataset.folder}"
