@@ -13,6 +13,30 @@ if TYPE_CHECKING:
     from harness.protocol.dataset import Dataset
 
 
+TimeColumn = Annotated[
+    str | None, typer.Option("--time-col", help="Survival: column with the times until event or censoring.")
+]
+EventColumn = Annotated[
+    str | None, typer.Option("--event-col", help="Survival: column with 1 for an event and 0 for censored.")
+]
+Classes = Annotated[
+    str | None, typer.Option("--classes", help="Classes in order, with commas; of two, the second is positive.")
+]
+Mpp = Annotated[
+    float | None, typer.Option("--mpp", help="Microns per pixel of level 0, for slides that do not say.", min=0.01)
+]
+Into = Annotated[
+    Path | None, typer.Option("--into", help="Where to make its folder. Default: first of $BENCH_DATASETS, or here.")
+]
+Partial = Annotated[bool, typer.Option("--partial", help="Leave out slides without a file and files without a label.")]
+DropMissing = Annotated[
+    bool, typer.Option("--drop-missing", help="Leave out lines that lack a slide, patient, class, time or event.")
+]
+DistinctIds = Annotated[
+    bool, typer.Option("--distinct-ids", help="Ids that differ in spelling alone (P7, p07) are different ones.")
+]
+
+
 def new(
     name: Annotated[str, typer.Argument(help="Name of the new dataset.")],
     slides: Annotated[Path, typer.Option("--slides", help="Folder with the slides, at any depth.")],
@@ -22,32 +46,15 @@ def new(
     patient_col: Annotated[
         str, typer.Option("--patient-col", help="Column with the patients; may be the slide column.")
     ] = "patient",
-    time_col: Annotated[
-        str | None, typer.Option("--time-col", help="Survival: column with the times until event or censoring.")
-    ] = None,
-    event_col: Annotated[
-        str | None, typer.Option("--event-col", help="Survival: column with 1 for an event and 0 for censored.")
-    ] = None,
-    classes: Annotated[
-        str | None, typer.Option("--classes", help="Classes in order, with commas; of two, the second is positive.")
-    ] = None,
-    mpp: Annotated[
-        float | None, typer.Option("--mpp", help="Microns per pixel of level 0, for slides that do not say.", min=0.01)
-    ] = None,
+    time_col: TimeColumn = None,
+    event_col: EventColumn = None,
+    classes: Classes = None,
+    mpp: Mpp = None,
     folds: Annotated[int, typer.Option("--folds", help="Number of folds, at least 3.")] = 5,
-    into: Annotated[
-        Path | None,
-        typer.Option("--into", help="Where to make its folder. Default: first of $BENCH_DATASETS, or here."),
-    ] = None,
-    partial: Annotated[
-        bool, typer.Option("--partial", help="Leave out slides without a file and files without a label.")
-    ] = False,
-    drop_missing: Annotated[
-        bool, typer.Option("--drop-missing", help="Leave out lines that lack a slide, patient, class, time or event.")
-    ] = False,
-    distinct_ids: Annotated[
-        bool, typer.Option("--distinct-ids", help="Ids that differ in spelling alone (P7, p07) are different ones.")
-    ] = False,
+    into: Into = None,
+    partial: Partial = False,
+    drop_missing: DropMissing = False,
+    distinct_ids: DistinctIds = False,
     seed: Annotated[int, typer.Option("--seed", help="Another seed gives other folds.")] = 0,
 ) -> None:
     """Make a dataset of a folder of slides and a table: card, labels, fixed folds by patient, README."""
@@ -71,7 +78,11 @@ def new(
         distinct_ids=distinct_ids,
         seed=seed,
     )
-    dataset = new_dataset(wish)
+    _say(new_dataset(wish))
+
+
+def _say(dataset: Dataset) -> None:
+    """What was made, what was changed on the way, and what to do next."""
     for erratum in dataset.card.errata:
         console.warn(f"{erratum.what} {erratum.action}")
     counts = ", ".join(f"{count:,} {what}" for what, count in dataset.card.counts.items())

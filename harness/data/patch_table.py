@@ -95,12 +95,11 @@ def _check_bags(dataset: Dataset, bags: dict[str, list[PatchRow]], root: Path) -
     missing = [slide for slide in dataset.slides if slide not in bags]
     extra = [slide for slide in bags if slide not in dataset.by_slide]
     if missing or extra:
-        hint = did_you_mean(extra[0], dataset.slides) if extra else ""
         both = [f"lack {listed(missing)}"] * bool(missing) + [f"hold also {listed(extra)}"] * bool(extra)
         raise DataError(
             f"the tables do not have the bags of the label table: they {' and '.join(both)}",
             place=f"tables in {root}",
-            fix=f"{hint}Get the release that the card describes. {get_text(dataset)}",
+            fix=f"get the release that the card describes. {get_text(dataset)}",
         )
     for entry in dataset.entries:
         rows = bags[entry.slide]

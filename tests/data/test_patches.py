@@ -230,7 +230,7 @@ def test_tables_that_disagree(write, root: Path, tmp_path: Path, labels: str, ma
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("1,0,d.png", "1.0,0,d.png", "'tiny_01' for 'tiny_1.0'"),
+        ("1,0,d.png", "1.0,0,d.png", "hold also tiny_1.0"),
         ("1,0,d.png", "NA,0,d.png", "1 of 3 lines have no slide: 'NA'"),
         ("1,0,d.png", f"1,{'9' * 5000},d.png", "is not a number"),
         ("P,Bad,Name\n", "P;Bad;Name\n", "1 cells where the header has"),
