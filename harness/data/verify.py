@@ -15,6 +15,7 @@ from harness.data.patch_table import read_patch_tables
 from harness.errors import BenchError
 from harness.protocol.audit import audit
 from harness.protocol.audit_repeats import audit_repeats
+from harness.protocol.audit_study import apart
 from harness.protocol.card import FeaturesSource, PatchesSource, SlidesSource
 from harness.protocol.dataset import Dataset
 from harness.protocol.fold_checks import check_folds, fold_warnings
@@ -35,7 +36,7 @@ class Finding:
     Attributes:
         kind: ``missing``, ``unusable`` (empty file, pointer, dead link), ``unreadable``, ``counts``, ``split``,
             ``data`` (tables, patches, features), ``erratum`` (a file of a slide that was withdrawn or left out),
-            ``duplicate``, ``extra``, ``near-duplicate``, ``sites``.
+            ``duplicate``, ``extra``, ``near-duplicate``, ``suspected copy``, ``sites``.
         what: slide id, or the file or protocol.
         detail: a sentence.
         severity: an ``error`` keeps a protocol from running as published, a ``warning`` does not.
@@ -197,10 +198,18 @@ def _near(dataset: Dataset, comparison: Comparison, checked: list[str]) -> Itera
     checked.append(f"near-duplicates: {known.compared} pairs of slides compared by {known.measure}")
     checked.extend(f"declared different: {pair.one} and {pair.other} ({pair.words})" for pair in known.excepted)
     for pair in known.pairs:
-        apart = [name for name in dataset.card.protocols if _apart(dataset, name, pair)]
-        where = f"; on two sides in {listed(apart)}" if apart else ""
+        where = _where(dataset, pair)
         detail = f"nearly the same as {pair.other}: {pair.words}{where}"
-        yield Finding("near-duplicate", pair.one, detail, "error" if apart else "warning")
+        yield Finding("near-duplicate", pair.one, detail, "error" if where else "warning")
+    for pair in known.suspected:
+        detail = f"may be the same slide as {pair.other}, or another section of its block: {pair.words}"
+        yield Finding("suspected copy", pair.one, f"{detail}{_where(dataset, pair)}", "warning")
+
+
+def _where(dataset: Dataset, pair: NearDuplicate) -> str:
+    """The protocols that have the two slides in different parts of a fold, in words; empty without any."""
+    names = [name for name in dataset.card.protocols if _apart(dataset, name, pair)]
+    return f"; on two sides in {listed(names)}" if names else ""
 
 
 def _apart(dataset: Dataset, protocol: str, pair: NearDuplicate) -> bool:
@@ -209,8 +218,7 @@ def _apart(dataset: Dataset, protocol: str, pair: NearDuplicate) -> bool:
         folds = dataset.splits(protocol).folds
     except BenchError:
         return False  # told as a finding of its own
-    parts = ({part for part, slides in fold.parts() if pair.pair & set(slides)} for fold in folds)
-    return any(len(both) > 1 for both in parts)
+    return any(apart(fold, pair) for fold in folds)
 
 
 def _opened(paths: dict[str, Path], opener: Opener, looks: dict[str, str]) -> Iterator[Finding]:

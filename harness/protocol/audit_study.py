@@ -36,6 +36,7 @@ class AuditReport:
         unchecked: what could not be checked, one sentence each.
         excepted: near-duplicates that the card declares to be different slides.
         unused: slides of the label table that no fold uses.
+        suspected: pairs of slides in two parts of a fold that may be the same slide or sections of one block.
     """
 
     folds: int
@@ -47,6 +48,7 @@ class AuditReport:
     unchecked: tuple[str, ...] = ()
     excepted: tuple[NearDuplicate, ...] = ()
     unused: tuple[str, ...] = ()
+    suspected: tuple[NearDuplicate, ...] = ()
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -77,10 +79,19 @@ class AuditReport:
             "sites": None if self.sites is None else self.sites.as_dict(),
             "not_checked": list(self.unchecked),
             "in_no_fold": list(self.unused),
-            "declared_different": [
-                {"slides": [one.one, one.other], "measure": one.measure, "value": one.value} for one in self.excepted
-            ],
+            "declared_different": [_as_dict(one) for one in self.excepted],
+            "suspected": [_as_dict(one) for one in self.suspected],
         }
+
+
+def _as_dict(pair: NearDuplicate) -> dict[str, Any]:
+    picture = {} if pair.picture is None else {"picture": str(pair.picture)}
+    return {"slides": [pair.one, pair.other], "measure": pair.measure, "value": pair.value, **picture}
+
+
+def apart(fold: Fold, pair: NearDuplicate) -> bool:
+    """Whether the two slides stand in different parts of ``fold``."""
+    return len([part for part, slides in fold.parts() if not pair.pair.isdisjoint(slides)]) > 1
 
 
 def audit_study(
@@ -124,6 +135,13 @@ def audit_study(
     compared = {} if content is None else {"content": len(used) * (len(used) - 1) // 2}
     if known is not None:
         compared[known.measure] = known.compared
+    suspected = [pair for pair in known.suspected if any(apart(fold, pair) for fold in folds)] if known else []
+    for pair in suspected:
+        warnings[
+            f"suspected to be the same slide, or sections of one block, in two parts of a fold: {pair.one} and "
+            f"{pair.other} ({pair.words}). If so, give them one patient; if not, list the pair under not_duplicates in "
+            "the card"
+        ] = None
     sites = sites_of(dataset, folds)
     if sites is not None and sites.warning is not None:
         warnings[sites.warning] = None
@@ -137,6 +155,7 @@ def audit_study(
         unchecked=(*_unchecked(dataset, content, known), *unchecked),
         excepted=() if known is None else known.excepted,
         unused=in_no_fold(folds, dataset.slides),
+        suspected=tuple(suspected),
     )
 
 

@@ -38,18 +38,21 @@ _ROUNDING = 2.0**-8
 _LEAST_SCALE = 0.05
 """Columns that vary less than this part of the typical column are not enlarged to the same size: it would be noise."""
 _UNSEEN = 0.02
-"""Bags that are taken to hold a row which no third bag holds."""
+"""Bags that are taken to hold a row which no third bag holds, at least."""
+_COINCIDENT = 0.1
+"""From so many on, coincidences are the rule: the number of pairs is then taken into account."""
 
 Bag = Callable[[], "NDArray[Any]"]
 """Gives the rows of a bag, (n, D)."""
 
 
-def shared_rows(bags: Sequence[Bag], *, cell: float = CELL) -> Iterator[tuple[int, int, float]]:
+def shared_rows(bags: Sequence[Bag], *, cell: float = CELL, least: int = 1) -> Iterator[tuple[int, int, float]]:
     """(i, j, share) of all pairs i < j that have more rows in common than chance explains.
 
     Args:
         bags: give (n, D) each, the same D; asked for twice.
         cell: how near two rows have to be, see :data:`CELL`.
+        least: how many rare rows two bags must share to be reported.
 
     Yields:
         ``share``, up to 1: of the distinct rows of the smaller bag, those in common, weighted by their rarity, and
@@ -63,14 +66,18 @@ def shared_rows(bags: Sequence[Bag], *, cell: float = CELL) -> Iterator[tuple[in
     keys = [columns.keys(bag(), cell) for bag in bags]
     sizes = np.array([len(one) for one in keys])
     _, cells, filled = np.unique(np.concatenate(keys), return_inverse=True, return_counts=True)
-    # How improbable it is that a bag holds a row of this cell, by the bags other than the two that are compared.
-    others = np.maximum(filled - 2, 0)
-    rarity = np.log(np.maximum(len(keys) / (others + _UNSEEN), 1.0))
-    weights = np.minimum(rarity, max(0.0, columns.information - float(np.log(np.median(sizes)))))
-    popularity = weights * others / max(1, len(keys) - 2)
     # All bags of each cell, one cell behind the other.
     holders = np.repeat(np.arange(len(keys)), sizes)[np.argsort(cells, kind="stable")]
     first = np.cumsum(filled) - filled
+    # How improbable it is that a bag holds a row of this cell, by the bags other than the two that are compared.
+    others = np.maximum(filled - 2, 0)
+    unseen = _unseen(filled, holders, first)
+    # Where coincidences are seen, the number of pairs counts: among many, one has several of them.
+    required = EVIDENCE + (np.log(len(keys)) * 2 if unseen > _COINCIDENT else 0.0)
+    rarity = np.log(np.maximum(len(keys) / (others + unseen), 1.0))
+    limit = columns.information - float(np.log(max(1.0, np.median(sizes))))
+    weights = np.minimum(rarity, min(max(0.0, limit), EVIDENCE / least))
+    popularity = weights * others / max(1, len(keys) - 2)
     cells_of = np.split(cells, np.cumsum(sizes)[:-1])
     totals = np.array([weights[mine].sum() for mine in cells_of])
     expected = np.array([popularity[mine].sum() for mine in cells_of])
@@ -80,11 +87,11 @@ def shared_rows(bags: Sequence[Bag], *, cell: float = CELL) -> Iterator[tuple[in
             continue
         beside = np.concatenate([holders[first[cell] : first[cell] + filled[cell]] for cell in several.tolist()])
         common = np.bincount(beside, np.repeat(weights[several], filled[several]), minlength=len(keys))
-        for j in (np.flatnonzero(common[i + 1 :] >= EVIDENCE) + i + 1).tolist():
+        for j in (np.flatnonzero(common[i + 1 :] >= required) + i + 1).tolist():
             smaller = min((i, j), key=totals.__getitem__)
             by_chance = expected[smaller]
-            share = (common[j] - by_chance) / (totals[smaller] - by_chance)
-            yield i, j, min(1.0, round(float(share), 9))
+            if (rest := totals[smaller] - by_chance) > 1e-9:
+                yield i, j, min(1.0, round(float((common[j] - by_chance) / rest), 9))
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +143,18 @@ class Columns:
         cells = np.floor(near @ directions + shift).astype(np.int64)
         mixed = (cells.astype(np.uint64) * odd).sum(axis=1, dtype=np.uint64)  # wraps around, as it should
         return np.unique(mixed)
+
+
+def _unseen(filled: NDArray[np.int64], holders: NDArray[np.int64], first: NDArray[np.int64]) -> float:
+    """How many further bags hold a row that one bag holds, by Good and Turing: many, where few rows are distinct.
+
+    Cells that two bags hold are compared with those that one holds. The pair with most of the former is left out: it
+    may be a bag and its copy.
+    """
+    two = first[filled == 2]
+    pairs = holders[two] * (holders.max() + 1) + holders[two + 1]
+    copied = int(np.unique(pairs, return_counts=True)[1].max()) if len(two) else 0
+    return float(np.clip(2 * (len(two) - copied) / (1 + np.count_nonzero(filled == 1)), _UNSEEN, 1.0))
 
 
 def _standardised(

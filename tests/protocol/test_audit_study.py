@@ -82,3 +82,17 @@ def test_colon_bags_are_not_alike(shared: Path, tmp_path: Path) -> None:
     assert (comparison.compared, comparison.pairs) == (len(patches.slides) * (len(patches.slides) - 1) // 2, ())
     report = audit_study(dataset, dataset.splits().folds, patches.fingerprints, comparison=comparison)
     assert any(text.startswith("patches that were re-encoded") for text in report.unchecked)
+
+
+def test_suspected_copies_are_said_and_not_refused(tiny) -> None:
+    from harness.protocol.near_duplicates import Comparison, NearDuplicate
+
+    across = NearDuplicate("tumor_001", "test_001", "row profiles", 0.6)
+    inside = NearDuplicate("test_001", "test_002", "row profiles", 0.6)
+    comparison = Comparison("rows", (), 15, suspected=(across, inside))
+    report = audit_study(tiny, tiny.splits().folds, None, comparison=comparison)
+    assert report.suspected == (across,)
+    assert [text for text in report.warnings if "tumor_001 and test_001" in text]
+    assert report.as_dict()["suspected"] == [
+        {"slides": ["tumor_001", "test_001"], "measure": "row profiles", "value": 0.6}
+    ]

@@ -102,7 +102,9 @@ def odd(draw: np.random.Generator) -> np.ndarray:
     ],
 )  # fmt: skip
 def test_bags_that_are_no_copies_whatever_their_features(bag) -> None:
-    assert pairs(drawn(bag)) == {}
+    bags = drawn(bag)
+    found = compare_bags(list(bags), bags.__getitem__)
+    assert (found.pairs, found.suspected) == ((), ())
 
 
 @pytest.mark.parametrize("value", [1e6, -1e30, 3e38])
@@ -120,6 +122,44 @@ def test_most_bags_may_be_copies_of_one() -> None:
     found = pairs(bags | copies)
     assert len(found) == 15
     assert set().union(*found) == {"s0", *copies}
+
+
+CHANGES = {
+    "negated": lambda bag, draw: -bag,
+    "columns permuted": lambda bag, draw: bag[:, draw.permutation(bag.shape[1])],
+    "scaled, in float16": lambda bag, draw: (0.01 * bag).astype(np.float16),
+    "centred": lambda bag, draw: bag - bag.mean(),
+    "L2-normalised": lambda bag, draw: bag / np.linalg.norm(bag, axis=1, keepdims=True),
+    "layer-normalised": lambda bag, draw: (bag - bag.mean(1, keepdims=True)) / bag.std(1, keepdims=True),
+    "z-scored over the bag": lambda bag, draw: (bag - bag.mean(0)) / bag.std(0),
+    "z-scored over all bags": lambda bag, draw: (bag - 0.3) / (1 + np.arange(bag.shape[1])),
+    "min-max scaled": lambda bag, draw: (bag - bag.min(0)) / np.ptp(bag, axis=0),
+    "other signs": lambda bag, draw: bag * draw.choice([-1, 1], bag.shape[1]),
+    "half of it, negated": lambda bag, draw: -bag[::2],
+    "all at once": lambda bag, draw: -3 * bag[draw.permutation(len(bag))][:, draw.permutation(bag.shape[1])],
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(
+    "bag",
+    [lambda draw: draw.normal(2.0, size=(30, 32)), lambda draw: np.maximum(draw.normal(size=(40, 64)), 0)],
+    ids=["normal", "rectified"],
+)
+def test_a_transformed_copy_is_found(bag, change: str) -> None:
+    bags = drawn(bag)
+    with np.errstate(invalid="ignore"):
+        copy = CHANGES[change](bags["s3"], np.random.default_rng(2)).astype(np.float32)
+    found = compare_bags([*bags, "copy"], (bags | {"copy": copy}).__getitem__)
+    assert [pair.pair for pair in found.pairs] == [frozenset({"s3", "copy"})]
+    assert found.pairs[0].measure in {"row profiles", "column profiles"}
+    assert found.suspected == ()
+
+
+def test_declared_pairs_are_not_suspected() -> None:
+    pair = NearDuplicate("a", "b", "row profiles", 0.6)
+    found = Comparison("rows", (), 1, suspected=(pair,)).without([("b", "a")])
+    assert (found.suspected, found.excepted) == ((), (pair,))
 
 
 def test_no_bags_and_one_bag() -> None:
