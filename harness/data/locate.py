@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.data.dicom import with_levels
 from harness.data.listing import Listing, Match, defect, list_files, match, near_files
 from harness.errors import DataError
 from harness.protocol.card import SlidesSource
@@ -108,6 +109,7 @@ def find_slides(dataset: Dataset, root: Path) -> Found:
             every = found.setdefault(folded, [])
             every += [hit.path for hit in hits if hit.path not in every]
     paths = {slide: found[spelling(slide)][0] for slide in dataset.slides if spelling(slide) in found}
+    parts = with_levels(paths.values())
     return Found(
         root=root,
         layout=order[0] if order and paths else "",
@@ -115,7 +117,9 @@ def find_slides(dataset: Dataset, root: Path) -> Found:
         missing=tuple(slide for slide in dataset.slides if slide not in paths),
         defects={slide: reason for slide, path in paths.items() if (reason := defect(path))},
         duplicates={slide: tuple(found[spelling(slide)][1:]) for slide in paths if len(found[spelling(slide)]) > 1},
-        extra=tuple(Match(name, path) for name in found if name not in ids for path in found[name]),
+        extra=tuple(
+            Match(name, path) for name in found if name not in ids for path in found[name] if path not in parts
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from harness.data.dicom import read_instance, slides_in
 from harness.data.listing import defect, list_files, near_files
 from harness.errors import DataError, UsageError
 from harness.protocol.identity import did_you_mean, spelling
@@ -27,11 +28,13 @@ class SlideFile:
     """A file that may be a slide.
 
     Attributes:
-        name: its name without suffix; of a DICOM slide, the name of its folder.
+        name: its name without suffix; of a DICOM series, the name of its folder, or where the folder holds more than
+            this slide, of its first level.
         pattern: card pattern that finds it: ``**/{slide}.svs``.
-        path: the file, or the DICOM folder.
+        path: the file, or the DICOM folder. Of a DICOM series in a folder with others, its first level.
         flat: whether it is a flat image.
         companion: whether it is a thumbnail, label, overview or mask of a slide in the same folder tree.
+        single: of a DICOM folder with a single file, the name of that file without suffix.
     """
 
     name: str
@@ -39,6 +42,7 @@ class SlideFile:
     path: Path
     flat: bool = False
     companion: bool = False
+    single: str = ""
 
     @property
     def readings(self) -> tuple[tuple[str, str], ...]:
@@ -46,13 +50,15 @@ class SlideFile:
         readings = [(self.name, self.pattern)]
         if self.name.lower().endswith(".ome"):
             readings.append((self.name[:-4], self.pattern.replace("{slide}", f"{{slide}}{self.name[-4:].lower()}")))
+        if self.single and self.single != self.name:
+            readings.append((self.single, "**/{slide}.dcm"))
         if uuid := _UUID.fullmatch(self.name):
             readings.append((uuid[1], self.pattern.replace("{slide}", "{slide}.{uuid}")))
         return tuple(readings)
 
 
 def slide_files(folder: Path, *, refuse: bool = False) -> list[SlideFile]:
-    """Every file below ``folder`` that has a slide's suffix, and every folder of DICOM files.
+    """Every file below ``folder`` that has a slide's suffix, and every DICOM series.
 
     The data folders of MRXS slides and the JPEG parts of VMS slides are left out. Thumbnails, labels, overviews and
     masks that lie beside slides are marked as companions: flat images whose name is or begins with that of a slide in
@@ -73,6 +79,9 @@ def slide_files(folder: Path, *, refuse: bool = False) -> list[SlideFile]:
     suffixes = {(name.parent, name.suffix.lower()) for name in names}
     mrxs = {name.with_suffix("") for name in names if name.suffix.lower() == ".mrxs"}
     found: dict[Path, SlideFile] = {}
+    for place in sorted({name.parent for name in names if name.suffix.lower() == ".dcm"}):
+        shared = any(parent == place and suffix in SLIDE_SUFFIXES for parent, suffix in suffixes)
+        found |= {file.path: file for file in _dicom(folder / place, root=folder, shared=shared)}
     for name in names:
         suffix, path = name.suffix.lower(), folder / name
         of_vms = suffix in FLAT_SUFFIXES and any((name.parent, index) in suffixes for index in (".vms", ".vmu"))
@@ -80,9 +89,25 @@ def slide_files(folder: Path, *, refuse: bool = False) -> list[SlideFile]:
             continue
         if suffix in SLIDE_SUFFIXES + FLAT_SUFFIXES:
             found[path] = SlideFile(name.stem, f"**/{{slide}}{suffix}", path, suffix in FLAT_SUFFIXES)
-        elif suffix == ".dcm":
-            found[path.parent] = SlideFile(path.parent.name, "**/{slide}/*.dcm", path.parent)
     return _marked(sorted(found.values(), key=lambda file: file.path), folder)
+
+
+def _dicom(place: Path, root: Path, *, shared: bool) -> list[SlideFile]:
+    """The DICOM slides in a folder: the folder itself where one slide is all that it holds, else one file of each.
+
+    Args:
+        place: the folder.
+        root: the folder that was asked for. Loose files in it are not named after it, except the levels of one slide.
+        shared: whether slides of other formats lie there too.
+    """
+    slides = slides_in(place)
+    if slides and place != root and not any(read_instance(levels[0]).is_level for levels in slides):
+        slides = [[file for levels in slides for file in levels]]  # one folder that is refused, not each of its files
+    alone = len(slides) == 1 and not shared and (place != root or len(slides[0]) > 1)
+    if not alone:
+        return [SlideFile(levels[0].stem, f"**/{{slide}}{levels[0].suffix.lower()}", levels[0]) for levels in slides]
+    single = slides[0][0].stem if len(slides[0]) == 1 else ""
+    return [SlideFile(place.name or place.resolve().name, "**/{slide}/*.dcm", place, single=single)]
 
 
 def _marked(files: Sequence[SlideFile], root: Path) -> list[SlideFile]:
@@ -114,7 +139,7 @@ def _is_companion(file: SlideFile, every: Collection[str], deep: Collection[str]
 def without_suffix(name: str) -> str:
     """A slide name as it may stand in a table, without the suffix of its file."""
     suffix = PurePosixPath(name).suffix
-    if suffix.lower() not in SLIDE_SUFFIXES + FLAT_SUFFIXES:
+    if suffix.lower() not in (*SLIDE_SUFFIXES, ".dcm", *FLAT_SUFFIXES):
         return name
     stem = name.removesuffix(suffix)
     return stem[:-4] if stem.lower().endswith(".ome") else stem

@@ -6,9 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.data.slide_files import FLAT_SUFFIXES, SLIDE_SUFFIXES, SlideFile, slide_files
+from harness.data.slide_files import FLAT_SUFFIXES, SLIDE_SUFFIXES, slide_files
 from harness.errors import DataError
-from harness.slides.dicom import series_in
 
 
 @dataclass(frozen=True)
@@ -28,9 +27,9 @@ def discover(folder: Path) -> Discovered:
     """All slides under ``folder``, by the rule of :func:`harness.data.slide_files.slide_files`.
 
     Files are taken by suffix, whether or not they can be opened, so that a broken one is named later and not lost
-    here. A folder of DICOM files is one slide (one per series). Hidden files are no slides. Links are followed, each
-    folder once. The id of a slide is the file name without suffix; where two slides would share it, their path relative
-    to ``folder``.
+    here. A folder that holds one DICOM series and nothing else is a slide with the folder's name; otherwise a series is
+    a slide with the name of its first level. Hidden files are no slides. Links are followed, each folder once. The id
+    of a slide is the file name without suffix; where two slides would share it, their path relative to ``folder``.
 
     Args:
         folder: a folder, or a single slide.
@@ -43,7 +42,7 @@ def discover(folder: Path) -> Discovered:
     if not folder.is_dir():
         return Discovered({_stem(folder): folder})
     files = slide_files(folder, refuse=True)
-    paths = sorted(path for file in files if not file.companion for path in _slides_of(file))
+    paths = sorted(file.path for file in files if not file.companion)
     if not paths:
         suffixes = " ".join((*SLIDE_SUFFIXES, ".dcm", *FLAT_SUFFIXES))
         raise DataError("no slide found", place=str(folder), fix=f"slides end in one of {suffixes}")
@@ -55,14 +54,6 @@ def discover(folder: Path) -> Discovered:
 def discover_slides(folder: Path) -> dict[str, Path]:
     """The slides alone of :func:`discover`."""
     return discover(folder).slides
-
-
-def _slides_of(file: SlideFile) -> list[Path]:
-    """The file; of a DICOM folder with several series, the first file of each."""
-    if not file.path.is_dir():
-        return [file.path]
-    groups = list(series_in(file.path).values())
-    return [file.path] if len(groups) == 1 else [group[0] for group in groups]
 
 
 def _ids(paths: list[Path], root: Path) -> list[str]:

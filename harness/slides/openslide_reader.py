@@ -9,9 +9,9 @@ from pathlib import Path
 import openslide
 from PIL import Image
 
+from harness.data.dicom import levels_of
 from harness.errors import DataError
 from harness.slides.base import SlideReader
-from harness.slides.dicom import only_series
 from harness.slides.files import slide_files
 from harness.slides.intact import check_whole
 from harness.slides.resolution import find_resolution
@@ -102,7 +102,7 @@ class OpenSlideReader(SlideReader):
 
 
 def _open(path: Path) -> openslide.OpenSlide:
-    candidates = only_series(path) if path.is_dir() else [path]
+    candidates = levels_of(path) if path.is_dir() or path.suffix.lower() == ".dcm" else [path]
     for number, file in enumerate(candidates, start=1):
         try:
             return openslide.OpenSlide(file)
