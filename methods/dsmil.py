@@ -49,6 +49,12 @@ class DSMIL(MILMethod):
         )
         loss: str = fixed("bce", choices=("bce", "ce"), source="code", help="one-against-rest, or softmax")
         single_logit: bool = fixed(False, source="code", help="two classes: model the positive one only")
+        decision: str = fixed(
+            "mean", choices=("mean", "bag"), source="paper", help="mean of both streams' logits, or the bag stream's"
+        )
+        init: str = fixed(
+            "orthogonal", choices=("torch", "orthogonal"), source="code", help="first weights; orthogonal: zero biases"
+        )
 
     params: Params
 
@@ -66,4 +72,6 @@ class DSMIL(MILMethod):
             dropout=p.dropout,
             loss=p.loss,
             single_logit=p.single_logit,
+            decision=p.decision,
+            init=p.init,
         )

@@ -75,6 +75,8 @@ def show(name: Annotated[str, typer.Argument(help="Method name.")], plugin: Plug
     for preset_name, preset in card.presets.items():
         console.say()
         console.say(f"preset {preset_name}: {preset.help}", style="bold")
+        if preset.source:
+            console.say(f"  source: {preset.source}")
         for key, value in {**preset.params, **{f"input.{k}": v for k, v in preset.input.items()}}.items():
             console.say(f"  {key}={shown(value)}")
     if card.open_points:

@@ -19,11 +19,22 @@ class Preset:
         help: what it is for, and where its values come from.
         params: hyper-parameter values.
         input: input settings (``kind``, ``encoder``, ``mpp``, ``tile_px``).
+        repository: of a published configuration, where it is published: ``owner/name`` on GitHub.
+        commit: hash of the commit that the values were read at, 40 hexadecimal digits.
+        file: the configuration's file within it, or the file whose defaults it is.
     """
 
     help: str
     params: Mapping[str, Any] = field(default_factory=dict)
     input: Mapping[str, Any] = field(default_factory=dict)
+    repository: str = ""
+    commit: str = ""
+    file: str = ""
+
+    @property
+    def source(self) -> str:
+        """Repository, commit and file in one line; empty where the values are of our own choice."""
+        return f"{self.repository} at {self.commit}, {self.file}" if self.repository else ""
 
 
 @dataclass(frozen=True, kw_only=True)

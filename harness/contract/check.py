@@ -90,6 +90,13 @@ def _check_presets(cls: type[Method], place: str) -> None:
             cls.Params.build(preset.params, place=where)
         except BenchError as error:
             raise MethodError(error.problem, place=error.place, fix=error.fix) from error
+        named = (preset.repository, preset.commit, preset.file)
+        if any(named) and not (all(named) and re.fullmatch("[0-9a-f]{40}", preset.commit)):
+            raise MethodError(
+                "the preset's source is incomplete",
+                place=where,
+                fix="give repository, commit (40 hexadecimal digits) and file, or none of them",
+            )
         if unknown_settings := sorted(set(preset.input) - _INPUT_SETTINGS):
             raise MethodError(
                 f"unknown input setting {unknown_settings[0]!r}",

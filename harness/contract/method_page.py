@@ -47,7 +47,7 @@ def method_page(method: type[Method]) -> str:
         _table(method),
     ]
     for name, preset in card.presets.items():
-        parts += [f"## Preset `{name}`", preset.help, _preset(preset)]
+        parts += [f"## Preset `{name}`", preset.help, *_source(preset), _preset(preset)]
     made = "Made from the method's card and docstrings; do not edit."
     return "\n\n".join([f"<!-- {made} -->", *parts]) + "\n"
 
@@ -126,6 +126,11 @@ def _table(method: type[Method]) -> str:
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     note = "*Source* is where the default comes from: the paper, the published code, or our own choice."
     return "\n".join(rows) + f"\n\n{note}"
+
+
+def _source(preset: Preset) -> Iterator[str]:
+    if preset.source:
+        yield f"Source: `{preset.repository}` at commit `{preset.commit}`, `{preset.file}`."
 
 
 def _preset(preset: Preset) -> str:

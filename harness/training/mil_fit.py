@@ -129,9 +129,12 @@ def build_network(method: BagMethod, train: BagSource, run: Run) -> BagNetwork:
     """The method's network on the run's device; its initial weights depend on the ``init`` seed alone."""
     encoder = None
     if train.kind == "tiles":
-        encoder = build_encoder(
-            method.task.encoder, tile_px=train.scales[0].tile_px, seed=run.seeds.seed("init", "encoder") % 2**32
-        )
+        read = train.scales[0].tile_px
+        px = method.params.encoder_px(read)
+        encoder = build_encoder(method.task.encoder, tile_px=px, seed=run.seeds.seed("init", "encoder") % 2**32)
+        if px != read and encoder.input_px is None:
+            # Tiles that no augmentation has cropped are resized on their way into the encoder.
+            encoder.input_px = px
     dim = train.dim if encoder is None else encoder.dim
     with run.seeded("init", "aggregator"):
         aggregator = method.aggregator(dim)
@@ -186,7 +189,9 @@ def stage(method: BagMethod, train: BagSource, val: BagSource | None, run: Run) 
 
 def _loss(method: BagMethod, train: BagSource) -> Callable[[Batch], Tensor]:
     params, network = method.params, method.network
-    augment = Augment(params.augment, train.scales[0].tile_px, params.crop_min) if train.kind == "tiles" else None
+    augment = None
+    if train.kind == "tiles":
+        augment = Augment(params.augment, params.encoder_px(train.scales[0].tile_px), params.crop_min)
 
     def loss(batch: Batch) -> Tensor:
         bags = batch.bags

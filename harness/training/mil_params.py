@@ -54,6 +54,12 @@ class MILParams(Params):
     sampling_regions: int = fixed(4, ge=1, help="regions along each side of a slide for tile_sampling=regions")
     augment: str = fixed("none", choices=AUGMENTATIONS, help="geometric augmentation per tile (tiles only)")
     crop_min: float = fixed(0.08, gt=0, le=1, help="smallest area of a random crop")
+    crop_px: int = fixed(
+        0,
+        ge=0,
+        help="side in pixels to which larger tiles are brought for the encoder: by the random crop in training, resized "
+        "as a whole in prediction; 0 leaves them as they are read (tiles only)",
+    )
     encode_chunk: int = fixed(
         0,
         ge=0,
@@ -67,6 +73,10 @@ class MILParams(Params):
         choices=("raw", "ema"),
         help="with ema_decay both kinds are validated each epoch and have a best epoch; which of the two is kept",
     )
+
+    def encoder_px(self, tile_px: int) -> int:
+        """Side in pixels at which the encoder is given tiles that are read at ``tile_px``."""
+        return min(self.crop_px or tile_px, tile_px)
 
     def check(self, place: str) -> None:
         """Values that make no sense together."""

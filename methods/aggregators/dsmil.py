@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from harness import Aggregator, BagOutput, PackedBags, segment_max
 from methods.aggregators.branches import predicted_branch
+from methods.aggregators.trunk import initialise
 
 
 class DSMIL(Aggregator):
@@ -20,8 +21,8 @@ class DSMIL(Aggregator):
 
     Shapes: x (T, D) → instance logits (T, C), q (T, 128), attention (T, C), slide vectors (B, C, D), logits (B, C).
 
-    The decision averages both streams' logits (the paper averages scores, the published training code
-    sigmoids). The choice of the critical tile carries no gradient.
+    The decision averages both streams' logits (the paper averages scores), or is the second stream's alone
+    (``decision='bag'``, the published training code unless asked). The choice of the critical tile carries no gradient.
 
     Args:
         dim: width D of the features.
@@ -32,6 +33,8 @@ class DSMIL(Aggregator):
         dropout: dropout on the features that become values (``passing_v`` only).
         loss: ``bce``, one-against-rest on both streams as published, or ``ce``, softmax cross-entropy.
         single_logit: for two classes only the logit of class 1 is modelled (published for CAMELYON16).
+        decision: ``mean`` of both streams' logits, or ``bag``, the second stream's.
+        init: ``torch``, or ``orthogonal`` weights with zero biases (published).
     """
 
     def __init__(
@@ -45,20 +48,24 @@ class DSMIL(Aggregator):
         dropout: float = 0.0,
         loss: str = "bce",
         single_logit: bool = False,
+        decision: str = "mean",
+        init: str = "torch",
     ) -> None:
         super().__init__()
         self.single = single_logit and n_classes == 2
         outputs = 1 if self.single else n_classes
         self.loss_kind = loss
+        self.decision = decision
         self.instance = nn.Linear(dim, outputs)
         more = [nn.ReLU(), nn.Linear(query_dim, query_dim), nn.Tanh()] if nonlinear else []
         self.query = nn.Sequential(nn.Linear(dim, query_dim), *more)
         values = [nn.Dropout(dropout), nn.Linear(dim, dim), nn.ReLU()] if passing_v else []
         self.value = nn.Sequential(*values)
         self.bag = nn.Linear(outputs * dim, outputs)
+        initialise(self, init)
 
     def forward(self, bags: PackedBags) -> BagOutput:
-        """Mean logits (B, C), attention (T,) of the predicted class.
+        """Logits of the decision (B, C), attention (T,) of the predicted class.
 
         ``extra``: both streams' logits (B, C), instance logits (T, C), slide vectors (B, C, D), attention of all
         classes (T, C).
@@ -77,7 +84,7 @@ class DSMIL(Aggregator):
             "slides": slides,
             "attention": weights,
         }
-        logits = 0.5 * (bag_logits + max_logits)
+        logits = bag_logits if self.decision == "bag" else 0.5 * (bag_logits + max_logits)
         if self.single:
             return BagOutput(torch.cat([torch.zeros_like(logits), logits], 1), weights[:, 0], extra)
         return BagOutput(logits, predicted_branch(weights, logits, bags.offsets), extra)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -54,11 +54,15 @@ def initialise(module: nn.Module, how: str) -> None:
     """Draw the weights of every linear layer anew from torch's generator.
 
     ``torch`` keeps what the layers were born with, ``glorot`` is Glorot-uniform with zero biases (the default of
-    Keras), ``xavier_normal`` is its normal form with zero biases.
+    Keras), ``xavier_normal`` is its normal form with zero biases, ``orthogonal`` has zero biases, too.
     """
     if how == "torch":
         return
-    draw = {"glorot": nn.init.xavier_uniform_, "xavier_normal": nn.init.xavier_normal_}[how]
+    draw: Callable[[Tensor], Tensor] = {
+        "glorot": nn.init.xavier_uniform_,
+        "xavier_normal": nn.init.xavier_normal_,
+        "orthogonal": nn.init.orthogonal_,
+    }[how]
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             draw(layer.weight)

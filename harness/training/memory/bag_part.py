@@ -82,7 +82,7 @@ def bag_part(
         states=_STATES.get(params.optimizer, 2),
         kinds=1 + (params.ema_decay is not None),
         ahead=_READ_AHEAD,
-        augment=Augment(params.augment, px, params.crop_min) if px else None,
+        augment=Augment(params.augment, params.encoder_px(px), params.crop_min) if px else None,
         longest=largest_bag(predicted),
         block=PREDICT_BLOCK,
         setting="tiles_per_bag",
