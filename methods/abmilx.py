@@ -87,7 +87,12 @@ class ABMILX(MILMethod):
             "before fine tiles within a slide; a last chunk may be smaller, running statistics move once per chunk. "
             "The code's chunk of 512 is one slide for r18_brca_subtyping and a GPU's four slides for "
             "r50_brca_subtyping; elsewhere it is a GPU's whole batch. Its synchronised batch norm joins the chunks of "
-            "both GPUs: encode_chunk=0 does so here, a chunk of 512 does not",
+            "both GPUs, which is 1,024 tiles: encode_chunk=1024 on one device. On two devices, whose batch norm is "
+            "synchronised here too, encode_chunk=512 is the same",
+            "training tiles: the code reads them at 256 pixels and crops them at random to 224; its evaluation reads "
+            "the same tiles resized to 224. Here tile_px=256 and crop_px=224. Its crops are resized with antialiasing, "
+            "here without, which matters only where a crop is shrunk, by at most 256 to 224",
+            "early stopping: the code counts an equal score as a better one, here the epoch with the smaller loss is",
             "sampling ablations: the paper compares region-stratified and attention-based sampling in numbers only. "
             "tile_sampling=regions cuts the box around a slide's tiles into equal rectangles (the code's helper, which "
             "does not run, cuts its tile list laid out in a square); tile_sampling=attention ranks all fine tiles at "
@@ -119,7 +124,7 @@ class ABMILX(MILMethod):
         epochs: int = redeclared(HeadParams, "epochs", 75, source="paper")
         warmup_epochs: int = redeclared(HeadParams, "warmup_epochs", 10, source="code")
         patience: int | None = redeclared(HeadParams, "patience", 10, source="code")
-        min_epochs: int = redeclared(HeadParams, "min_epochs", 50, source="code")
+        min_epochs: int = redeclared(HeadParams, "min_epochs", 52, source="code")
         batch_size: int = redeclared(HeadParams, "batch_size", 6, source="code", help="slides per step")
         tiles_per_bag: int = tunable(
             512, low=64, high=1280, log=True, source="code", help="s, tiles drawn per slide and visit; 0 takes all"
@@ -133,7 +138,8 @@ class ABMILX(MILMethod):
             help="geometric augmentation per tile; colour augmentation hurts (paper)",
         )
         crop_min: float = redeclared(HeadParams, "crop_min", 0.25, source="code")
-        encode_chunk: int = redeclared(HeadParams, "encode_chunk", 512, source="code")
+        encode_chunk: int = redeclared(HeadParams, "encode_chunk", 1024, source="code")
+        crop_px: int = redeclared(HeadParams, "crop_px", 224, source="code")
         ema_decay: float | None = redeclared(HeadParams, "ema_decay", 0.9997, source="code")
         report_weights: str = redeclared(HeadParams, "report_weights", "ema")
 

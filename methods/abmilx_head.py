@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness import MethodCard, MILMethod, redeclared, tunable
 from methods.abmilx import ALPHA, PAPER, SURVIVAL, HeadParams, build_head
+from methods.abmilx_presets import HEAD_PRESETS
 
 if TYPE_CHECKING:
     from harness import Aggregator
@@ -23,9 +24,15 @@ class ABMILXHead(MILMethod):
         open_points=(
             ALPHA,
             "number of heads: the code's README sweeps 2, 4, 8, 16 on features; here 8 unless set or tuned",
-            "learning rate: 2e-4 for ResNet-50 features, 1e-4 for foundation models (paper); here 2e-4",
+            "learning rate: 2e-4 for ResNet-50 features, 1e-4 for foundation models (paper); here 2e-4, and 1e-4 in "
+            "the presets fm_*, the released configurations",
+            "activation of the first layer: relu in the released configurations for classification, gelu in that for "
+            "survival and in the README's example; here gelu, and the presets as released",
+            "the released configurations alone switch attention plus off, which the README's example has; the presets "
+            "follow the README",
             *SURVIVAL,
         ),
+        presets=HEAD_PRESETS,
         parity="frozen outputs of the published aggregator to 1e-5: logits, attention, loss and its gradient",
     )
 

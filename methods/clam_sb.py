@@ -23,10 +23,16 @@ PUBLISHED = Preset(
         "patience": 20,
         "min_epochs": 52,
     },
+    repository="mahmoodlab/CLAM",
+    commit="53e2409d4a8189c682c173382964a85f114f923c",
+    file="docs/README.md",
 )
 PUBLISHED_SUBTYPING = Preset(
     help="as published, with the subtyping variant that the README's command for subtypes has",
     params={**PUBLISHED.params, "subtyping": True},
+    repository=PUBLISHED.repository,
+    commit=PUBLISHED.commit,
+    file=PUBLISHED.file,
 )
 
 

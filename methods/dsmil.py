@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness import MethodCard, MILMethod, MILParams, fixed, redeclared, tunable
+from harness import MethodCard, MILMethod, MILParams, Preset, fixed, redeclared, tunable
 
 if TYPE_CHECKING:
     from harness import Aggregator
 
 
 class DSMIL(MILMethod):
-    """A max-pooling stream picks a critical tile, an attention stream weighs tiles by likeness to it."""
+    """A max-pooling stream picks a critical tile, an attention stream weighs tiles by their similarity to it.
+
+    The preset ``published`` is the released training. The defaults are the same but for its learning rate of 1e-4, its
+    decision by the second stream alone and its early stopping: where one tile in 100 of a positive bag differs, that
+    training finds these tiles late or not at all. On drawn bags of 200 tiles with 64 features, 2 of them shifted by
+    three standard deviations along 8 features (60 bags to train, 100 to test, 50 epochs, one seed), the AUC was 1.00
+    with the defaults, .92 with ``published`` and .67 with the rates of earlier commits of its code (2e-4, decay 5e-3).
+    """
 
     card = MethodCard(
         name="dsmil",
@@ -20,24 +27,50 @@ class DSMIL(MILMethod):
         inputs=("features", "tiles"),
         attention=True,
         open_points=(
-            "the decision: published training code averages the sigmoids of both streams; here their logits, and class "
-            "probabilities are the softmax of the mean",
+            "the decision: the paper averages the scores of both streams, the published training code averages their "
+            "sigmoids where asked and else takes the second stream's; here the mean of their logits, or with "
+            "--set decision=bag the second stream's. Class probabilities are their softmax",
             "the loss: one-against-rest binary cross-entropy as published, although classes exclude each other "
             "(--set loss=ce for softmax cross-entropy)",
             "CAMELYON16 is published with a single output for the positive class (--set single_logit=true)",
-            "the defaults are the published training code (train_tcga.py with 200 epochs); its choice of the epoch by "
-            "test scores and its decision threshold from the test slides are not taken over",
-            "the published code starts from stored weights (init.pth); here from torch's initialisation",
+            "the published code chooses the epoch by the mean of AUC and accuracy on the slides that it tests, and "
+            "takes its decision thresholds from them; here a score on validation slides chooses (AUC in the preset "
+            "published)",
+            "learning rate: 1e-4 in the published code at this commit, 2e-4 with weight decay 5e-3 in its README; the "
+            "default is 1e-3, for the reason given above",
         ),
+        presets={
+            "published": Preset(
+                help="published training code (train_tcga.py): one slide per step, orthogonal first weights, decision "
+                "by the attention stream alone, stops after 11 epochs without a better validation score",
+                params={
+                    "optimizer": "adam",
+                    "lr": 1e-4,
+                    "weight_decay": 1e-3,
+                    "betas": (0.5, 0.9),
+                    "epochs": 50,
+                    "patience": 11,
+                    "schedule": "cosine",
+                    "min_lr": 5e-6,
+                    "batch_size": 1,
+                    "select_metric": "auc",
+                    "decision": "bag",
+                    "init": "orthogonal",
+                },
+                repository="binli123/dsmil-wsi",
+                commit="80465ed534ac49b5e550833da56c27936f0b9440",
+                file="train_tcga.py",
+            )
+        },
         parity="frozen outputs of the published code to 1e-5: logits of both streams, attention, slide vectors",
     )
 
     class Params(MILParams):
-        """Defaults of the published code."""
+        """Defaults of the published code, but for the learning rate."""
 
-        lr: float = tunable(2e-4, low=1e-5, high=1e-3, log=True, source="code", help="learning rate")
-        weight_decay: float = tunable(5e-3, low=1e-6, high=1e-2, log=True, source="code", help="decay of the optimiser")
-        epochs: int = redeclared(MILParams, "epochs", 200, source="code")
+        lr: float = tunable(1e-3, low=1e-5, high=5e-3, log=True, help="learning rate; 1e-4 is published")
+        weight_decay: float = tunable(1e-3, low=1e-6, high=1e-2, log=True, source="code", help="decay of the optimiser")
+        epochs: int = redeclared(MILParams, "epochs", 50, source="code")
         betas: tuple[float, ...] = redeclared(MILParams, "betas", (0.5, 0.9), source="code")
         schedule: str = redeclared(MILParams, "schedule", "cosine", source="code", help="per epoch, down to min_lr")
         min_lr: float = redeclared(MILParams, "min_lr", 5e-6, source="code")

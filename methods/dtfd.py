@@ -40,6 +40,9 @@ class DTFD(MILMethod):
             "published": Preset(
                 help="the published code's own rule beside the defaults: the best validation AUC of epochs 161 to 199",
                 params={"select_metric": "auc", "select_from": 161},
+                repository="hrzhang1123/DTFD-MIL",
+                commit="10964f4dcc27c65ce110a0e9a3b9240bff58da8a",
+                file="Main_DTFD_MIL.py",
             )
         },
     )

@@ -60,6 +60,9 @@ def minns(dataset: str, lr: float, l2: float, **more: Any) -> Preset:
         help=f"{dataset}: the recipe of the MI-Net code (Wang et al. 2018, README and source of MINNs)",
         params=params | more,
         input={"kind": "features"},
+        repository="yanyongluan/MINNs",
+        commit="f816645f5d7bbc9366b95fc967f775426fc081c1",
+        file="README.md",
     )
 
 

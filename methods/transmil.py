@@ -34,6 +34,9 @@ class TransMIL(MILMethod):
                 help="the published code's own rule beside the defaults: the epoch of least validation loss is kept, "
                 "training stops after 10 epochs without a lesser one",
                 params={"select_metric": "loss", "patience": 10},
+                repository="szc19990412/TransMIL",
+                commit="9d6aee57c7c72375fb9132dc58cd8c9b0f0a949c",
+                file="Camelyon/TransMIL.yaml",
             )
         },
         smoke=Preset(help="narrow", params={"width": 64, "heads": 2, "landmarks": 4}),

@@ -57,8 +57,8 @@ class MILParams(Params):
     crop_px: int = fixed(
         0,
         ge=0,
-        help="side in pixels to which larger tiles are brought for the encoder: by the random crop in training, resized "
-        "as a whole in prediction; 0 leaves them as they are read (tiles only)",
+        help="side in pixels to which larger tiles are brought for the encoder: by the random crop in training, "
+        "resized as a whole in prediction; 0 leaves them as they are read (tiles only)",
     )
     encode_chunk: int = fixed(
         0,

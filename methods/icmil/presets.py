@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from harness import Preset
 
+REPOSITORY = "Dootmaan/ICMIL"
+
 PRESETS = {
     "published": Preset(
         help=(
@@ -12,6 +14,9 @@ PRESETS = {
         ),
         params={"bag_model": "abmil", "iterations": 1, "normalise": "none", "distil_steps": 30_000},
         input={"kind": "tiles", "encoder": "resnet50.tv2_in1k@layer3", "mpp": (0.5,), "tile_px": 256},
+        repository=REPOSITORY,
+        commit="c2fd2faa4e85cf85527e228573b434a8cc461cba",
+        file="step2_teacher_student_abmil_distillation.py",
     ),
     "journal": Preset(
         help=(
@@ -30,6 +35,9 @@ PRESETS = {
             "distil_select": "bag_model",
         },
         input={"kind": "tiles", "encoder": "resnet50.tv2_in1k@layer3", "mpp": (0.5,), "tile_px": 256},
+        repository=REPOSITORY,
+        commit="89f78c6b20470cd3176a2499c97292f97aa87b2b",
+        file="step2_train_teacherstudent_abmil_ax_semilearn.py",
     ),
     "colon": Preset(
         help=(
