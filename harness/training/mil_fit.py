@@ -133,8 +133,8 @@ def build_network(method: BagMethod, train: BagSource, run: Run) -> BagNetwork:
         px = method.params.encoder_px(read)
         encoder = build_encoder(method.task.encoder, tile_px=px, seed=run.seeds.seed("init", "encoder") % 2**32)
         if px != read and encoder.input_px is None:
-            # Tiles that no augmentation has cropped are resized on their way into the encoder.
-            encoder.input_px = px
+            # Tiles that no augmentation has cropped are resized on their way into the encoder, bilinearly as crops are.
+            encoder.input_px, encoder.interpolation = px, "bilinear"
     dim = train.dim if encoder is None else encoder.dim
     with run.seeded("init", "aggregator"):
         aggregator = method.aggregator(dim)
