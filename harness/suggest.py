@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from harness.errors import UsageError
+from harness.errors import UsageError, shown
 
 
 def nearest(word: str, known: Iterable[str], *, count: int = 3) -> list[str]:
@@ -29,4 +29,4 @@ def unknown(kind: str, word: str, known: Iterable[str], *, place: str, listing: 
     hits = nearest(word, names)
     fix = f"did you mean {hits[0]!r}? " if hits else ""
     fix += f"{listing} lists all {len(names)}" if len(names) > 12 else f"known: {', '.join(names)}"
-    return UsageError(f"unknown {kind} {word!r}", place=place, fix=fix)
+    return UsageError(f"unknown {kind} {shown(word)}", place=place, fix=fix)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.accounting.gpu import cuda_index
-from harness.errors import UsageError
+from harness.errors import UsageError, shown
 
 VARIABLE = "BENCH_MEMORY_LIMIT"
 """Environment variable that stands in for ``--memory-limit``."""
@@ -18,7 +18,7 @@ MARGIN = 0.1
 """Share of the free memory that is left alone: estimates are not exact, and other processes live too."""
 
 _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)(b?)", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([kmgt]?)(i?)(b?)", re.IGNORECASE)
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUPS = Path("/proc/self/cgroup")
 
@@ -29,13 +29,13 @@ def parse_bytes(text: object, *, place: str) -> int:
     Raises:
         UsageError: not a size, or none at all.
     """
-    match = _SIZE.fullmatch(str(text).strip())
+    match = _SIZE.fullmatch(str(text).strip()) if isinstance(text, str | int | float) else None
     number = 0
     if match is not None:
         base = 1024 if match[3] else 1000
         number = round(float(match[1]) * base ** _UNITS[match[2].lower()])
-    if number <= 0:
-        raise UsageError(f"{text!r} is no amount of memory", place=place, fix="write it as 8GB, 500MB or 8GiB")
+    if not 0 < number < 2**63:
+        raise UsageError(f"{shown(text)} is no amount of memory", place=place, fix="write it as 8GB, 500MB or 8GiB")
     return number
 
 

@@ -9,7 +9,7 @@ import typer
 
 from harness import console
 from harness.cli.new_dataset import new
-from harness.cli.options import DataRoot, Workers, data_root_of
+from harness.cli.options import LARGEST_SEED, DataRoot, Workers, data_root_of
 
 if TYPE_CHECKING:
     from harness.data.verify import Opener, Report
@@ -116,7 +116,7 @@ def draw(
     folder: Annotated[Path, typer.Argument(help="Where to draw; becomes the data root.")],
     layout: Annotated[str | None, typer.Option(help="Folder layout of the release: gigadb or aws.")] = None,
     side_px: Annotated[int | None, typer.Option(help="Width and height of a slide in pixels.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Another seed draws other slides.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=LARGEST_SEED, help="Another seed draws other slides.")] = None,
     workers: Workers = None,
 ) -> None:
     """Draw slides from a seed: the embedded dataset, or CAMELYON16's file names with tiny slides behind them."""

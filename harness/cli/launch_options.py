@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.errors import UsageError
+from harness.errors import UsageError, shown
 
 if TYPE_CHECKING:
     from harness.launch.settings import LaunchSettings
@@ -57,7 +57,7 @@ def launch_settings(options: Mapping[str, Any]) -> LaunchSettings:
     given = {name: options[name] for name in NAMES if options.get(name) is not None}
     for name in ("launcher", "address"):
         if not isinstance(given.get(name, ""), str):
-            raise UsageError(f"{given[name]!r} is not a name", place=f"--{name}", fix="give one word")
+            raise UsageError(f"{shown(given[name])} is not a name", place=f"--{name}", fix="give one word")
     if "memory_limit" in given:
         given["memory_limit"] = parse_bytes(given["memory_limit"], place="--memory-limit")
     return LaunchSettings(**given)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness import console
+from harness.cli.options import LARGEST_SEED, finite
 
 if TYPE_CHECKING:
     from harness.protocol.dataset import Dataset
@@ -23,7 +24,14 @@ Classes = Annotated[
     str | None, typer.Option("--classes", help="Classes in order, with commas; of two, the second is positive.")
 ]
 Mpp = Annotated[
-    float | None, typer.Option("--mpp", help="Microns per pixel of level 0, for slides that do not say.", min=0.01)
+    float | None,
+    typer.Option(
+        "--mpp",
+        help="Microns per pixel of level 0, for slides that do not say.",
+        min=0.01,
+        max=1000,
+        callback=finite,
+    ),
 ]
 Into = Annotated[
     Path | None, typer.Option("--into", help="Where to make its folder. Default: first of $BENCH_DATASETS, or here.")
@@ -55,7 +63,7 @@ def new(
     partial: Partial = False,
     drop_missing: DropMissing = False,
     distinct_ids: DistinctIds = False,
-    seed: Annotated[int, typer.Option("--seed", help="Another seed gives other folds.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Another seed gives other folds.")] = 0,
 ) -> None:
     """Make a dataset of a folder of slides and a table: card, labels, fixed folds by patient, README."""
     from harness.data.new_dataset import NewDataset, new_dataset

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,16 +23,20 @@ Cache = Annotated[
     Path | None,
     typer.Option("--cache", help="Folder for prepared data (default: $BENCH_CACHE or ~/.cache/wsibench)."),
 ]
+MOST_PROCESSES = 4096
 Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Processes for reading (default: number of cores).")
+    int | None,
+    typer.Option("--workers", min=1, max=MOST_PROCESSES, help="Processes for reading (default: number of cores)."),
 ]
+LARGEST_SEED = 2**63 - 1
+"""The largest seed that every table and every random generator takes."""
 Plugins = Annotated[
     list[str] | None,
     typer.Option("--plugin", help="A .py file, package.module or package.module:Class with methods. Repeatable."),
 ]
 
-_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
-_MOST_NUMBERS = 10_000
+_RANGE = re.compile(r"([0-9]{1,19})(?:-([0-9]{1,19}))?")
+MOST_NUMBERS = 10_000
 
 
 def numbers(texts: Iterable[Any], *, place: str) -> tuple[int, ...]:
@@ -45,14 +50,32 @@ def numbers(texts: Iterable[Any], *, place: str) -> tuple[int, ...]:
         for part in str(text).split(","):
             match = _RANGE.fullmatch(part.strip())
             first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-            if not first <= last < first + _MOST_NUMBERS:
+            if not first <= last < first + MOST_NUMBERS or last > LARGEST_SEED:
                 raise UsageError(
-                    f"{part!r} is not a number or a range",
+                    f"{shown(part)} is not a number from 0 to {LARGEST_SEED}, or a range of at most {MOST_NUMBERS:,}",
                     place=place,
                     fix=f"write {place} 3, {place} 0-4 or {place} 0,2",
                 )
             found.update(dict.fromkeys(range(first, last + 1)))
+        if len(found) > MOST_NUMBERS:
+            raise UsageError(f"more than {MOST_NUMBERS:,} numbers", place=place, fix="give fewer in one command")
+    if not found:
+        raise UsageError("no number is given", place=place, fix=f"write {place} 3, or leave {place} out")
     return tuple(found)
+
+
+def finite(value: float | None) -> float | None:
+    """``value`` of an option; limits alone let NaN pass."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a number that can be used")
+    return value
+
+
+def finite_all(values: list[float] | None) -> list[float] | None:
+    """As :func:`finite`, for an option that may be repeated."""
+    for value in values or ():
+        finite(value)
+    return values
 
 
 def assignments(texts: Iterable[str], *, place: str = "--set") -> dict[str, Any]:
@@ -139,7 +162,7 @@ def one_of(value: str, known: Sequence[str], *, kind: str, option: str) -> str:
 
 def device_name(text: str) -> str:
     """``auto``, ``cpu``, ``cuda`` or ``cuda:N``; whether the device is there is seen when it is used."""
-    return text if re.fullmatch(r"cuda:\d+", text) else one_of(text, DEVICES, kind="device", option="--device")
+    return text if re.fullmatch(r"cuda:[0-9]{1,4}", text) else one_of(text, DEVICES, kind="device", option="--device")
 
 
 DEVICES = ("auto", "cpu", "cuda", "cuda:N")

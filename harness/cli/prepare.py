@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from harness import console
-from harness.cli.options import Cache, DataRoot, Workers, data_root_of
+from harness.cli.options import Cache, DataRoot, Workers, data_root_of, finite, finite_all
 from harness.errors import UnitFailedError, UsageError
 
 if TYPE_CHECKING:
@@ -39,14 +39,22 @@ class _Job:
 def prepare(
     target: Annotated[str, typer.Argument(metavar="DATASET|FOLDER", help="A dataset's name, or a folder of slides.")],
     mpp: Annotated[
-        float | None, typer.Option(min=0.01, help="Microns per pixel of level 0, for files that do not say.")
+        float | None,
+        typer.Option(
+            min=0.01, max=1000, callback=finite, help="Microns per pixel of level 0, for files that do not say."
+        ),
     ] = None,
     tile_mpp: Annotated[
         list[float] | None,
-        typer.Option(min=0.01, help="Microns per pixel of the tiles; repeatable (default: the card's, or 0.5)."),
+        typer.Option(
+            min=0.01,
+            max=1000,
+            callback=finite_all,
+            help="Microns per pixel of the tiles; repeatable (default: the card's, or 0.5).",
+        ),
     ] = None,
     tile_px: Annotated[
-        int | None, typer.Option(min=1, help="Side of a tile in pixels (default: the card's, or 256).")
+        int | None, typer.Option(min=1, max=2**14, help="Side of a tile in pixels (default: the card's, or 256).")
     ] = None,
     tissue_measure: Annotated[
         Measure | None, typer.Option(help="What tells tissue from background (default: the card's, or colour).")

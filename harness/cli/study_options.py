@@ -10,10 +10,21 @@ import typer
 
 from harness.cli.launch_options import NAMES as LAUNCH_NAMES
 from harness.cli.launch_options import launch_settings
-from harness.cli.options import DEVICES, INPUTS, PRECISIONS, assignments, data_root_of, device_name, numbers, one_of
+from harness.cli.options import (
+    DEVICES,
+    INPUTS,
+    MOST_NUMBERS,
+    MOST_PROCESSES,
+    PRECISIONS,
+    assignments,
+    data_root_of,
+    device_name,
+    numbers,
+    one_of,
+)
 from harness.cli.tune_options import NAMES as TUNE_NAMES
 from harness.cli.tune_options import tune_settings
-from harness.errors import UsageError
+from harness.errors import UsageError, shown
 from harness.study.config import StudyConfig
 
 ProtocolName = Annotated[str | None, typer.Option("--protocol", help="Protocol name (default: the dataset's).")]
@@ -87,7 +98,7 @@ def _settings(options: Mapping[str, Any], settings: dict[str, Any], place: str) 
         value = options.get(option)
         if value is not None and settings.setdefault(key, value) != value:
             raise UsageError(
-                f"{option} is given twice: {value!r} and {settings[key]!r}",
+                f"{option} is given twice: {shown(value)} and {shown(settings[key])}",
                 place=place,
                 fix=f"give either --{option} or --set {key}=...",
             )
@@ -130,7 +141,12 @@ def study_config(options: Mapping[str, Any]) -> StudyConfig:
 def plugins(options: Mapping[str, Any]) -> tuple[str, ...]:
     """The plugins to load, in the order given."""
     value = options.get("plugin", ())
-    return (value,) if isinstance(value, str) else tuple(map(str, value))
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise UsageError(
+            f"{shown(value)} is no plugin", place="--plugin", fix="give a file or a module, or a list of them"
+        )
+    return tuple(names)
 
 
 def _required(options: Mapping[str, Any], name: str, listing: str) -> str:
@@ -142,16 +158,18 @@ def _required(options: Mapping[str, Any], name: str, listing: str) -> str:
 
 def _text(options: Mapping[str, Any], name: str) -> str | None:
     value = options.get(name)
-    if value is None or isinstance(value, str):
+    if value is None or (isinstance(value, str) and "\0" not in value):
         return value or None
-    raise UsageError(f"{value!r} is not a name", place=f"--{name}", fix="give one word")
+    raise UsageError(f"{shown(value)} is not a name", place=f"--{name}", fix="give one word")
 
 
 def _path(options: Mapping[str, Any], name: str) -> Path | None:
     value = options.get(name)
-    if value is None or isinstance(value, str | Path):
+    if value is None or (isinstance(value, str | Path) and "\0" not in str(value)):
         return Path(value).expanduser() if value else None
-    raise UsageError(f"{value!r} is not a path", place=f"--{name.replace('_', '-')}", fix="give the path of a folder")
+    raise UsageError(
+        f"{shown(value)} is not a path", place=f"--{name.replace('_', '-')}", fix="give the path of a folder"
+    )
 
 
 def _numbers(options: Mapping[str, Any], name: str) -> tuple[int, ...] | None:
@@ -168,13 +186,17 @@ def _seeds(options: Mapping[str, Any]) -> tuple[int, ...] | None:
         return named
     if named is not None:
         raise UsageError("--seed and --seeds are both given", place="--seeds", fix="give one of them")
-    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-        raise UsageError(f"{count!r} is not a number of seeds", place="--seeds", fix="give a number from 1 on")
+    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_NUMBERS:
+        raise UsageError(
+            f"{shown(count)} is not a number of seeds", place="--seeds", fix=f"give a number from 1 to {MOST_NUMBERS:,}"
+        )
     return tuple(range(count))
 
 
 def _from_one(options: Mapping[str, Any], name: str, what: str) -> int | None:
     value = options.get(name)
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_PROCESSES):
         return value
-    raise UsageError(f"{value!r} is not {what}", place=f"--{name}", fix="give a number from 1 on")
+    raise UsageError(
+        f"{shown(value)} is not {what}", place=f"--{name}", fix=f"give a number from 1 to {MOST_PROCESSES:,}"
+    )

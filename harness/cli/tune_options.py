@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.errors import UsageError
+from harness.errors import UsageError, shown
 
 if TYPE_CHECKING:
     from harness.tuning.settings import TuneSettings
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 NAMES = ("trials", "tune_budget", "tune_sampler", "tune_batch", "tune_folds", "tune_metric", "prune")
 """What a configuration file may say of tuning."""
 
+_MOST = 100_000
 _PANEL = "Tuning: each outer fold searches on its own validation slides"
 
 Trials = Annotated[int | None, typer.Option(help="Trials per outer fold (default: no tuning).", rich_help_panel=_PANEL)]
@@ -55,13 +56,19 @@ def tune_settings(options: Mapping[str, Any]) -> TuneSettings | None:
     if "trials" not in given and "tune_budget" not in given:
         first = "--" + next(iter(given)).replace("_", "-")
         raise UsageError(f"{first} has nothing to say without a search", place=first, fix="add --trials N")
-    metric = str(given.get("tune_metric", ""))
+    for name in ("tune_budget", "tune_sampler", "tune_metric", "prune"):
+        if not isinstance(given.get(name, ""), str):
+            option = "--" + name.replace("_", "-")
+            raise UsageError(
+                f"{shown(given[name])} is not a word", place=option, fix="bench run --help says what it takes"
+            )
+    metric = given.get("tune_metric", "")
     if metric and metric not in (*METRICS, "c_index"):
         raise unknown("score", metric, (*METRICS, "c_index"), place="--tune-metric", listing="bench run --help")
     defaults = TuneSettings(trials=1)
     return TuneSettings(
         trials=_count(given, "trials", MOST_TRIALS),
-        budget_s=seconds(str(given["tune_budget"])) if "tune_budget" in given else None,
+        budget_s=seconds(given["tune_budget"]) if "tune_budget" in given else None,
         sampler=given.get("tune_sampler", defaults.sampler),
         batch=_count(given, "tune_batch", defaults.batch),
         folds=_count(given, "tune_folds", defaults.folds),
@@ -72,8 +79,10 @@ def tune_settings(options: Mapping[str, Any]) -> TuneSettings | None:
 
 def _count(given: Mapping[str, Any], name: str, default: int) -> int:
     value = given.get(name, default)
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not isinstance(value, int) or isinstance(value, bool) or value > _MOST:
         raise UsageError(
-            f"{value!r} is not a whole number", place=f"--{name.replace('_', '-')}", fix="give a number from 1 on"
+            f"{shown(value)} is not a whole number from 1 to {_MOST:,}",
+            place=f"--{name.replace('_', '-')}",
+            fix="give such a number",
         )
     return value

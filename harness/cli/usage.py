@@ -11,6 +11,8 @@ from typer.core import TyperGroup
 from harness import errors
 from harness.suggest import nearest, unknown
 
+_LONGEST = 400
+
 # Typer's own copy of click, or click itself, depending on the version: both derive BadParameter from it.
 ParserError: type[Exception] = typer.BadParameter.__mro__[2]
 
@@ -93,4 +95,5 @@ def _plain(error: Any) -> str:
 
 def _sentence(text: str) -> str:
     text = text.strip().rstrip(".")
+    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 4 :]}"
     return text[:1].lower() + text[1:]

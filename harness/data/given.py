@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from harness.arrays import read_npz
 from harness.errors import DataError
 from harness.protocol.card import FeaturesSource
 from harness.protocol.dataset import Dataset
@@ -70,7 +70,8 @@ def read_given(dataset: Dataset) -> GivenFeatures:
     features, bag, labels = _arrays(path)
     if features.ndim != 2 or features.shape[1] != source.dim:
         _refuse(path, f"X has shape {features.shape}, the card says {source.dim} columns")
-    if bag.shape != features.shape[:1] or not len(bag) or bag[0] != 1 or not np.isin(np.diff(bag), (0, 1)).all():
+    steps = np.diff(bag.astype(np.int64, copy=False)) if bag.ndim == 1 else bag
+    if bag.shape != features.shape[:1] or not len(bag) or bag[0] != 1 or not np.isin(steps, (0, 1)).all():
         _refuse(path, "bag does not number the rows of X from 1 in rising order without gaps")
     offsets = np.concatenate([[0], np.cumsum(np.bincount(bag)[1:])]).astype(np.int64)
     slides = tuple(f"{dataset.name}_{number:03d}" for number in range(1, len(offsets)))
@@ -88,17 +89,22 @@ def read_given(dataset: Dataset) -> GivenFeatures:
 
 def _arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     try:
-        # Opened here, because NumPy leaves the file open when it is no archive.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-            return content["X"], content["bag"], content["y"]
+        content = read_npz(path, ("X", "bag", "y"))
     except FileNotFoundError as reason:
         raise DataError("the features are missing", place=str(path), fix="reinstall the package") from reason
     except KeyError as reason:
         raise DataError(
             "the file lacks one of the arrays X, bag and y", place=str(path), fix="see harness/data/given.py"
         ) from reason
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as reason:
-        raise DataError(f"the features cannot be read: {reason}", place=str(path), fix="get the file anew") from reason
+    except (OSError, ValueError) as reason:
+        problem = getattr(reason, "strerror", None) or reason
+        raise DataError(f"the features cannot be read: {problem}", place=str(path), fix="get the file anew") from reason
+    wrong = [
+        name for name, kinds in (("X", "fiub"), ("bag", "iu"), ("y", "iub")) if content[name].dtype.kind not in kinds
+    ]
+    if wrong:
+        _refuse(path, f"{wrong[0]} holds values of type {content[wrong[0]].dtype}")
+    return content["X"], content["bag"], content["y"]
 
 
 def _refuse(path: Path, problem: str) -> NoReturn:

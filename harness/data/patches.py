@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
@@ -23,6 +22,7 @@ from harness.hashing import fingerprint_file, sha256_file, sha256_json
 from harness.protocol.card import PatchesSource
 from harness.protocol.dataset import Dataset
 from harness.protocol.fingerprint import bag_fingerprint
+from harness.reading import read_json
 from harness.resources import cache_root
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _is_whole(folder: Path, key: str) -> bool:
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+    content: dict[str, Any] = read_json(folder / _MANIFEST)
     return content
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from harness.atomic import write_json
 from harness.errors import DataError
 from harness.hashing import sha256_json
 from harness.protocol.audit import audit_stage
+from harness.reading import read_json
 
 if TYPE_CHECKING:
     from harness.protocol.splits import Fold
@@ -197,10 +197,10 @@ class Manifest:
         path = folder / MANIFEST
         fix = "extract the features again (what is complete is kept)"
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = read_json(path)
         except FileNotFoundError as error:
             raise DataError("there are no finished features here", place=str(folder), fix=fix) from error
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise DataError(
                 "the manifest is not JSON", place=str(path), fix="delete the folder and extract again"
             ) from error

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.errors import UsageError
+from harness.errors import UsageError, shown
 from harness.suggest import unknown
 
 LAUNCHERS = ("inline", "ray")
+_MOST = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +42,12 @@ class LaunchSettings:
             raise unknown("launcher", self.launcher, LAUNCHERS, place="--launcher", listing="bench run --help")
         for name in ("cpus_per_unit", "parallel"):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise UsageError(f"{value!r} is not a number from 1 on", place=_option(name), fix="give a whole number")
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST):
+                raise UsageError(
+                    f"{shown(value)} is not a number from 1 to {_MOST:,}",
+                    place=_option(name),
+                    fix="give a whole number",
+                )
         self._check_gpus()
         for name in ("address", "gpus_per_unit", "parallel"):
             if self.launcher == "inline" and getattr(self, name) is not None:
@@ -63,9 +68,9 @@ class LaunchSettings:
         if share is None:
             return
         number = isinstance(share, int | float) and not isinstance(share, bool)
-        if not number or share <= 0 or (share > 1 and share != int(share)):
+        if not number or not 0 < share <= _MOST or (share > 1 and share != int(share)):
             raise UsageError(
-                f"{share!r} is no share of a GPU",
+                f"{shown(share)} is no share of a GPU",
                 place="--gpus-per-unit",
                 fix="give a part of one, such as 0.25, or a whole number",
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.arrays import read_npz
 from harness.atomic import replacing
 from harness.errors import DataError
+from harness.reading import parse_json
 from harness.slides.grid import side_on_level0
 from harness.slides.scale import Scale
 
@@ -97,20 +98,18 @@ class SlideIndex:
             DataError: missing, damaged, or of another version of the format.
         """
         try:
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                meta: dict[str, Any] = json.loads(file["meta"].tobytes())
-                if meta.pop("format") != _FORMAT:
-                    raise DataError(
-                        "the tile index is of another version", place=str(path), fix="prepare the slide again"
-                    )
-                meta["scales"] = tuple(Scale(float(mpp), int(tile_px)) for mpp, tile_px in meta["scales"])
-                meta["coords"] = tuple(_grid(file[f"coords_{number}"]) for number in range(len(meta["scales"])))
-                meta["sides"] = tuple(meta["sides"])
-                meta["path"] = Path(meta["path"])
+            file = read_npz(path)
+            meta: dict[str, Any] = parse_json(file["meta"].tobytes())
+            if meta.pop("format") != _FORMAT:
+                raise DataError("the tile index is of another version", place=str(path), fix="prepare the slide again")
+            meta["scales"] = tuple(Scale(float(mpp), int(tile_px)) for mpp, tile_px in meta["scales"])
+            meta["coords"] = tuple(_grid(file[f"coords_{number}"]) for number in range(len(meta["scales"])))
+            meta["sides"] = tuple(meta["sides"])
+            meta["path"] = Path(meta["path"])
             return cls(**meta)
         except FileNotFoundError:
             raise DataError("the slide has no tile index", place=str(path), fix="run bench prepare") from None
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as problem:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
             raise DataError(
                 f"the tile index is damaged: {' '.join(str(problem).split())}",
                 place=str(path),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.atomic import write_json
 from harness.evaluation.study_scores import compare, study_scores
+from harness.reading import read_json
 from harness.study.leaks import CLEAN, Choice, predictions_of
 from harness.tracking.names import plain
 
@@ -85,7 +85,7 @@ class InflateResult:
     def load(cls, path: Path) -> InflateResult | None:
         """What :meth:`save` wrote; None where it is absent or damaged."""
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = read_json(path)
             selections = [_selection(one) for one in content.pop("selections")]
             del content["note"], content["ranked"]
             return cls(selections=selections, **content)

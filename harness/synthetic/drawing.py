@@ -14,6 +14,7 @@ from typing import Any
 from harness import atomic, console
 from harness.errors import DataError
 from harness.hashing import sha256_file
+from harness.reading import read_json
 from harness.synthetic.asap import TRAINING_GROUPS
 
 VERSION = 1
@@ -125,9 +126,10 @@ def _claim(root: Path, identity: dict[str, Any]) -> dict[str, Any]:
     path = root / MANIFEST
     if path.is_file():
         try:
-            manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
+            manifest: dict[str, Any] = read_json(path)
+        except (OSError, ValueError):
             manifest = {}
+        manifest = manifest if isinstance(manifest, dict) else {}
         if {key: manifest.get(key) for key in identity} == json.loads(json.dumps(identity)):
             return manifest
         problem = "the folder holds another drawing"

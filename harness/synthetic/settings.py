@@ -7,10 +7,11 @@ import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from harness.errors import UsageError
+from harness.errors import UsageError, shown
 from harness.suggest import unknown
 
 Settings = TypeVar("Settings")
+_LARGEST = {"seed": 2**63 - 1}
 
 
 def build(kind: type[Settings], name: str, values: Mapping[str, Any]) -> Settings:
@@ -37,10 +38,12 @@ def build(kind: type[Settings], name: str, values: Mapping[str, Any]) -> Setting
             given[key] = tuple(value)
         elif type(value) is not wanted and wanted in (int, float, str, bool, tuple):
             raise UsageError(
-                f"{value!r} is not a valid value",
+                f"{shown(value)} is not a valid value",
                 place=f"{place}, {key}",
                 fix=f"give a value of type {wanted.__name__}",
             )
+        if wanted in (int, float) and not (0 if key == "seed" else 1e-3) <= value <= _LARGEST.get(key, 2**16):
+            raise UsageError(f"{shown(value)} is out of range", place=f"{place}, {key}", fix="give a usual value")
     assert dataclasses.is_dataclass(kind)
     required = [field.name for field in dataclasses.fields(kind) if field.default is dataclasses.MISSING]
     if lacking := [key for key in required if key not in given]:

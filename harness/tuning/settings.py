@@ -6,7 +6,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
-from harness.errors import UsageError
+from harness.errors import UsageError, shown
 from harness.suggest import unknown
 
 Sampler = Literal["tpe", "random", "qmc", "grid"]
@@ -72,7 +72,7 @@ def seconds(text: str) -> float:
     Raises:
         UsageError: it is none.
     """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", text.lower())
+    match = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([a-z]+)\s*", text.lower())
     if match is None or match[2] not in _UNITS or float(match[1]) <= 0:
-        raise UsageError(f"{text!r} is not a time", place="--tune-budget", fix="give it like 90s, 30m, 2h or 1d")
+        raise UsageError(f"{shown(text)} is not a time", place="--tune-budget", fix="give it like 90s, 30m, 2h or 1d")
     return float(match[1]) * _UNITS[match[2]]

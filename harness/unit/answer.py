@@ -6,16 +6,17 @@ It goes through files that hold numbers and text only: reading them executes not
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.arrays import read_npz
 from harness.atomic import replacing, write_text
 from harness.contract.prediction import Prediction
 from harness.errors import MethodError
+from harness.reading import read_json
 from harness.unit.epochs import EpochPredictions
 
 if TYPE_CHECKING:
@@ -90,19 +91,17 @@ class UnitAnswer:
             MethodError: it is missing or damaged.
         """
         try:
-            rest = json.loads((folder / _REST).read_text(encoding="utf-8"))
-            # Opened here, because NumPy leaves the file open when it is no archive.
-            with (folder / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                parts = {part: _prediction(part, rest["slides"][part], arrays) for part in ("test", "val")}
-                stage = rest["watched"]
-                epochs = None if stage is None else EpochPredictions.of(stage, arrays)
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            rest, arrays = read_json(folder / _REST), read_npz(folder / _ARRAYS)
+            parts = {part: _prediction(part, rest["slides"][part], arrays) for part in ("test", "val")}
+            stage = rest["watched"]
+            epochs = None if stage is None else EpochPredictions.of(stage, arrays)
+            others = {name: rest[name] for name in _REST_OF_IT}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise MethodError(
                 f"the answer of the process that trained cannot be read: {error}",
                 place=str(folder),
                 fix="run the unit again: the same command does; a full disk is the usual reason",
             ) from error
-        others = {name: rest[name] for name in _REST_OF_IT}
         return cls(test=parts["test"], val=parts["val"], epochs=epochs, **others)
 
 
