@@ -133,3 +133,65 @@ def test_the_data_root_comes_from_the_option_or_the_environment(tmp_path, monkey
     (tmp_path / "camelyon16").mkdir()
     assert data_root_of("camelyon16", None) == tmp_path / "camelyon16"
     assert data_root_of("camelyon16", Path("given")) == Path("given")
+
+
+OUT_OF_RANGE = {
+    "--seed": ["-1", str(2**63), "9" * 5000, "nan", "1e3", "0x10", "1_0", "0-99999", "5-1", "²"],
+    "--fold": ["-1", "9" * 5000, "inf", "1.0", "10-"],
+    "--seeds": ["0", "-1", "9" * 5000, "1000000000", "nan", "010x"],
+    "--workers": ["0", "-1", "9" * 5000, "1000000000", "1.5"],
+    "--devices": ["0", "-2", "9" * 5000, "1000000000"],
+    "--trials": ["0", "-1", "9" * 5000, "1000000000"],
+    "--tune-budget": ["0s", "-1s", "nans", "infh", "9" * 400 + "s", "1e9s", "30"],
+    "--tune-batch": ["0", "-1", "9" * 50],
+    "--tune-folds": ["0", "-3", "9" * 50],
+    "--memory-limit": ["0", "-8GB", "nanGB", "infGB", "9" * 400 + "TB", "1e3GB"],
+    "--gpus-per-unit": ["0", "-1", "nan", "inf", "1.5", "1e30"],
+    "--cpus-per-unit": ["0", "-1", "9" * 50],
+    "--parallel": ["0", "-1", "9" * 50],
+    "--device": ["cuda:-1", "cuda:" + "9" * 30, "gpu"],
+    "--precision": ["fp8", "32"],
+}
+
+
+@pytest.mark.parametrize("option", OUT_OF_RANGE)
+def test_values_that_nothing_can_have_are_refused_on_the_line_and_in_a_file(bench, tmp_path, option):
+    needs = {"--gpus-per-unit": ["--launcher", "ray"], "--parallel": ["--launcher", "ray"]}.get(option, [])
+    needs += ["--trials", "3"] if option.startswith("--tune") else []
+    run = ["run", "--method", "mean_pool", "--dataset", "musk1", "--dry-run", *needs]
+    for value in OUT_OF_RANGE[option]:
+        answer = bench(*run, f"{option}={value}")
+        assert answer.code == 2, (option, value)
+        assert option in answer.check_three_lines()[1]
+        assert len(answer.err) < 1000
+        name = option.removeprefix("--").replace("-", "_")
+        (tmp_path / "study.yaml").write_text(f"{name}: {value}\n")
+        assert bench(*run, "--config", "study.yaml").code == 2, (option, value)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "0", "-1", "1e9"])
+def test_resolutions_that_no_slide_has(bench, tmp_path, value):
+    for words in (
+        ("prepare", ".", f"--mpp={value}"),
+        ("prepare", ".", f"--tile-mpp={value}"),
+        ("datasets", "new", "x", "--slides", ".", "--labels", "l.csv", f"--mpp={value}"),
+    ):
+        answer = bench(*words)
+        assert answer.code == 2
+        assert "mpp" in answer.check_three_lines()[1]
+
+
+def test_padded_numbers_mean_the_same_in_a_file_and_on_the_line(tmp_path):
+    file = config_file(
+        write(tmp_path / "s.yaml", "method: abmil\ndataset: musk1\nfold: 010\nseed: [010, 0-01]\n"), NAMES
+    )
+    study = study_config(merged({}, file))
+    assert (study.folds, study.seeds) == ((10,), (10, 0, 1))
+
+
+@pytest.mark.parametrize("text", ["fold: []", "seed: [[1]]", "plugin: 5", "plugin: [1]", 'out: "a\\0b"', "trials: 010"])
+def test_files_with_values_of_other_kinds(bench, tmp_path, text):
+    write(tmp_path / "s.yaml", f"method: mean_pool\ndataset: musk1\n{text}\n")
+    answer = bench("run", "--config", "s.yaml", "--dry-run")
+    assert answer.code == 2, answer.out
+    answer.check_three_lines()
