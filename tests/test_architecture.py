@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ast
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 import harness
 import methods
@@ -47,11 +46,11 @@ def test_rooms_are_imported_without_torch():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_files_and_functions_stay_readable(path):
-    assert path.read_text().count("\n") <= LONGEST_FILE
-    long = [
-        f"{node.name} (line {node.lineno})"
+def test_files_and_functions_stay_readable():
+    long = [path.relative_to(ROOT).as_posix() for path in SOURCES if path.read_text().count("\n") > LONGEST_FILE]
+    long += [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+        for path in SOURCES
         for node in functions(path)
         if node.end_lineno - node.lineno >= LONGEST_FUNCTION
     ]
@@ -84,60 +83,8 @@ def test_tests_mirror_the_rooms():
     assert folders - rooms <= {"methods", "docs", "benchmarks", "faults"}
 
 
-OWN_PROCESSES = {"harness/launch/child.py", "harness/launch/ray_task.py"}
-"""May unpickle bytes (no file): what a process sends to one that it has started itself, by their own pipe or by Ray."""
-
-
-def unsafe_reads(tree: ast.AST) -> list[str]:
-    """Calls that can execute what stands in the file they read."""
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module in {"torch", "numpy", "pickle", "yaml"}:
-            found += [f"from {node.module} import {name.name}" for name in node.names if name.name.startswith("load")]
-        if not isinstance(node, ast.Call):
-            continue
-        call = ast.unparse(node.func)
-        given = {word.arg: ast.unparse(word.value) for word in node.keywords}
-        if (
-            (call == "torch.load" and given.get("weights_only") != "True")
-            or (call in {"np.load", "numpy.load"} and given.get("allow_pickle") != "False")
-            or (call in {"np.save", "np.savez", "np.savez_compressed"} and given.get("allow_pickle") == "True")
-            or (call.startswith("yaml.") and "load" in call)  # harness/plain_yaml.py reads YAML
-            or call in {"eval", "exec", "os.system"}
-            or (
-                call.rpartition(".")[0] in {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
-                and call.rpartition(".")[2] in {"load", "loads", "Unpickler", "open"}
-            )
-            or call.rpartition(".")[2] in {"read_pickle", "extractall", "load_model"}
-            or given.get("shell") == "True"
-        ):
-            found.append(f"line {node.lineno}: {call}")
-    return found
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_no_file_is_read_in_a_way_that_executes_it(path):
-    name = path.relative_to(ROOT).as_posix()
-    found = unsafe_reads(ast.parse(path.read_text()))
-    assert not [one for one in found if not (name in OWN_PROCESSES and one.endswith(": pickle.loads"))]
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "torch.load(path)",
-        "torch.load(path, weights_only=False)",
-        "np.load(path, mmap_mode='r')",
-        "np.load(path, allow_pickle=True)",
-        "from torch import load",
-        "pickle.loads(data)",
-        "yaml.load(text, Loader=yaml.Loader)",
-        "yaml.safe_load(text)",
-        "joblib.load(path)",
-        "frame.read_pickle(path)",
-        "archive.extractall(folder)",
-        "subprocess.run(line, shell=True)",
-    ],
-)
-def test_the_search_for_unsafe_reads_finds_them(line):
-    assert unsafe_reads(ast.parse(line))
+def test_no_array_or_checkpoint_is_unpickled():
+    """What ruff's rules on unsafe reads leave out: the switches of NumPy and torch."""
+    unsafe = re.compile(r"weights_only=(?!True)|allow_pickle=(?!False)")
+    found = [path.relative_to(ROOT).as_posix() for path in SOURCES if unsafe.search(path.read_text())]
+    assert not found
