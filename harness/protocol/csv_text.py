@@ -23,8 +23,12 @@ DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 LARGEST_FILE = 64 * MEBIBYTE
 LONGEST_CELL = 1_000_000
 """Characters."""
+LONGEST_LINE = 4_000_000
 MOST_COLUMNS = 5_000
-MOST_CELLS = 3_000_000
+MOST_CELLS = 2_000_000
+MOST_LINES = 2_000_000
+_HEAD = 1 << 18
+"""Characters in which the header must stand."""
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -59,9 +63,10 @@ def open_sheet(path: Path, required: Sequence[str]) -> Sheet:
         DataError: it is no regular file, too large, no text, or has not the columns that are required.
     """
     text = _text(path)
-    declared = _declared(text, path)
+    head = text[:_HEAD]
+    declared = _declared(head, path)
     signs = [declared] if declared else list(DELIMITERS)
-    sign, line, names = _choose(text, signs, required, path)
+    sign, line, names = _choose(head, signs, required, path)
     _check_columns(names, path, line, required, sign)
     positions = [position for position, name in enumerate(names) if name]
     rows = _body(text, sign, path, line, names, positions)
@@ -94,6 +99,10 @@ def _text(path: Path) -> str:
         raise DataError(
             f"the table cannot be read: {reason.strerror}", place=str(path), fix="give the path of a CSV file"
         ) from reason
+    if content.count(b"\n") > MOST_LINES:
+        raise DataError(
+            f"the table has more than {MOST_LINES:,} lines", place=str(path), fix="leave out what is not needed"
+        )
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
     try:
         text = content.decode(encoding)
@@ -128,10 +137,22 @@ def _declared(text: str, path: Path) -> str:
     return named["sign"]
 
 
+def _lines(text: str, path: Path) -> Iterator[str]:
+    """The lines, with their ends; none so long that its cells would fill the memory."""
+    for number, line in enumerate(io.StringIO(text, newline=""), 1):
+        if len(line) > LONGEST_LINE:
+            raise DataError(
+                f"a line has more than {LONGEST_LINE:,} characters",
+                place=f"{path}, line {number}",
+                fix="leave out what the label table does not need; features do not belong into it",
+            )
+        yield line
+
+
 def _records(text: str, sign: str, path: Path) -> Iterator[tuple[int, list[str]]]:
     """(line that it starts in, cells) of everything that is not blank."""
     csv.field_size_limit(LONGEST_CELL)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=sign, strict=True)
+    reader = csv.reader(_lines(text, path), delimiter=sign, strict=True)
     start, seen = 1, 0
     try:
         for cells in reader:

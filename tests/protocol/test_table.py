@@ -125,6 +125,8 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
         "slide,label,patient\nS1,a," + "x" * 2_000_000 + "\n",
         "slide,label,patient\nS1,a," + '"' * 1_000_001 + "\n",
         "," * 100_000 + "\n" + PLAIN,
+        "slide,label,patient\n" + "," * 5_000_000 + "\n",
+        "\n" * 2_500_000 + PLAIN,
     ],
 )
 def test_wide_tables_and_long_cells_are_refused_at_once(tmp_path: Path, text: str) -> None:
