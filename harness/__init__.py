@@ -10,9 +10,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from harness.contract.card import MethodCard, Preset
+from harness.contract.effect import SELECTING, SET, Conditions
 from harness.contract.method import Method, Task
 from harness.contract.params import Params, fixed, redeclared, tunable
 from harness.contract.prediction import Prediction
+from harness.contract.published import PublishedInput
 from harness.errors import BenchError, DataError, LeakError, MethodError, UsageError
 
 if TYPE_CHECKING:
@@ -87,11 +89,14 @@ _LAZY = {
 }
 
 __all__ = [
+    "SELECTING",
+    "SET",
     "Aggregator",
     "Augment",
     "BagOutput",
     "BagSource",
     "BenchError",
+    "Conditions",
     "DataError",
     "EncodedBags",
     "KeptFeatures",
@@ -107,6 +112,7 @@ __all__ = [
     "Params",
     "Prediction",
     "Preset",
+    "PublishedInput",
     "Run",
     "Rung",
     "Scale",

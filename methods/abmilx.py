@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from harness import MethodCard, MILMethod, MILParams, UsageError, fixed, redeclared, tunable
-from methods.abmilx_presets import PRESETS
+from harness import Conditions, MethodCard, MILMethod, MILParams, UsageError, fixed, redeclared, tunable
+from methods.abmilx_presets import PRESETS, PUBLISHED_INPUTS
 
 if TYPE_CHECKING:
     from harness import Aggregator
@@ -53,6 +53,11 @@ class HeadParams(MILParams):
     )
     alpha_init: str = fixed("one", choices=("one", "normal"), help="start of alpha: 1, or drawn from N(0, 1)")
 
+    only_with: ClassVar[Conditions] = {
+        **MILParams.only_with,
+        "alpha_init": {"attention_plus": ("learned", "fixed")},
+    }
+
     def check(self, place: str) -> None:
         """Heads have to divide the width."""
         super().check(place)
@@ -74,6 +79,7 @@ class ABMILX(MILMethod):
         inputs=("tiles", "features"),
         tasks=("classification", "survival"),
         scales=2,
+        published=PUBLISHED_INPUTS,
         attention=True,
         open_points=(
             ALPHA,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness import MethodCard, MILMethod, redeclared, tunable
+from harness import MethodCard, MILMethod, PublishedInput, redeclared, tunable
 from methods.abmilx import ALPHA, PAPER, SURVIVAL, HeadParams, build_head
 from methods.abmilx_presets import HEAD_PRESETS
 
@@ -19,6 +19,16 @@ class ABMILXHead(MILMethod):
         name="abmilx_head",
         title="ABMILX on frozen features",
         paper=PAPER,
+        published=(
+            PublishedInput(
+                source="arXiv 2506.02408, recipe of two-stage methods (256-pixel tiles at 20x, ResNet-50 features); "
+                "github.com/DearCaat/E2E-WSI-ABMILX at 4ce524e: README.md (features as in CLAM, width 1024)",
+                kind="features",
+                encoder="resnet50.tv_in1k@layer3",
+                mpp=(0.5,),
+                tile_px=256,
+            ),
+        ),
         tasks=("classification", "survival"),
         attention=True,
         open_points=(

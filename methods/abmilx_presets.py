@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness import Preset
+from harness import Preset, PublishedInput
 
 REPOSITORY, COMMIT = "DearCaat/E2E-WSI-ABMILX", "4ce524e7e2cee7ce57bbb363e1083d76b4b595a0"
 _PANDA, _TCGA = (0.48, 0.96), (1.0, 2.0)
@@ -236,3 +236,12 @@ PRESETS = {
         input={"kind": "tiles", "encoder": "conv27", "tile_px": 27},
     ),
 }
+
+PUBLISHED_INPUTS = tuple(
+    PublishedInput.of(
+        PRESETS[name].input,
+        source="arXiv 2506.02408, implementation details; github.com/DearCaat/E2E-WSI-ABMILX at 4ce524e: README.md "
+        f"(data preparation) and config/e2e/{name}.yaml",
+    )
+    for name in ("r18_brca_subtyping", "r50_brca_subtyping", "r18_panda", "r50_panda")
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from harness import MethodCard, MILMethod, MILParams, Preset, fixed, redeclared, tunable
+from harness import MethodCard, MILMethod, MILParams, Preset, PublishedInput, fixed, redeclared, tunable
 
 if TYPE_CHECKING:
     from harness import Aggregator
@@ -35,6 +35,16 @@ PUBLISHED_SUBTYPING = Preset(
     file=PUBLISHED.file,
 )
 
+INPUT = PublishedInput(
+    source="github.com/mahmoodlab/CLAM at 53e2409: docs/README_old.md (--patch_size 256), models/resnet_custom_dep.py "
+    "(ResNet-50 cut behind its third stage, weights resnet50-19c8e357); its present README resizes patches to 224. "
+    "20x: arXiv 2004.09666, methods (its text was not at hand)",
+    kind="features",
+    encoder="resnet50.tv_in1k@layer3",
+    mpp=(0.5,),
+    tile_px=256,
+)
+
 
 class CLAMSB(MILMethod):
     """Attention pooling with instance-level clustering."""
@@ -44,6 +54,7 @@ class CLAMSB(MILMethod):
         title="CLAM, single branch",
         paper="Lu et al. 2021, arXiv 2004.09666",
         inputs=("features", "tiles"),
+        published=(INPUT,),
         attention=True,
         open_points=(
             "bags with fewer tiles than k_sample: the published code fails; here all tiles are used",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness import MethodCard, MILMethod, MILParams, Preset, fixed, redeclared, tunable
+from harness import MethodCard, MILMethod, MILParams, Preset, PublishedInput, fixed, redeclared, tunable
 
 if TYPE_CHECKING:
     from harness import Aggregator
@@ -25,6 +25,17 @@ class DSMIL(MILMethod):
         title="Dual-stream MIL",
         paper="Li et al. 2021, arXiv 2011.08939",
         inputs=("features", "tiles"),
+        published=(
+            PublishedInput(
+                source="github.com/binli123/dsmil-wsi at 80465ed: README.md (CAMELYON16 at one magnification: 20x), "
+                "deepzoom_tiler.py (tile_size 224), compute_feats.py (resnet18, norm_layer instance), simclr/",
+                kind="features",
+                encoder="ResNet-18 with instance norm, trained by SimCLR on tiles of the same data set",
+                encoder_available=False,
+                mpp=(0.5,),
+                tile_px=224,
+            ),
+        ),
         attention=True,
         open_points=(
             "the decision: the paper averages the scores of both streams, the published training code averages their "

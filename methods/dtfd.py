@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from harness import MethodCard, MILMethod, MILParams, Preset, fixed, redeclared, tunable
+from harness import (
+    Conditions,
+    MethodCard,
+    MILMethod,
+    MILParams,
+    Preset,
+    PublishedInput,
+    fixed,
+    redeclared,
+    tunable,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,6 +30,18 @@ class DTFD(MILMethod):
         title="DTFD-MIL",
         paper="Zhang et al. 2022, arXiv 2203.12081",
         inputs=("features", "tiles"),
+        published=(
+            PublishedInput(
+                source="github.com/hrzhang1123/DTFD-MIL at 10964f4: Patch_Generation/"
+                "gen_patch_noLabel_stride_MultiProcessing_multiScales.py (256-pixel patches, level 1, which it calls "
+                "20x), Model/resnet.py and main_Extract_PerSlide.py (ResNet-50 cut behind its third stage, weights "
+                "resnet50-19c8e357)",
+                kind="features",
+                encoder="resnet50.tv_in1k@layer3",
+                mpp=(0.5,),
+                tile_px=256,
+            ),
+        ),
         attention=True,
         permutation_invariant=False,
         open_points=(
@@ -68,6 +90,8 @@ class DTFD(MILMethod):
         width: int = tunable(512, low=64, high=1024, log=True, ge=1, source="code", help="width of the embedding")
         hidden: int = fixed(128, ge=1, source="code", help="width of the attention spaces")
         dropout: float = tunable(0.0, low=0.0, high=0.5, ge=0, lt=1, source="code", help="in front of both classifiers")
+
+        only_with: ClassVar[Conditions] = {**MILParams.only_with, "instances": {"rule": ("MaxS", "MaxMinS")}}
 
     params: Params
 

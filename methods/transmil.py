@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness import MethodCard, MILMethod, MILParams, Preset, UsageError, fixed, redeclared, tunable
+from harness import MethodCard, MILMethod, MILParams, Preset, PublishedInput, UsageError, fixed, redeclared, tunable
 
 if TYPE_CHECKING:
     from harness import Aggregator
@@ -18,6 +18,17 @@ class TransMIL(MILMethod):
         title="TransMIL",
         paper="Shao et al. 2021, arXiv 2106.00908",
         inputs=("features", "tiles"),
+        published=(
+            PublishedInput(
+                source="github.com/szc19990412/TransMIL at 9d6aee5: README.md (CLAM's pipeline, --patch_size 256), "
+                "models/TransMIL.py (features of width 1024). 20x: arXiv 2106.00908, section 4 (its text was not at "
+                "hand)",
+                kind="features",
+                encoder="resnet50.tv_in1k@layer3",
+                mpp=(0.5,),
+                tile_px=256,
+            ),
+        ),
         tasks=("classification", "survival"),
         attention=True,
         permutation_invariant=False,

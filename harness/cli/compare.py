@@ -77,11 +77,12 @@ def _show(found: Comparison) -> None:
 
 def _described(summary: Summary) -> str:
     from harness.report.leaderboard import units_text
-    from harness.report.study_table import SLIDE_LABELS, labels_text
+    from harness.report.study_table import SLIDE_LABELS, input_text, labels_text
 
     study, labels = summary.study, labels_text(summary.study)
     # What was learnt from pixel masks or reports must not pass for weak supervision.
     more = "" if labels == SLIDE_LABELS else f", learnt from {labels}"
+    more += f", input {differs}" if (differs := input_text(study)) else ""
     return f"{study.study_id} ({units_text(study)} units{more})"
 
 

@@ -186,6 +186,8 @@ def _inputs(dataset: Dataset) -> list[str]:
         ]
         if settings.kind == "features" and settings.encoder:
             parts.insert(0, "features of")
+        if dataset.card.source.reads and not settings.model_fields_set - {"kind"}:
+            parts.append("in the published input of the method")
         lines.append(" ".join(part for part in parts if part))
     return lines
 

@@ -27,8 +27,8 @@ _LABELS = {
     "log_loss": "log-loss",
     "c_index": "C-index",
 }
-_LABELS_AT = 2
-"""Column of the labels that a method learnt from, right of its name; only shown where one used more than slides'."""
+_MARKS_AT = 2
+"""Column of what is special about a row, right of the method's name; only shown where a row has such a thing."""
 _SHORT = {"acc": "accuracy", "bacc": "balanced_accuracy", "bal_acc": "balanced_accuracy"}
 
 
@@ -94,7 +94,7 @@ def _spread(value: float | None) -> str:
 
 
 def _show_group(group: Group, *, twins: list[Group]) -> None:
-    from harness.report.study_table import SLIDE_LABELS, labels_text
+    from harness.report.study_table import SLIDE_LABELS, input_text, labels_text
 
     title = f"{group.dataset}, protocol {group.protocol}"
     if len(twins) > 1:  # same names, other content: these do not compare
@@ -112,12 +112,17 @@ def _show_group(group: Group, *, twins: list[Group]) -> None:
     columns += [">units", ">asked", ">trials", ">GPU-hours", ">CPU-hours", ">peak memory"]
     unranked = any(row.reason for row in group.rows)
     cells = [_cells(row, others, metric, reasons=unranked) for row in group.rows]
-    labels = [labels_text(row.summary.study) for row in group.rows]
-    if any(text != SLIDE_LABELS for text in labels):
-        # What was learnt from pixel masks or reports must not pass for weak supervision.
-        columns.insert(_LABELS_AT, "labels used")
-        for row, text in zip(cells, labels, strict=True):
-            row.insert(_LABELS_AT, text)
+    studies = [row.summary.study for row in group.rows]
+    # A method on another input is not the published one; what was learnt from pixel masks or reports must not pass for
+    # weak supervision.
+    for column, usual, texts in (
+        ("input", "", [input_text(study) for study in studies]),
+        ("labels used", SLIDE_LABELS, [labels_text(study) for study in studies]),
+    ):
+        if any(text != usual for text in texts):
+            columns.insert(_MARKS_AT, column)
+            for row, text in zip(cells, texts, strict=True):
+                row.insert(_MARKS_AT, text)
     console.table(
         title,
         [*columns, "not ranked"] if unranked else columns,

@@ -8,7 +8,7 @@ import typer
 
 from harness import console
 from harness.cli.options import Plugins
-from harness.contract.method_page import search_range, shown
+from harness.contract.method_page import input_text, search_range, shown
 
 app = typer.Typer(no_args_is_help=True, help="List methods, or show the card of one.")
 
@@ -61,6 +61,9 @@ def show(name: Annotated[str, typer.Argument(help="Method name.")], plugin: Plug
     console.say(card.title, style="bold")
     for fact, value in facts.items():
         console.say(f"  {fact:<12}{value}")
+    for published in card.published:
+        console.say(f"  {'published':<12}{input_text(published)}")
+        console.say(f"  {'':<12}source: {published.source}")
     parameters = [
         (key, shown(default), search_range(field), field.source, field.help)
         for key, (_, field, default) in method.Params.describe().items()

@@ -21,10 +21,13 @@ _WHERE = ("device", "data_root", "out", "cache", "workers")
 
 
 def show_plan(resolved: ResolvedStudy, config: StudyConfig) -> None:
-    """Print the resolved configuration as YAML, and the units with the sizes of their parts. Reads no data."""
+    """Print the resolved configuration as YAML, and the units with the sizes of their parts. Reads no data.
+
+    Behind each value stands where it comes from, as a comment.
+    """
     where = {name: _plain(value) for name, value in asdict(config).items() if name in _WHERE}
     plan = {**resolved.as_dict(), **where}
-    console.say(_as_yaml(plan))
+    console.say(_with_origins(_as_yaml(plan), resolved.origins))
     rows = [
         (str(fold.repeat), str(fold.fold), str(seed), str(len(fold.train)), str(len(fold.val)), str(len(fold.test)))
         for seed in resolved.seeds
@@ -55,6 +58,8 @@ def show_result(result: StudyResult, resolved: ResolvedStudy, config: StudyConfi
     for metric, words in result.undefined.items():
         console.warn(f"{metric} is {words}")
     console.say(f"  {done}")
+    if resolved.input_differs:
+        console.say(f"  {'input differs':<{_NAME}}{'; '.join(resolved.input_differs)}")
     known: dict[str, Any] = {field.name: result.compute.get(field.name) for field in fields(Cost)}
     for name, text in cost_rows(Cost(**known)):
         console.say(f"  {name:<{_NAME}}{text}")
@@ -84,6 +89,18 @@ def _as_yaml(value: Mapping[str, Any]) -> str:
     Dumper.add_representer(list, lambda dumper, items: dumper.represent_sequence(_YAML_LIST, items, flow_style=True))
     Dumper.add_representer(tuple, lambda dumper, items: dumper.represent_sequence(_YAML_LIST, items, flow_style=True))
     return yaml.dump(dict(value), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1000).rstrip()
+
+
+def _with_origins(text: str, origins: Mapping[str, str]) -> str:
+    """YAML of :func:`_as_yaml` with a comment behind each value whose dotted name is in ``origins``."""
+    lines, parents = [], [""]
+    for line in text.splitlines():
+        key = line.lstrip().partition(":")[0]
+        depth = (len(line) - len(line.lstrip())) // 2
+        parents[depth + 1 :] = [f"{parents[depth]}{key}."] if depth < len(parents) else []
+        origin = origins.get(f"{parents[depth]}{key}") if depth < len(parents) else None
+        lines.append(line if origin is None else f"{line}  # {origin}")
+    return "\n".join(lines)
 
 
 _YAML_LIST = "tag:yaml.org,2002:seq"

@@ -186,7 +186,10 @@ def _dataset_jobs(dataset: Dataset, data_root: Path | None, options: _Options, p
     files, _ = slide_files(
         dataset, source, data_root=data_root, cache=options.cache, slides=dataset.slides, workers=processes
     )
-    ways = dict.fromkeys((options.tile_mpp or way.mpp, options.tile_px or way.tile_px) for way in dataset.card.inputs)
+    ways = dict.fromkeys(
+        (options.tile_mpp or way.mpp or _TILE_MPP, options.tile_px or way.tile_px or _TILE_PX)
+        for way in dataset.card.inputs
+    )
     if options.out is not None and len(ways) > 1:
         raise UsageError(
             f"{dataset.name} is read in {len(ways)} ways, which do not share a folder",

@@ -25,7 +25,7 @@ from harness.cli.options import (
 from harness.cli.tune_options import NAMES as TUNE_NAMES
 from harness.cli.tune_options import tune_settings
 from harness.errors import UsageError, shown
-from harness.study.config import StudyConfig
+from harness.study.config import COMMAND_LINE, CONFIG_FILE, ENVIRONMENT, StudyConfig
 
 ProtocolName = Annotated[str | None, typer.Option("--protocol", help="Protocol name (default: the dataset's).")]
 Preset = Annotated[
@@ -82,15 +82,18 @@ def merged(line: Mapping[str, Any], file: Mapping[str, Any]) -> dict[str, Any]:
         line: option → value, None or empty where it was not given; ``set`` is a list of ``key=value``.
         file: what :func:`harness.cli.options.config_file` read; ``set`` is a mapping.
 
+    Returns:
+        The options, and under ``origins`` where each was set.
+
     Raises:
         UsageError: ``--input`` or ``--encoder`` contradicts ``--set input...`` of the same layer.
     """
     given = {name: value for name, value in line.items() if value not in (None, [], ())}
-    settings = {
-        **_settings(file, dict(file.get("set", {})), "--config"),
-        **_settings(given, assignments(given.get("set", ())), "the command line"),
-    }
-    return {**file, **given, "set": settings}
+    in_file = _settings(file, dict(file.get("set", {})), "--config")
+    typed = _settings(given, assignments(given.get("set", ())), "the command line")
+    origins = dict.fromkeys(file, CONFIG_FILE) | {f"set.{key}": CONFIG_FILE for key in in_file}
+    origins |= dict.fromkeys(given, COMMAND_LINE) | {f"set.{key}": COMMAND_LINE for key in typed}
+    return {**file, **given, "set": {**in_file, **typed}, "origins": origins}
 
 
 def _settings(options: Mapping[str, Any], settings: dict[str, Any], place: str) -> dict[str, Any]:
@@ -114,9 +117,13 @@ def study_config(options: Mapping[str, Any]) -> StudyConfig:
     if "input.kind" in options["set"]:
         one_of(str(options["set"]["input.kind"]), INPUTS, kind="input", option="--input")
     defaults = StudyConfig(method="", dataset="")
+    origins = dict(options.get("origins", {}))
     precision = _text(options, "precision") or defaults.precision
     method = _required(options, "method", "bench methods list")
     dataset = _required(options, "dataset", "bench datasets list")
+    data_root = data_root_of(dataset, _path(options, "data_root"))
+    if data_root is not None:
+        origins.setdefault("data_root", ENVIRONMENT)
     return StudyConfig(
         method=method,
         dataset=dataset,
@@ -127,7 +134,7 @@ def study_config(options: Mapping[str, Any]) -> StudyConfig:
         seeds=_seeds(options) or defaults.seeds,
         device=device_name(_text(options, "device") or DEVICES[0]),
         precision=one_of(precision, PRECISIONS, kind="precision", option="--precision"),
-        data_root=data_root_of(dataset, _path(options, "data_root")),
+        data_root=data_root,
         out=_path(options, "out") or defaults.out,
         cache=_path(options, "cache"),
         workers=_from_one(options, "workers", "a number of processes"),
@@ -135,6 +142,7 @@ def study_config(options: Mapping[str, Any]) -> StudyConfig:
         launch=launch_settings(options),
         features=_path(options, "features"),
         devices=_from_one(options, "devices", "a number of devices") or defaults.devices,
+        origins=origins,
     )
 
 

@@ -62,6 +62,13 @@ def tune_settings(options: Mapping[str, Any]) -> TuneSettings | None:
             raise UsageError(
                 f"{shown(given[name])} is not a word", place=option, fix="bench run --help says what it takes"
             )
+    adapts = given.get("tune_sampler", "tpe") == "tpe" or "tune_budget" in given or given.get("prune", "none") != "none"
+    if "tune_batch" in given and not adapts:
+        raise UsageError(
+            f"--tune-batch has no effect on the sampler {given['tune_sampler']} without a budget or pruning",
+            place="--tune-batch",
+            fix="leave it out",
+        )
     metric = given.get("tune_metric", "")
     if metric and metric not in (*METRICS, "c_index"):
         raise unknown("score", metric, (*METRICS, "c_index"), place="--tune-metric", listing="bench run --help")

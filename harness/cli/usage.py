@@ -30,7 +30,30 @@ class Group(TyperGroup):
         if not word.startswith("-") and self.get_command(ctx, word) is None:
             known = self.list_commands(ctx)
             raise unknown("command", word, known, place=ctx.command_path, listing=f"{ctx.command_path} --help")
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None:
+            _refuse_repeated(command, ctx, rest)
+        return name, command, rest
+
+
+def _refuse_repeated(command: Any, parent: Any, words: Sequence[str]) -> None:
+    """Refuse an option that takes one value and is given several: the parser would take the last.
+
+    Raises:
+        UsageError: names the option.
+    """
+    context = command.context_class(command, info_name=command.name, parent=parent)
+    try:
+        _, _, found = command.make_parser(context).parse_args(list(words))
+    except ParserError:
+        return  # the command itself tells it better
+    for param in found:
+        single = param.param_type_name == "option" and not (param.multiple or param.is_flag or param.count)
+        if single and found.count(param) > 1:
+            place = f"{context.command_path} {_name(param)}"
+            raise errors.UsageError(
+                f"{_name(param)} is given {found.count(param)} times", place=place, fix="give it once"
+            )
 
 
 def in_three_lines(error: Any, typed: str) -> errors.UsageError:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from harness.contract.published import PublishedInput
+
 InputKind = Literal["features", "tiles"]
 Need = Literal["reports", "masks"]
 TaskKind = Literal["classification", "survival"]
@@ -48,7 +50,9 @@ class MethodCard:
         inputs: what it can read, the preferred one first: frozen ``features``, or ``tiles`` (the tile encoder
             is trained too).
         tasks: what it can predict: classes, and ``survival`` where its loss is the shared one of bag methods.
-        scales: how many magnifications it wants of tiles.
+        scales: how many magnifications it reads of tiles (see :meth:`harness.Method.scales_read`).
+        published: inputs of whole slides that it was published with, each with its source; the first one that the
+            study's kind of input has applies where the dataset names no other. Empty where there is none.
         needs: labels beyond the slide's: ``reports`` or ``masks`` (pixel annotations).
         attention: whether predictions carry a weight per tile.
         permutation_invariant: whether the order of a bag's tiles leaves the prediction unchanged.
@@ -67,6 +71,7 @@ class MethodCard:
     inputs: tuple[InputKind, ...] = ("features",)
     tasks: tuple[TaskKind, ...] = ("classification",)
     scales: int = 1
+    published: tuple[PublishedInput, ...] = ()
     needs: tuple[Need, ...] = ()
     attention: bool = False
     permutation_invariant: bool = True

@@ -6,6 +6,7 @@ import inspect
 import re
 
 from harness.contract.card import MethodCard
+from harness.contract.effect import FACTS
 from harness.contract.method import Method
 from harness.contract.params import Params
 from harness.errors import BenchError, MethodError
@@ -33,7 +34,7 @@ def check_method(found: object, name: str, origin: str) -> type[Method]:
             fix="point the entry point at a class that derives from harness.MILMethod or harness.Method",
         )
     place = f"{origin}, class {found.__name__}"
-    for check in (_check_abstract, _check_card, _check_params, _check_presets):
+    for check in (_check_abstract, _check_card, _check_params, _check_conditions, _check_presets):
         check(found, place)
     if found.card.name != name:
         raise MethodError(
@@ -62,6 +63,17 @@ def _check_card(cls: type[Method], place: str) -> None:
         raise MethodError(
             f"the card's inputs are {card.inputs!r}", place=place, fix='list "features", "tiles" or both, in a tuple'
         )
+    _check_published(card, place)
+
+
+def _check_published(card: MethodCard, place: str) -> None:
+    for one in card.published:
+        if not one.source.strip() or one.kind not in card.inputs:
+            raise MethodError(
+                "a published input has no source, or a kind that the method does not read",
+                place=place,
+                fix="say in `source` where the values are stated; kinds are those of the card's inputs",
+            )
 
 
 def _check_params(cls: type[Method], place: str) -> None:
@@ -80,6 +92,18 @@ def _check_params(cls: type[Method], place: str) -> None:
             place=f"{place}.Params",
             fix="give every field a default of its annotated type",
         ) from error
+
+
+def _check_conditions(cls: type[Method], place: str) -> None:
+    """``only_with`` names hyper-parameters and facts that exist."""
+    known = {*cls.Params.describe(), *FACTS}
+    named = {name for name, wanted in cls.Params.only_with.items() for name in (name, *wanted)}
+    if strange := sorted(named - known):
+        raise MethodError(
+            f"only_with names {strange[0]!r}, which is no hyper-parameter",
+            place=f"{place}.Params",
+            fix=f"name hyper-parameters of the class, or {', '.join(FACTS)}",
+        )
 
 
 def _check_presets(cls: type[Method], place: str) -> None:

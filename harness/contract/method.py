@@ -68,6 +68,11 @@ class Method(ABC):
         self.params = params
         self.task = task
 
+    @classmethod
+    def scales_read(cls, params: Any) -> int:
+        """How many resolutions of tiles are read with these hyper-parameters: fewer are refused."""
+        return cls.card.scales
+
     @abstractmethod
     def stages(self, train: BagSource, val: BagSource | None, run: Run) -> Iterator[Stage]:
         """The stages of training, in order. Each is trained before the next one is asked for."""

@@ -17,6 +17,7 @@ from harness.atomic import replacing
 from harness.contract.card import MethodCard, Preset
 from harness.contract.method import Method, Task
 from harness.contract.params import Field
+from harness.contract.published import PublishedInput
 from harness.contract.registry import find_method, list_methods
 from harness.errors import MethodError
 
@@ -63,6 +64,12 @@ def shown(value: Any) -> str:
     return str(value)
 
 
+def input_text(published: PublishedInput) -> str:
+    """A published input in words, without its source."""
+    mpp = ", ".join(f"{one:g}" for one in published.mpp)
+    return f"{published.kind}, {published.tile_px} pixels at {mpp} microns per pixel, encoder {published.encoder}"
+
+
 def search_range(field: Field) -> str:
     """The search range or choices of a hyper-parameter, in words; ``fixed`` where it is not tuned."""
     if field.choices is not None:
@@ -75,6 +82,9 @@ def search_range(field: Field) -> str:
 def _facts(card: MethodCard) -> Iterator[str]:
     scales = f", at {card.scales} magnifications" if card.scales > 1 else ""
     yield f"Input: {' or '.join(card.inputs)}{scales}."
+    yield from (f"Published input: {input_text(one)}. Source: {one.source}." for one in card.published)
+    if not card.published:
+        yield "Published input: none is declared for whole slides."
     yield f"Tasks: {' and '.join(card.tasks)}."
     yield "Labels: " + " and ".join(["slide labels", *(_NEEDS[need] for need in card.needs)]) + "."
     yield "Attention: " + ("one weight per tile." if card.attention else "none.")

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, dataclass_transform
 
+from harness.contract.effect import Conditions
 from harness.errors import UsageError, shown
 from harness.suggest import unknown
 
@@ -130,12 +131,17 @@ def redeclared(owner: type[Params], name: str, default: Any, *, source: Source =
 class Params:
     """Base of every method's hyper-parameters. A subclass only lists annotated fields.
 
+    Attributes:
+        only_with: conditions under which a value is read (see :mod:`harness.contract.effect`). Setting one that is not
+            read is refused.
+
     Example:
         class Params(harness.Params):
             lr: float = tunable(2e-4, low=1e-5, high=1e-3, log=True, help="learning rate")
     """
 
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+    only_with: ClassVar[Conditions] = {}
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

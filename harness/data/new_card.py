@@ -58,8 +58,8 @@ def card_of(
         },
         "default_protocol": "cv",
         "inputs": [
-            {"kind": "features", "encoder": "resnet50.tv_in1k", "mpp": [0.5], "tile_px": 256},
-            {"kind": "tiles", "encoder": "resnet18.tv_in1k@layer3", "mpp": [1.0, 2.0], "tile_px": 224},
+            {"kind": "features", "encoder": "resnet50.tv_in1k@layer3", "mpp": [0.5], "tile_px": 256},
+            {"kind": "tiles"},
         ],
         **({"errata": [erratum.model_dump(mode="json") for erratum in errata]} if errata else {}),
         **({"distinct_ids": True} if distinct_ids else {}),

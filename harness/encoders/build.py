@@ -9,12 +9,12 @@ from torch import nn
 
 from harness.encoders import conv27, conv64
 from harness.encoders.base import TileEncoder, Triple
+from harness.encoders.check import check_small
 from harness.encoders.hub import create
 from harness.encoders.initial import seeded_weights
 from harness.encoders.names import SMALL, EncoderName, parse_name
 from harness.encoders.resnet import truncate
 from harness.encoders.weights import load_file
-from harness.errors import UsageError
 
 _HALF: Triple = (0.5, 0.5, 0.5)
 
@@ -40,24 +40,11 @@ def build_encoder(name: str, *, tile_px: int, seed: int) -> TileEncoder:
 
 def _small(name: EncoderName, tile_px: int) -> TileEncoder:
     """One of our own networks."""
-    if name.stage:
-        raise UsageError(f"{name.model} cannot be cut", place=name.place, fix=f"write {name.model}")
+    check_small(name, tile_px)
     body: nn.Module
     if name.model == "conv27":
-        if tile_px != conv27.SIDE:
-            raise UsageError(
-                f"conv27 takes tiles of 27 x 27 pixels, these have {tile_px} x {tile_px}",
-                place=name.place,
-                fix="use conv64, or a timm name such as resnet18.tv_in1k, for other sizes",
-            )
         body, dim = conv27.Conv27(), conv27.DIM
     else:
-        if tile_px < conv64.MIN_SIDE:
-            raise UsageError(
-                f"conv64 takes tiles from {conv64.MIN_SIDE} pixels on, these have {tile_px}",
-                place=name.place,
-                fix="use conv27 for 27 x 27 patches, or larger tiles (input.tile_px)",
-            )
         body, dim = conv64.Conv64(), conv64.DIM
     if name.path is not None:
         load_file(body, name.path, name=name.model)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-SIDE = 27
+from harness.encoders.names import CONV27_PX
+
+SIDE = CONV27_PX
 DIM = 512
 
 

@@ -10,9 +10,9 @@ from urllib.parse import urlparse
 
 from torch import nn
 
-from harness.encoders.names import SMALL, EncoderName
-from harness.errors import DataError, UsageError
-from harness.suggest import unknown
+from harness.encoders.check import check_timm
+from harness.encoders.names import EncoderName
+from harness.errors import DataError
 
 _NETWORK = ("huggingface_hub", "httpx", "httpcore", "requests", "urllib3")
 
@@ -28,7 +28,7 @@ def create(name: EncoderName) -> nn.Module:
 
     on_hub = name.model.startswith("hf-hub:")
     if not on_hub:
-        _check_exists(name)
+        check_timm(name)
     pretrained = name.origin == "pretrained"
     if not (pretrained or on_hub):
         return timm.create_model(name.model, pretrained=False, num_classes=0)
@@ -38,27 +38,6 @@ def create(name: EncoderName) -> nn.Module:
     except Exception as error:
         # Network, proxy, hub and cache fail in dozens of ways; all of them leave the user without weights.
         raise _unavailable(name, error) from error
-
-
-def _check_exists(name: EncoderName) -> None:
-    import timm
-
-    with_weights = timm.list_models(pretrained=True)
-    architecture, _, tag = name.model.partition(".")
-    if not timm.is_model(architecture):
-        known = {*with_weights, *timm.list_models(), *SMALL}
-        listing = "timm.list_models(pretrained=True) in Python"
-        raise unknown("encoder", name.model, known, place=name.place, listing=listing)
-    tags = [known for known in with_weights if known.startswith(architecture + ".")]
-    if tag and name.model not in tags:
-        listing = f"timm.list_models({architecture + '*'!r}, pretrained=True) in Python"
-        raise unknown("encoder weights", name.model, tags, place=name.place, listing=listing)
-    if not tags and name.origin == "pretrained":
-        raise UsageError(
-            f"timm has no published weights for {name.model}",
-            place=name.place,
-            fix=f"put a local file with file:{name.model}=PATH, or use random:{name.model}",
-        )
 
 
 def _unavailable(name: EncoderName, error: Exception) -> DataError:

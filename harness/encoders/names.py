@@ -23,6 +23,9 @@ Origin = Literal["pretrained", "random", "file"]
 SMALL = ("conv27", "conv64")
 """Encoders of our own; they have no published weights and always start from the seed."""
 
+CONV27_PX, CONV64_LEAST_PX = 27, 32
+"""Side of conv27's tiles, and the smallest side of conv64's."""
+
 _STAGES = ("layer1", "layer2", "layer3", "layer4")
 _PREFIXES = ("random", "file", "hf-hub")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -41,16 +41,25 @@ class SlidesSource(_Strict):
         mpp: resolution of level 0 in microns per pixel, for files that do not say (flat images); None reads the file.
         damaged_tiles: what becomes of a slide with tiles that cannot be decoded: ``refuse`` it by name, or
             ``leave_out`` the tiles of the grid that lie on them.
+        finest_mpp: resolution of level 0 of the coarsest slide, the finest that all slides have; None: not stated.
         draw: name of the drawing that the harness can make itself when the slides are absent, with its settings.
     """
 
+    reads: ClassVar[frozenset[str]] = frozenset({"encoder", "mpp", "tile_px"})
+    """Input settings that have an effect on this kind of data, beside ``kind``."""
     kind: Literal["slides"] = "slides"
     layouts: dict[str, tuple[str, ...]]
     annotations: tuple[str, ...] = ()
     root: str | None = None
     mpp: Microns | None = None
     damaged_tiles: DamagedTiles = "refuse"
+    finest_mpp: Microns | None = None
     draw: dict[str, Any] | None = None
+
+    @property
+    def offers_mpp(self) -> float | None:
+        """The finest resolution that all slides have, as far as the card tells."""
+        return self.finest_mpp or self.mpp or (self.draw or {}).get("mpp")
 
 
 class PatchesSource(_Strict):
@@ -65,6 +74,7 @@ class PatchesSource(_Strict):
         tile_px: side of a patch in pixels.
     """
 
+    reads: ClassVar[frozenset[str]] = frozenset({"encoder"})
     kind: Literal["patches"]
     tables: tuple[str, ...]
     images: tuple[str, ...]
@@ -77,13 +87,15 @@ class PatchesSource(_Strict):
 class FeaturesSource(_Strict):
     """Feature vectors that come with the dataset: an ``.npz`` beside the card with ``X``, ``bag`` (1..B), ``y``."""
 
+    reads: ClassVar[frozenset[str]] = frozenset()
     kind: Literal["features"]
     file: str
     dim: Annotated[int, Field(strict=True, ge=1, le=2**20)]
 
 
 class InputSettings(_Strict):
-    """What a method reads of a dataset.
+    """What a method reads of a dataset. Of slides, a card names only what all methods are to be compared on: a field
+    that it leaves out is that of the method's published input, or else of :data:`harness.study.study_input.DEFAULTS`.
 
     Attributes:
         kind: ``features`` from a frozen encoder, or ``tiles`` (the encoder is trained).

@@ -112,8 +112,14 @@ def _check(card: DatasetCard, path: Path) -> None:
         raise _wrong(path, "intervals", "there are no intervals of time without survival", "add task: survival")
     _check_names(card, path)
     for number, settings in enumerate(card.inputs):
-        if setting := settings.lacking(card.source):
-            raise _wrong(path, f"inputs.{number}.{setting}", "tiles are laid on slides by it", "give it, above 0")
+        setting = settings.lacking(card.source)
+        if setting in settings.model_fields_set:  # one that is left out is the method's or the default
+            raise _wrong(
+                path,
+                f"inputs.{number}.{setting}",
+                "tiles are laid on slides by it",
+                "give it, above 0, or leave it out",
+            )
     for name, protocol in card.protocols.items():
         if protocol.ranked and protocol.on_test:
             raise _wrong(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from harness import console
 from harness.evaluation.study_scores import Predictions, study_scores
 from harness.report.figures import confusion_figure, curve_figure, roc_figure
-from harness.report.study_table import labels_text, markdown
+from harness.report.study_table import input_text, labels_text, markdown
 from harness.report.summary import as_predictions, study_predictions, summarise
 from harness.tracking.mlflow_view import MlflowView
 from harness.tracking.predictions import PREDICTIONS
@@ -90,6 +90,7 @@ class Publisher:
             "gpu": summary.cost.gpu,
             "ranked": str(study.ranked),
             "labels": labels_text(study),
+            **({"input": text} if (text := input_text(study)) else {}),
             "mlflow.note.content": markdown(summary),
         }
         auc = summary.scores.scores.get("auc") if summary.scores else None

@@ -63,6 +63,7 @@ def markdown(summary: Summary) -> str:
         f"{'' if study.ranked else ' (not ranked)'}: {len(study.records)} of {planned} units done"
         f"{f', {len(study.failures)} failed' if study.failures else ''}.",
         f"Labels used in training: {literal(labels_text(study))}.",
+        *([f"Input {literal(text)}."] if (text := input_text(study)) else []),
         "",
         "| metric | value | 95 % interval |",
         "|---|---|---|",
@@ -94,6 +95,16 @@ def labels_text(study: Study) -> str:
     # Where study.json is lost, the records of its units still know.
     labels = (study.config or (study.records[0].config if study.records else {})).get("labels")
     return " + ".join(map(str, labels)) if isinstance(labels, list) and labels else SLIDE_LABELS
+
+
+def input_text(study: Study) -> str:
+    """In what the input of a study differs from its method's published one; empty where it does not.
+
+    Such results are not the method's own: every table that shows them has to say it.
+    """
+    config = study.config or (study.records[0].config if study.records else {})
+    differs = config.get("input_differs")
+    return f"differs: {'; '.join(map(str, differs))}" if isinstance(differs, list) and differs else ""
 
 
 def number_text(value: float | None) -> str:

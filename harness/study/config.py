@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from harness.tuning.settings import TuneSettings
 
 
+COMMAND_LINE, CONFIG_FILE, ENVIRONMENT = "command line", "config file", "environment"
+"""Where an option was set."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StudyConfig:
     """A study as the user describes it; :func:`harness.study.resolve.resolve` fills in the rest.
@@ -35,6 +39,8 @@ class StudyConfig:
         launch: where units run; nothing of it enters a unit's identity.
         devices: how many devices train one unit together, from ``device`` on.
         features: a feature set that exists already and is read; None makes the features that are needed.
+        origins: where options were set, by their names; keys of ``set`` as ``set.KEY``. What is missing was set by the
+            caller.
     """
 
     method: str
@@ -54,3 +60,8 @@ class StudyConfig:
     launch: LaunchSettings = field(default_factory=LaunchSettings)
     devices: int = 1
     features: Path | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    def origin(self, option: str) -> str:
+        """Where ``option`` was set, or ``set.KEY``; ``default`` where it was not."""
+        return self.origins.get(option, "default")

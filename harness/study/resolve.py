@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
-
-from pydantic import ValidationError
 
 from harness.contract.card import MethodCard, Preset
 from harness.contract.method import Method
 from harness.contract.params import Params
+from harness.contract.published import nearest_input
 from harness.contract.registry import find_method, list_methods, method_version
 from harness.data.reports import reports_fingerprint
-from harness.errors import UsageError, shown
+from harness.errors import UsageError
 from harness.protocol.card import InputSettings, ProtocolCard
 from harness.protocol.catalog import find_dataset
 from harness.protocol.dataset import Dataset
 from harness.protocol.fold_checks import check_folds
 from harness.protocol.splits import Fold, Splits
-from harness.study.config import StudyConfig
+from harness.study.config import COMMAND_LINE, StudyConfig
 from harness.study.feature_set import FeatureSet
+from harness.study.origins import origins_of, preset_origin
+from harness.study.study_input import Layer, resolve_input
+from harness.study.unused import facts_of, refuse_unused_options, refuse_unused_params, refuse_unused_preset
 from harness.suggest import unknown
 from harness.training.mil_params import MILParams, check_devices
 from harness.tuning.settings import TuneSettings
@@ -54,6 +56,7 @@ class ResolvedStudy:
         fixed: hyper-parameters that the user has set, and that are not searched therefore.
         devices: how many devices train one unit together.
         features: the feature set that is read; None makes the features that are needed.
+        origins: where values come from, by their dotted names in :meth:`as_dict`.
     """
 
     method: type[Method]
@@ -72,6 +75,14 @@ class ResolvedStudy:
     fixed: tuple[str, ...] = ()
     devices: int = 1
     features: FeatureSet | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def input_differs(self) -> tuple[str, ...]:
+        """In what the input differs from the method's published one; empty where features come with the dataset."""
+        used = self.input.model_dump()
+        published = nearest_input(self.method_card.published, used) if self.dataset.card.source.reads else None
+        return () if published is None else published.differences(used)
 
     @property
     def method_card(self) -> MethodCard:
@@ -99,6 +110,7 @@ class ResolvedStudy:
             "preset": self.preset,
             "params": self.params.as_dict(),
             "input": self.input.model_dump(mode="json"),
+            **self._published,
             "protocol_settings": self.protocol.model_dump(mode="json"),
             "split_sha256": self.splits.sha256,
             "folds": [f"r{fold.repeat}f{fold.fold}" for fold in self.folds],
@@ -139,6 +151,18 @@ class ResolvedStudy:
         return {} if card.task == "classification" else {"task": card.task, "intervals": card.intervals}
 
     @property
+    def _published(self) -> dict[str, Any]:
+        """The method's published input, and in what this study's differs, where input settings have an effect."""
+        if not self.dataset.card.source.reads:
+            return {}
+        published = nearest_input(self.method_card.published, self.input.model_dump())
+        differs = list(self.input_differs)
+        return {
+            "published_input": "none declared" if published is None else published.as_dict(),
+            **({"input_differs": differs} if differs else {}),
+        }
+
+    @property
     def _tuned(self) -> dict[str, Any]:
         """How it is tuned, if it is."""
         if self.tuning is None:
@@ -168,11 +192,12 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
     _check_task(method.card, dataset)
     name, preset = _preset(method.card, dataset, config)
     params_set, input_set = _split_settings(config.set)
+    asked = {key: config.origins.get(f"set.{key}", COMMAND_LINE) for key in config.set}
     features = None if config.features is None else FeatureSet.read(config.features, dataset)
-    wanted = {**preset.input, **input_set}
-    wanted = wanted if features is None else features.over(wanted)
-    input_settings = _input(method.card, dataset, wanted, given=features is not None)
     params = method.Params.build({**preset.params, **params_set}, place=f"hyper-parameters of {method.card.name}")
+    refuse_unused_options(config, dataset)
+    layers = _layers(input_set, asked, preset, preset_origin(config, name))
+    input_settings, input_origins = resolve_input(method, params, dataset, layers, features)
     _check_needs(method.card, dataset)
     _check_devices(method, params, config.devices)
     protocol_name, protocol = dataset.protocol(config.protocol)
@@ -184,6 +209,10 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
             place="--protocol",
             fix=f"choose another protocol; bench datasets show {dataset.name} lists them",
         )
+    facts = facts_of(input_settings.kind, protocol, splits, tuned=config.tune is not None)
+    refuse_unused_params(method, params, preset, asked, facts)
+    if config.preset is not None and name is not None:
+        refuse_unused_preset(method, params, name, preset, facts)
     folds = _folds(splits, config.folds)
     if features is not None:
         features.check(folds)
@@ -204,7 +233,20 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
         fixed=_fixed(config, method, params_set),
         devices=config.devices,
         features=features,
+        origins=origins_of(config, method, name, preset, input_origins),
     )
+
+
+def _layers(
+    input_set: Mapping[str, Any], asked: Mapping[str, str], preset: Preset, preset_origin: str
+) -> tuple[Layer, ...]:
+    """What the user sets of the input, by where it was set, and then what the preset sets."""
+    places = dict.fromkeys(asked[f"input.{name}"] for name in input_set)
+    layers = [
+        Layer(place, {k: v for k, v in input_set.items() if asked[f"input.{k}"] == place}, asked=True)
+        for place in places
+    ]
+    return (*layers, Layer(preset_origin, preset.input))
 
 
 def _check_devices(method: type[Method], params: Params, devices: int) -> None:
@@ -266,41 +308,6 @@ def _split_settings(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str
     """Hyper-parameters, and input settings without their ``input.``."""
     inputs = {key.removeprefix("input."): value for key, value in values.items() if key.startswith("input.")}
     return {key: value for key, value in values.items() if not key.startswith("input.")}, inputs
-
-
-def _input(card: MethodCard, dataset: Dataset, overrides: Mapping[str, Any], *, given: bool = False) -> InputSettings:
-    """The dataset's settings for the kind of input that the method prefers, with ``overrides``.
-
-    A feature set that is ``given`` may not know the resolution of its tiles.
-    """
-    offered = {settings.kind: settings for settings in dataset.card.inputs}
-    kind = overrides.get("kind")
-    if kind is None:
-        kind = next((kind for kind in card.inputs if kind in offered), None)
-    if kind not in card.inputs or kind not in offered:
-        raise UsageError(
-            f"method {card.name} reads {' or '.join(card.inputs)}, dataset {dataset.card.name} "
-            f"offers {' or '.join(offered)}" + (f", asked for: {kind}" if kind else ""),
-            place="input.kind",
-            fix="choose another method, dataset or --input",
-        )
-    fields = offered[kind].model_dump() | dict(overrides)
-    for name in overrides:
-        if name not in InputSettings.model_fields:
-            raise unknown("input setting", name, InputSettings.model_fields, place="--set input...", listing="the docs")
-    if isinstance(fields["mpp"], int | float) and not isinstance(fields["mpp"], bool):
-        fields["mpp"] = (fields["mpp"],)
-    fix = f"choose another value with --set input.NAME=VALUE; bench datasets show {dataset.name} has the dataset's own"
-    try:
-        settings = InputSettings.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        problem = f"{first['msg'][:1].lower()}{first['msg'][1:]}, not {shown(first['input'])}"
-        raise UsageError(problem, place=f"input.{where}", fix=fix) from None
-    if not given and (lacking := settings.lacking(dataset.card.source)):
-        raise UsageError(f"tiles cannot be laid on slides without {lacking}", place=f"input.{lacking}", fix=fix)
-    return settings
 
 
 def _folds(splits: Splits, wanted: tuple[int, ...] | None) -> tuple[Fold, ...]:

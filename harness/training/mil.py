@@ -39,6 +39,11 @@ class MILMethod(Method):
     params: MILParams
     network: BagNetwork
 
+    @classmethod
+    def scales_read(cls, params: MILParams) -> int:
+        """Two where a share of the tiles is drawn from the coarse one, else one."""
+        return 2 if params.low_ratio and params.tiles_per_bag else 1
+
     @abstractmethod
     def aggregator(self, dim: int) -> Aggregator:
         """The module for features of width ``dim`` and ``self.task.n_classes`` classes."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from harness.contract.effect import SELECTING, SET, TILES, Conditions
 from harness.contract.params import Params, fixed, tunable
 from harness.errors import UsageError
 
@@ -73,6 +76,24 @@ class MILParams(Params):
         choices=("raw", "ema"),
         help="with ema_decay both kinds are validated each epoch and have a best epoch; which of the two is kept",
     )
+
+    only_with: ClassVar[Conditions] = {
+        "l2_on": {"weight_decay": SET},
+        "betas": {"optimizer": tuple(name for name in OPTIMIZERS if name != "sgd")},
+        "min_lr": {"schedule": ("cosine",)},
+        "lr_drop_factor": {"lr_drop_epochs": SET},
+        "select_metric": SELECTING,
+        "select_from": SELECTING,
+        "patience": SELECTING,
+        "min_epochs": {**SELECTING, "patience": SET},
+        "low_ratio": {**TILES, "tiles_per_bag": SET},
+        "sampling_regions": {"tile_sampling": ("regions",)},
+        "augment": TILES,
+        "crop_min": {**TILES, "augment": ("strong", "weak", "weak_strong")},
+        "crop_px": TILES,
+        "encode_chunk": TILES,
+        "recompute": TILES,
+    }
 
     def encoder_px(self, tile_px: int) -> int:
         """Side in pixels at which the encoder is given tiles that are read at ``tile_px``."""

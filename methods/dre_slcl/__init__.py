@@ -14,9 +14,21 @@ million parameters. All numbers in :class:`DreParams` and everything in ``card.o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness import Method, MethodCard, MethodError, Params, Preset, Task, fixed, tunable
+from harness import (
+    SET,
+    Conditions,
+    Method,
+    MethodCard,
+    MethodError,
+    Params,
+    Preset,
+    PublishedInput,
+    Task,
+    fixed,
+    tunable,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -125,6 +137,12 @@ class DreParams(Params):
         0.0, ge=0, help="lambda of CE + lambda * contrast in fine-tuning; summaries are silent"
     )
 
+    only_with: ClassVar[Conditions] = {
+        **{name: {"warm_epochs": SET} for name in ("warm_lr", "warm_weight_decay", "warm_batch", "warm_tiles")},
+        **{name: {"downstream": ("probe", "both")} for name in ("probe_epochs", "probe_lr", "probe_weight_decay")},
+        **{name: {"downstream": ("finetune", "both")} for name in ("finetune_epochs", "contrast_weight")},
+    }
+
 
 class DreSlcl(Method):
     """Slide-report contrast; then a linear probe, fine-tuning, or both. A warm-up of the encoder may come before."""
@@ -134,6 +152,17 @@ class DreSlcl(Method):
         title="DRE-SLCL, residual encoding with a memory bank and slide-report contrast",
         paper="Jin et al. 2025 (ACM Multimedia), doi 10.1145/3746027.3755469, arXiv 2511.05034",
         inputs=("tiles",),
+        published=(
+            PublishedInput(
+                source="summaries of arXiv 2511.05034, whose text was not at hand: 256-pixel tiles and HIPT's ViT-256, "
+                "which was pretrained at 20x (github.com/mahmoodlab/HIPT: Checkpoints/vit256_small_dino.pth)",
+                kind="tiles",
+                encoder="file:vit_small_patch16_224",
+                encoder_available=False,
+                mpp=(0.5,),
+                tile_px=256,
+            ),
+        ),
         needs=("reports",),
         open_points=OPEN_POINTS,
         presets={

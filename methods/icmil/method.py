@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from harness import Method, MethodCard
+from harness import Method, MethodCard, PublishedInput
 from methods.icmil.params import ICMILParams
 from methods.icmil.presets import PRESETS, SMOKE
 
@@ -64,6 +64,14 @@ class ICMIL(Method):
         title="ICMIL: iteratively coupled bag classifier and embedder",
         paper="Wang et al. 2023 (MICCAI), arXiv 2303.15749; journal version arXiv 2312.01099",
         inputs=("tiles",),
+        published=(
+            PublishedInput.of(
+                PRESETS["published"].input,
+                source="github.com/Dootmaan/ICMIL at c2fd2fa: model/feature_extraction.py (ResNet-50 cut behind its "
+                "third stage, weights resnet50-11ad3fa6), dataset/RandomPatchDistillationDataset.py (256-pixel patches "
+                "of level 1: 20x)",
+            ),
+        ),
         attention=True,
         permutation_invariant=False,
         open_points=OPEN_POINTS,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from harness import Params, UsageError, fixed, tunable
+from typing import ClassVar
+
+from harness import SELECTING, SET, Conditions, Params, UsageError, fixed, tunable
 
 BAG_MODELS = ("max_pool", "abmil", "dtfd")
 PUBLISHED_LR = {"max_pool": 1e-4, "abmil": 2e-4, "dtfd": 1e-4}
@@ -109,6 +111,25 @@ class ICMILParams(Params):
     warm_weight_decay: float = fixed(5e-4, ge=0, help="weight decay of that training")
     warm_batch: int = fixed(1, ge=1, help="slides per step of that training")
     warm_tiles: int = fixed(0, ge=0, help="tiles drawn per slide and visit in that training; 0 takes all")
+
+    only_with: ClassVar[Conditions] = {
+        "hidden": {"bag_model": ("abmil", "dtfd")},
+        "pseudo_bags": {"bag_model": ("dtfd",)},
+        "patience": SELECTING,
+        "select_iteration": {**SELECTING, "iterations": SET},
+        "warm_start": {"iterations": SET},
+        **{name: {"bag_mixup": SET} for name in ("mixup_slides", "mixup_parts", "mixup_alpha", "mixup_chance")},
+        **{
+            name: {"iterations": SET}
+            for name in (
+                "distil_steps", "distil_batch", "distil_lr", "distil_weight_decay", "distil_clip", "distil_decay",
+                "crop_min", "alpha", "kl_reduction", "confidence", "distil_select", "distil_checks",
+            )
+        },
+        "beta": {"confidence": SET},
+        "snapshot_epochs": {"distil_select": ("bag_model",), "iterations": SET},
+        **{name: {"warm_epochs": SET} for name in ("warm_lr", "warm_weight_decay", "warm_batch", "warm_tiles")},
+    }  # fmt: skip
 
     def check(self, place: str) -> None:
         """Values that make no sense together."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
-from harness import Method, MethodCard, Params
+from harness import Method, MethodCard, Params, PublishedInput
 from methods.msamil.params import MsaMILParams
 from methods.msamil.presets import PRESETS, SMOKE
 
@@ -61,6 +61,13 @@ class MsaMIL(Method):
         paper="Wen, Wen, Fang 2025, arXiv 2503.08581",
         inputs=("tiles",),
         scales=3,
+        published=(
+            PublishedInput.of(
+                PRESETS["paper_reading"].input,
+                source="arXiv 2503.08581, sections on SFFM and MSFEM: fields of 512, 1024 and 2048 pixels at 20x, each "
+                "resized to 512; EfficientNet-B3. Its weights are not stated: ImageNet's here",
+            ),
+        ),
         needs=("masks",),
         attention=True,
         open_points=OPEN_POINTS,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from harness import Params, UsageError, fixed, tunable
+from typing import ClassVar
+
+from harness import SELECTING, SET, Conditions, Params, UsageError, fixed, tunable
 
 
 class MsaMILParams(Params):
@@ -53,6 +55,18 @@ class MsaMILParams(Params):
     bn_calibration: int = fixed(
         0, ge=0, help="tiles that set the batch-norm statistics before they stay fixed; 0: none"
     )
+
+    only_with: ClassVar[Conditions] = {
+        **{
+            name: {"segment": SET}
+            for name in (
+                "thumbnail_px", "seg_encoder", "seg_weights", "seg_depth", "seg_width", "seg_lr", "seg_weight_decay",
+                "seg_epochs", "seg_patience", "seg_batch_size", "mask_threshold", "lesion_share", "fallback_top",
+                "fallback_share",
+            )
+        },
+        "patience": SELECTING,
+    }  # fmt: skip
 
     def check(self, place: str) -> None:
         """Values that make no sense together."""

@@ -106,3 +106,17 @@ def test_survival_shows_the_c_index_beside_datasets_of_classes(bench, store: Run
     assert "C-index [95 % interval]" in lived and "ACC" not in lived and "ranked by C-index" in lived
     assert "AUC [95 % interval]" in toy and "C-index" not in toy
     assert bench("leaderboard show --metric c_index --dataset lived").code == 0
+
+
+def test_a_result_on_another_input_says_so(bench, store: RunStore) -> None:
+    fill(store, study="abmil-toy-cv3-111111")
+    fill(store, study="max_pool-toy-cv3-222222", method="max_pool")
+    assert "published" not in bench("leaderboard show").out
+    plan = store.plan("max_pool-toy-cv3-222222")
+    differs = ["encoder conv64 (published: resnet50)"]
+    store.write_study({**plan, "config": {**plan["config"], "input_differs": differs}})
+    board = bench("leaderboard show").out
+    (marked,) = [line for line in board.splitlines() if "max_pool" in line]
+    assert "differs: encoder conv64 (published: resnet50)" in marked
+    assert board.count("conv64") == 1
+    assert differs[0] in bench("compare", "abmil-toy", "max_pool-toy").out

@@ -81,6 +81,80 @@ def test_a_failing_unit_is_named_and_the_code_is_one(bench):
     assert "0 units done, 0 of them from before, 2 failed" in answer.out
 
 
+def test_a_dry_run_says_where_each_value_comes_from(bench, tmp_path):
+    (tmp_path / "study.yaml").write_text("method: icmil\nset: {lr: 1e-3}\n")
+    answer = bench(
+        "run --config study.yaml --dataset camelyon16-mini --set input.tile_px=32 --set epochs=3 --dry-run --seed 1"
+    )
+    origins: dict[str, str] = {}
+    for line in answer.out.partition("published_input:")[0].splitlines() + answer.out.splitlines():
+        origins.setdefault(line.strip().partition(":")[0], line.partition("  # ")[2])
+    assert origins["method"] == origins["lr"] == "config file"
+    assert origins["dataset"] == origins["tile_px"] == origins["epochs"] == origins["seeds"] == "command line"
+    assert origins["encoder"] == origins["mpp"] == origins["distil_lr"] == "preset mini (dataset card)"
+    assert origins["protocol"] == origins["preset"] == "dataset card"
+    assert origins["width"] == "default (code)"
+    assert origins["precision"] == "default"
+    plan = yaml.safe_load(answer.out.split("1 unit")[0])
+    assert plan["published_input"]["encoder"] == "resnet50.tv2_in1k@layer3"
+    assert plan["input_differs"] == [
+        "encoder conv64 (published: resnet50.tv2_in1k@layer3)",
+        "tile_px 32 (published: 256)",
+    ]
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["--method abmil", "--dataset musk2", "--device cpu", "--protocol cv5x10 --protocol cv5x10", "--out a --out b"],
+)
+def test_an_option_that_takes_one_value_is_given_once(bench, words):
+    problem, place, fix = bench(*RUN, *words.split(), "--dry-run").check_three_lines()
+    option = words.split()[0]
+    assert option in problem and "2 times" in problem
+    assert place == f"bench run {option}"
+    assert fix == "give it once"
+
+
+def test_options_that_take_several_values_may_be_repeated(bench):
+    line = [*RUN, "--dry-run", "--set", "lr=1e-3", "--set", "epochs=3", "--fold", "0", "--fold", "2", "--seed", "1"]
+    answer = bench(*line, "--seed", "4", "--dry-run")
+    assert answer.code == 0, answer.err
+    assert "4 units" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("--encoder nonsense123", "input.encoder"),
+        ("--set input.tile_px=64", "input.tile_px"),
+        ("--data-root .", "--data-root"),
+        ("--tune-sampler tpe", "--tune-sampler"),
+        ("--trials 3 --tune-sampler random --tune-batch 2", "--tune-batch"),
+        ("--set patience=3", "patience"),
+        ("--address auto", "--address"),
+        ("--gpus-per-unit 1", "--gpus-per-unit"),
+    ],
+)
+def test_options_without_effect_are_refused_before_anything_is_opened(bench, tmp_path, words, named):
+    answer = bench(*RUN, *words.split())
+    assert answer.code == 2
+    assert named in " ".join(answer.check_three_lines())
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_data_root_of_the_environment_is_no_option(bench, tmp_path, monkeypatch):
+    (tmp_path / "musk1").mkdir()
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path))
+    assert bench(*RUN, "--dry-run").code == 0
+
+
+def test_an_encoder_that_does_not_exist_is_refused_before_slides_are_drawn(bench, tmp_path):
+    answer = bench("run --method abmil --dataset camelyon16-mini --device cpu --encoder resnt18.tv_in1k")
+    assert answer.code == 2
+    assert "resnet18" in answer.check_three_lines()[2]
+    assert not (tmp_path / "cache").exists() and not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "problem", "fix"),
     [
@@ -96,7 +170,8 @@ def test_a_failing_unit_is_named_and_the_code_is_one(bench):
     ],
 )
 def test_names_that_do_not_exist_are_answered_with_the_nearest(bench, words, problem, fix):
-    answer = bench(*RUN, *words, "--dry-run")
+    kept = [pair for pair in zip(RUN[1::2], RUN[2::2], strict=True) if pair[0] != words[0]]
+    answer = bench("run", *(word for pair in kept for word in pair), *words, "--dry-run")
     assert answer.code == 2
     said = answer.check_three_lines()
     assert problem in said[0]
