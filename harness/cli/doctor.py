@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib
 import os
+import platform
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -40,7 +42,12 @@ class Finding:
     fix: str = ""
 
 
-def doctor(data_root: DataRoot = None, out: Out = None, cache: Cache = None) -> None:
+def doctor(
+    data_root: DataRoot = None,
+    out: Out = None,
+    cache: Cache = None,
+    report: Annotated[bool, typer.Option("--report", help="Print what a bug report needs, as Markdown.")] = False,
+) -> None:
     """Check Python, torch, the GPU, OpenSlide, disks, data folders, MLflow and encoder weights.
 
     Ends with code 1 if something that every run needs is broken.
@@ -60,6 +67,9 @@ def doctor(data_root: DataRoot = None, out: Out = None, cache: Cache = None) -> 
         ("data", lambda: _data(data_root)),
     )
     findings = [finding for what, check in checks for finding in _guarded(what, check)]
+    if report:
+        _report(findings)
+        return
     marks = {"ok": "ok", "note": "note", "wrong": "WRONG"}
     for finding in findings:
         console.say(f"{marks[finding.state]:<7}{finding.what:<14}{finding.detail}", style=_STYLES[finding.state])
@@ -67,6 +77,24 @@ def doctor(data_root: DataRoot = None, out: Out = None, cache: Cache = None) -> 
             console.say(f"{'':<7}{'fix:':<14}{finding.fix}")
     if any(finding.state == "wrong" for finding in findings):
         raise typer.Exit(1)
+
+
+def _report(findings: Sequence[Finding]) -> None:
+    """The findings and the versions of everything that takes part, to be pasted into a bug report."""
+    from importlib import metadata
+
+    names = sorted({re.split(r"[ ;<>=!\[~]", line)[0] for line in metadata.requires("wsibench") or ()})
+    home = str(Path.home())
+    console.say("```text")
+    console.say(f"wsibench {metadata.version('wsibench')}, Python {platform.python_version()}, {platform.platform()}")
+    for finding in findings:
+        console.say(f"{finding.state:<6}{finding.what:<14}{finding.detail.replace(home, '~')}")
+    for name in names:
+        try:
+            console.say(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            console.say(f"{name} not installed")
+    console.say("```")
 
 
 _STYLES: dict[State, str | None] = {"ok": None, "note": "yellow", "wrong": "bold red"}

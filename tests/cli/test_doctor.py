@@ -73,3 +73,11 @@ def test_data_folders(tmp_path, monkeypatch, given, state, detail):
     (finding,) = doctor._data(None)
     assert finding.state == state
     assert detail in finding.detail
+
+
+def test_the_report_is_one_block_of_text_with_the_versions_of_the_dependencies(bench):
+    answer = bench("doctor", "--report")
+    text = answer.out.strip().splitlines()
+    assert (text[0], text[-1]) == ("```text", "```")
+    assert text[1].startswith("wsibench ")
+    assert any(re.fullmatch(r"numpy \d\S*", line) for line in text)

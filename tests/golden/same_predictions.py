@@ -5,8 +5,8 @@
 
 Each study is run by the ``bench`` of this interpreter's environment with one thread, in a folder of its own, and is
 known by the SHA-256 of the probabilities that its units predict. Ray and a run that was killed amid its training must
-give what an undisturbed run gives. ``--only WORD`` takes the studies whose name contains the word; studies whose data is not
-at hand are left out and named. Bits are the same on one machine and one set of libraries only: the table is not kept.
+give what an undisturbed run gives. ``--only WORD`` takes the studies whose name contains the word; studies whose data
+is not at hand are left out. Bits are the same on one machine and one set of libraries only, so no table is kept.
 """
 
 from __future__ import annotations
