@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,17 @@ settings.register_profile("wsibench", deadline=None, max_examples=40)
 settings.load_profile("wsibench")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory):
+    """Tests leave nothing in the user's cache folder."""
+    if "BENCH_CACHE" in os.environ:
+        yield
+        return
+    os.environ["BENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    del os.environ["BENCH_CACHE"]
 
 
 @pytest.fixture(scope="session")

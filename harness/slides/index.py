@@ -19,7 +19,7 @@ from harness.reading import parse_json
 from harness.slides.grid import side_on_level0
 from harness.slides.scale import Scale
 
-_FORMAT = 1
+_FORMAT = 2
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LOOKS_HASHED = re.compile(r".*-[0-9a-f]{12}")
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
@@ -36,7 +36,7 @@ class SlideIndex:
         vendor: format of the slide.
         width: level-0 pixels across.
         height: level-0 pixels down.
-        fingerprint: identity of the content (``harness.slides.files.slide_fingerprint``).
+        fingerprint: hash of every byte of the slide's files (``harness.data.content``).
         scales: magnifications, the finest first.
         coords: per scale, (n, 2) int64 level-0 top-left corners (x, y), row by row.
         settings_hash: hash of the settings that made it.
@@ -45,7 +45,6 @@ class SlideIndex:
         objective_power: of the objective, where known.
         tissue_mm2: tissue area.
         note: what a reader of the result should know.
-        stat: sign that the files did not change (``harness.slides.files.stat_signature``).
         seconds: time that preparing took.
         perceptual: hash of how the thumbnail looks (``harness.protocol.perceptual``); empty in an old index.
     """
@@ -65,7 +64,6 @@ class SlideIndex:
     objective_power: float | None = None
     tissue_mm2: float = 0.0
     note: str = ""
-    stat: str = ""
     seconds: float = 0.0
     perceptual: str = ""
 
@@ -75,6 +73,15 @@ class SlideIndex:
             object.__setattr__(self, "sides", sides)
         if not len(self.scales) == len(self.coords) == len(self.sides):
             raise ValueError(f"{len(self.scales)} scales, {len(self.coords)} grids, {len(self.sides)} sides")
+
+    @property
+    def tiles_sha256(self) -> str:
+        """Identity of what is read of the slide: scales, and where the tiles lie."""
+        digest = hashlib.sha256(json.dumps([[s.mpp, s.tile_px] for s in self.scales]).encode())
+        for side, grid in zip(self.sides, self.coords, strict=True):
+            digest.update(f"{side} {grid.shape}".encode())
+            digest.update(np.ascontiguousarray(grid, "<i8").tobytes())
+        return digest.hexdigest()
 
     def save(self, path: Path) -> None:
         """Write to ``path`` (.npz), atomically."""

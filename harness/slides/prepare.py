@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness import console
+from harness.data.content import Content, ContentHashes
+from harness.data.hash_all import hash_all, say_changed
 from harness.errors import BenchError, DataError
-from harness.slides.files import slide_fingerprint, stat_signature
+from harness.slides.files import slide_files
 from harness.slides.index import SlideIndex, index_path, qc_path
 from harness.slides.pool import WorkerDiedError, run_each
 from harness.slides.prepare_one import Job, prepare_one
@@ -24,8 +26,8 @@ def prepare_slides(
     """Find the tissue and lay the tile grid of every slide.
 
     Writes ``out/index/<slide>.npz``, ``out/qc/<slide>.jpg`` and ``out/slides.csv``. A slide whose index was made by
-    the same settings from the same content is not read again: size and modification time decide, and where they
-    differ the content does. Every index is whole or absent, so that a killed run goes on where it was.
+    the same settings from the same content is not read again; the content is hashed whole where the files' status has
+    changed (:mod:`harness.data.content`). Every index is whole or absent, so that a killed run goes on where it was.
 
     Args:
         slides: path by slide id; any text may be an id.
@@ -41,15 +43,21 @@ def prepare_slides(
         DataError: nothing can be written to ``out``.
     """
     _make_folder(out)
+    places = {slide: Path(path).absolute() for slide, path in slides.items()}
+    contents = hash_all(places, slide_files, ContentHashes())
+    say_changed(contents)
     rows: dict[str, SlideRow] = {}
     jobs: list[Job] = []
     with console.progress("preparing slides", len(slides)) as bar:
-        for slide, path in slides.items():
-            index = None if refresh else _current(slide, Path(path).absolute(), out, settings)
-            if index is None:
-                jobs.append(Job(slide, Path(path).absolute(), out, settings))
+        for slide, path in places.items():
+            content = contents[slide]
+            index = None
+            if not refresh and isinstance(content, Content):
+                index = _current(slide, path, content, out, settings)
+            if index is None or not isinstance(content, Content):
+                jobs.append(Job(slide, path, content, out, settings))
             else:
-                rows[slide] = ready_row(index, reused=True)
+                rows[slide] = ready_row(index, content, reused=True)
                 bar.advance(status=one_line(slide))
         for number, result in run_each(prepare_one, jobs, workers=workers):
             job = jobs[number]
@@ -71,7 +79,7 @@ def _make_folder(out: Path) -> None:
         ) from problem
 
 
-def _current(slide: str, path: Path, out: Path, settings: PrepareSettings) -> SlideIndex | None:
+def _current(slide: str, path: Path, content: Content, out: Path, settings: PrepareSettings) -> SlideIndex | None:
     """The index that an earlier run left, if it still holds."""
     place = index_path(out, slide)
     if not place.exists() or not qc_path(out, slide).exists():
@@ -82,13 +90,12 @@ def _current(slide: str, path: Path, out: Path, settings: PrepareSettings) -> Sl
             return None
         if not index.perceptual:
             return None  # of an older version, that could not be told from a near-duplicate
-        stat = stat_signature(path)
-        if stat != index.stat and slide_fingerprint(path) != index.fingerprint:
-            return None
     except (BenchError, OSError):
         return None
-    if stat != index.stat or path != index.path:
-        index = replace(index, stat=stat, path=path)
+    if content.hash != index.fingerprint:
+        return None
+    if path != index.path:
+        index = replace(index, path=path)
         index.save(place)
     return index
 

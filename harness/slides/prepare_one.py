@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import DataError
+from harness.data.content import Content
+from harness.errors import BenchError, DataError
 from harness.protocol.perceptual import perceptual_hash
 from harness.slides.base import SlideReader
 from harness.slides.damaged_tiles import DamagedTile, clear_of, damage_error, damaged_tiles, in_tissue, words
-from harness.slides.files import slide_files, slide_fingerprint, stat_signature
+from harness.slides.files import slide_files
 from harness.slides.grid import lay_grid, side_on_level0, too_coarse
 from harness.slides.index import SlideIndex, index_path, qc_path
 from harness.slides.no_tissue import reason, suggestion
@@ -28,10 +29,11 @@ from harness.slides.tissue import Tissue, find_tissue
 
 @dataclass(frozen=True)
 class Job:
-    """One slide to prepare into the folder ``out``."""
+    """One slide to prepare into the folder ``out``; its content has been hashed, or that went wrong."""
 
     slide: str
     path: Path
+    content: Content | BenchError
     out: Path
     settings: PrepareSettings
 
@@ -44,9 +46,11 @@ def prepare_one(job: Job) -> SlideRow:
         qc_path(job.out, job.slide).unlink(missing_ok=True)
         with open_slide(job.path, mpp=job.settings.slide_mpp) as reader:
             row = _known(job, reader)
-            index = _prepare(job, reader, began)
+            if isinstance(job.content, BenchError):
+                raise job.content
+            index = _prepare(job, job.content, reader, began)
         index.save(index_path(job.out, job.slide))
-        return ready_row(index, reused=False)
+        return ready_row(index, job.content, reused=False)
     except Exception as problem:
         # What an earlier run left would belie the row.
         index_path(job.out, job.slide).unlink(missing_ok=True)
@@ -67,15 +71,13 @@ def _known(job: Job, reader: SlideReader) -> SlideRow:
     )
 
 
-def _prepare(job: Job, reader: SlideReader, began: float) -> SlideIndex:
+def _prepare(job: Job, content: Content, reader: SlideReader, began: float) -> SlideIndex:
     settings, mpp = job.settings, reader.need_mpp()
     _refuse_enlarging(job, mpp)
     damaged = damaged_tiles(slide_files(job.path), reader.width, reader.height)
     _refuse_damaged(job, [tile for tile in damaged if not tile.empty])
     if all(tile.empty for tile in damaged):
         reader.check()
-    # The file is looked at before and after its identity is taken: one that is still being written is noticed.
-    stat = stat_signature(job.path)
     overview_mpp = max(mpp, settings.tissue.mpp)
     overview = reader.thumbnail(overview_mpp)
     tissue = find_tissue(overview, overview_mpp, settings.tissue)
@@ -88,9 +90,8 @@ def _prepare(job: Job, reader: SlideReader, began: float) -> SlideIndex:
     if not tissue.mask.any():
         raise _no_tissue(job, overview, overview_mpp, tissue)
     _refuse_tileless(job, tissue, coords)
-    fingerprint = slide_fingerprint(job.path)
-    if stat_signature(job.path) != stat:
-        raise DataError("the file changed while it was read", place=str(job.path), fix="wait until it is complete")
+    if (changed := content.changed()) is not None:
+        raise DataError("the file changed while it was read", place=str(changed), fix="wait until it is complete")
     return SlideIndex(
         slide=job.slide,
         path=job.path,
@@ -98,7 +99,7 @@ def _prepare(job: Job, reader: SlideReader, began: float) -> SlideIndex:
         vendor=reader.vendor,
         width=reader.width,
         height=reader.height,
-        fingerprint=fingerprint,
+        fingerprint=content.hash,
         scales=settings.scales,
         coords=coords,
         settings_hash=settings.hash_for(reader.mpp_source),
@@ -107,7 +108,6 @@ def _prepare(job: Job, reader: SlideReader, began: float) -> SlideIndex:
         objective_power=reader.objective_power,
         tissue_mm2=tissue.area_mm2,
         note="; ".join(note for note in (reader.resolution.note, *tissue.notes, _left_out(damaged)) if note),
-        stat=stat,
         seconds=time.perf_counter() - began,
         perceptual=perceptual_hash(overview),
     )

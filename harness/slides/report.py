@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.atomic import replacing
+from harness.data.content import Content
 from harness.errors import BenchError
 from harness.slides.index import SlideIndex
 
@@ -34,6 +35,7 @@ class SlideRow:
         tissue_mm2: tissue area.
         seconds: time that preparing took.
         perceptual: hash of how the thumbnail looks.
+        content: hashes of its files.
         reused: whether an index from an earlier run was taken.
     """
 
@@ -51,10 +53,11 @@ class SlideRow:
     tissue_mm2: float | None = None
     seconds: float = 0.0
     perceptual: str = ""
+    content: Content | None = None
     reused: bool = False
 
 
-def ready_row(index: SlideIndex, *, reused: bool) -> SlideRow:
+def ready_row(index: SlideIndex, content: Content, *, reused: bool) -> SlideRow:
     """The row of a slide with an index."""
     return SlideRow(
         slide=index.slide,
@@ -70,6 +73,7 @@ def ready_row(index: SlideIndex, *, reused: bool) -> SlideRow:
         tissue_mm2=index.tissue_mm2,
         seconds=index.seconds,
         perceptual=index.perceptual,
+        content=content,
         reused=reused,
     )
 

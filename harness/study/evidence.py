@@ -46,9 +46,16 @@ def record_of(
     *,
     started: datetime,
     environment: Mapping[str, Any],
+    content: Mapping[str, Any],
     tuning: Mapping[str, Any] | None = None,
 ) -> Record:
-    """The record of a finished unit; ``tuning`` is what the search of its fold came to."""
+    """The record of a finished unit.
+
+    Args:
+        resolved, job, result, predictions, started, environment: what was run, and what came of it.
+        content: what the identity of the data rests on.
+        tuning: what the search of its fold came to.
+    """
     return Record(
         unit_id=job.spec.unit_id,
         study_id=job.spec.study_id,
@@ -75,7 +82,12 @@ def record_of(
             **({} if tuning is None else {"tuning": tuning, "params": job.params.as_dict()}),
         },
         validation=result.validation,
-        extra={"scorer_asked": result.scored.asked, "seal": result.answer.seal, **_localisation(result.scored)},
+        extra={
+            "scorer_asked": result.scored.asked,
+            "seal": result.answer.seal,
+            **({"content": dict(content)} if content else {}),
+            **_localisation(result.scored),
+        },
     )
 
 

@@ -72,7 +72,7 @@ def inflate(resolved: ResolvedStudy, config: StudyConfig) -> tuple[InflateResult
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
     inputs = open_study_inputs(resolved, config, device)
-    resolved = replace(resolved, precision=precision, fingerprint=inputs.fingerprint)
+    resolved = replace(resolved, precision=precision, fingerprint=inputs.fingerprint, opened=inputs.identity)
     audit_inputs(resolved, inputs)
     store = RunStore(config.out)
     folder = store.root / INFLATE / safe_name(resolved.study_id)
@@ -165,7 +165,8 @@ class Trainings:
             console.progress(f"inflate {self.resolved.study_id}", len(self.planned)) as bar,
         ):
             bar.advance(len(self.planned) - len(todo))
-            for one, outcome in launcher.run((one, partial(self._errand, one)) for one in todo):
+            for one, done in launcher.run((one, partial(self._errand, one)) for one in todo):
+                outcome = self.inputs.sources.confirmed(done, one.job.slides)
                 left += not self._finish(one, outcome)
                 bar.advance(status=f"{one.fold.name}, trial {one.trial}")
         if left:

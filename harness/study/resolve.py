@@ -52,6 +52,7 @@ class ResolvedStudy:
         seeds: one run of every fold per seed.
         precision: arithmetic.
         fingerprint: SHA-256 over the dataset's labels and content.
+        opened: what units depend on beside it, known once the data is opened (``Inputs.identity``).
         tuning: how the hyper-parameters are searched; None where they are not.
         fixed: hyper-parameters that the user has set, and that are not searched therefore.
         devices: how many devices train one unit together.
@@ -71,6 +72,7 @@ class ResolvedStudy:
     seeds: tuple[int, ...]
     precision: Precision
     fingerprint: str = UNKNOWN
+    opened: Mapping[str, str] = field(default_factory=dict)
     tuning: TuneSettings | None = None
     fixed: tuple[str, ...] = ()
     devices: int = 1
@@ -138,7 +140,7 @@ class ResolvedStudy:
             repeat=fold.repeat,
             fold=fold.fold,
             seed=seed,
-            input=self.input.model_dump(mode="json") | self._reports | self._features,
+            input=self.input.model_dump(mode="json") | self._reports | self._features | dict(self.opened),
             precision=self.precision,
             tuning=None if self.tuning is None else {**self.tuning.as_dict(), "fixed": list(self.fixed)},
             devices=self.devices,

@@ -47,7 +47,7 @@ def run_study(resolved: ResolvedStudy, config: StudyConfig) -> StudyResult:
     device = choose_device(config.device, config.devices if config.launch.launcher == "inline" else 1)
     precision = choose_precision(config.precision, device)
     inputs = open_study_inputs(resolved, config, device)
-    resolved = replace(resolved, precision=precision, fingerprint=inputs.fingerprint)
+    resolved = replace(resolved, precision=precision, fingerprint=inputs.fingerprint, opened=inputs.identity)
     found = audit_inputs(resolved, inputs)
     store = RunStore(config.out)
     _write_plan(store, resolved, found)

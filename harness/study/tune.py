@@ -174,7 +174,8 @@ class Tuner:
             yield from stored.items()
             open_asks = [ask for ask in open_asks if ask not in stored]
             turns.left = list(open_asks)
-            for ask, outcome in launcher.run(turns.tasks(self._errand)):
+            for ask, done in launcher.run(turns.tasks(self._errand)):
+                outcome = self._confirmed(ask, done)
                 if isinstance(outcome, Exception) and not is_own_fault(outcome):
                     self._stop(ask, outcome)
                 else:
@@ -182,6 +183,11 @@ class Tuner:
                 open_asks.remove(ask)
                 turns.ended(ask)
             turns.wait()
+
+    def _confirmed(self, ask: Ask, outcome: UnitAnswer | Exception) -> UnitAnswer | Exception:
+        """The outcome; that the data has changed meanwhile takes its place."""
+        under_way = self._under_way.get(ask)
+        return outcome if under_way is None else self.inputs.sources.confirmed(outcome, under_way.job.slides)
 
     def _stop(self, ask: Ask, error: Exception) -> None:
         """Leave a fold for another time: a full disk says nothing about hyper-parameters, and is not their result."""

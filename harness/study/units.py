@@ -120,6 +120,8 @@ class Units:
         """Score an answer and store the evidence, or note that the unit failed."""
         under_way = self._under_way.pop(spec.unit_id, None)
         try:
+            if under_way is not None:
+                self.inputs.sources.check(under_way.job.slides)
             if isinstance(outcome, Exception) or under_way is None:
                 raise outcome if isinstance(outcome, Exception) else RuntimeError("an answer to no order")
             with placing(self.folder(spec)):
@@ -139,6 +141,7 @@ class Units:
             predictions,
             started=unit.started,
             environment=answer.environment,
+            content=self.inputs.sources.basis,
             tuning=None if self.tuner is None else self.tuner.facts(job.fold),
         )
         # Before the record, which says that all is there.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.protocol.fingerprint import dataset_fingerprint
+from harness.unit.sources import Sources
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +40,8 @@ class Inputs:
         secrets: files and folders that hold labels: hidden from the process that trains, where the system can.
         compare: compares the content of all slides, for near-duplicates; None where there is nothing to compare.
         shaped: what was trained before and is used here (a tuned encoder), by the name it has in errors.
+        sources: the files that units read, and what they were when they were opened.
+        identity: what a unit depends on beside the content: tile grids, annotations, weights in a file; a hash of each.
         unchecked: what the leak audit cannot check, one sentence each.
     """
 
@@ -52,6 +55,8 @@ class Inputs:
     compare: Callable[[], Comparison] | None = None
     shaped: Mapping[str, ShapedBy] = field(default_factory=dict)
     unchecked: tuple[str, ...] = ()
+    sources: Sources = field(default_factory=Sources)
+    identity: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:

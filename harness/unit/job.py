@@ -42,6 +42,11 @@ class UnitJob:
     watch: bool = False
 
     @property
+    def slides(self) -> tuple[str, ...]:
+        """Every slide that the unit reads."""
+        return tuple(slide for _, part in self.fold.parts() for slide in part)
+
+    @property
     def fit_all(self) -> bool:
         """Whether the fit takes the validation slides too; nothing may be selected on them then."""
         return self.protocol.fit_on == "train+val"

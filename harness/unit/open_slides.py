@@ -14,15 +14,19 @@ from harness.bags.access import TileAccess
 from harness.bags.slide_reader import SlideTiles
 from harness.bags.tile_source import CachingReader, TileReader
 from harness.data.annotations import read_asap, tile_labels
+from harness.data.content import Content, ContentHashes
+from harness.data.hash_all import checked, hash_all, say_changed
 from harness.data.locate import locate, locate_annotations, resolve_root
 from harness.errors import DataError
 from harness.explain.attention import attention_thumbnail
+from harness.hashing import sha256_json
 from harness.protocol.near_duplicates import compare_thumbnails
 from harness.slides.index import index_path, load
 from harness.slides.prepare import PrepareSettings, prepare_slides
 from harness.slides.reader import open_slide
 from harness.unit.inputs import Inputs, PictureOf, TruthOf
 from harness.unit.lesions import Lesions
+from harness.unit.sources import Sources, basis_of, statuses
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,20 +48,46 @@ def open_slides(dataset: Dataset, source: SlidesSource, opening: Opening) -> Inp
     Raises:
         DataError: slides are missing or could not be prepared; they are named.
     """
-    files, root = prepared_slides(dataset, source, opening)
-    indexes = {slide: load(path) for slide, path in files.items()}
-    annotations = locate_annotations(dataset, root)
+    contents, folder, root = prepared_slides(dataset, source, opening)
+    indexes = {slide: load(index_path(folder, slide)) for slide in contents}
+    annotations = {slide: path for slide, path in locate_annotations(dataset, root).items() if slide in indexes}
+    outlines = _annotation_contents(annotations)
     reader: TileReader = SlideTiles(indexes, mpp=source.mpp, workers=opening.workers)
     return Inputs(
         dataset=dataset,
-        content={slide: index.fingerprint for slide, index in indexes.items()},
+        content={slide: content.hash for slide, content in contents.items()},
         access=TileAccess(CachingReader(reader, TILE_CACHE_BYTES)),
         truth_of=_tile_labels(dataset, annotations, indexes),
         picture_of=_picture(source, indexes),
         lesions=_lesions(dataset, annotations, indexes),
         secrets=(dataset.folder, *annotations.values()),
+        sources=_sources(contents, outlines),
+        identity=_identity(indexes, outlines),
         compare=partial(compare_thumbnails, {slide: index.perceptual for slide, index in indexes.items()}),
     )
+
+
+def _annotation_contents(files: Mapping[str, Path]) -> dict[str, Content]:
+    found = hash_all(files, lambda path: (path,), ContentHashes(), label="hashing annotations (MiB)")
+    say_changed(found, "annotations of {}")
+    return {slide: checked(content) for slide, content in found.items()}
+
+
+def _sources(contents: Mapping[str, Content], outlines: Mapping[str, Content]) -> Sources:
+    """The files of each slide, its annotation among them."""
+    slides = {
+        slide: statuses(content) | (statuses(outlines[slide]) if slide in outlines else {})
+        for slide, content in contents.items()
+    }
+    return Sources(slides, basis=basis_of(contents.values()))
+
+
+def _identity(indexes: Mapping[str, SlideIndex], outlines: Mapping[str, Content]) -> dict[str, str]:
+    """Which tiles are read, which the card's tissue settings decide about, and where the lesions are."""
+    found = {"tiles": sha256_json({slide: index.tiles_sha256 for slide, index in indexes.items()})}
+    if outlines:
+        found["annotations"] = sha256_json({slide: content.hash for slide, content in outlines.items()})
+    return found
 
 
 def _picture(source: SlidesSource, indexes: dict[str, SlideIndex]) -> PictureOf:
@@ -131,8 +161,10 @@ def prepared_folder(cache: Path, dataset: Dataset, settings: PrepareSettings) ->
     return cache / dataset.name / "slides" / settings.hash[:16]
 
 
-def prepared_slides(dataset: Dataset, source: SlidesSource, opening: Opening) -> tuple[dict[str, Path], Path | None]:
-    """The index file of every slide that the protocol uses, and the data root.
+def prepared_slides(
+    dataset: Dataset, source: SlidesSource, opening: Opening
+) -> tuple[dict[str, Content], Path, Path | None]:
+    """The content of every slide that the protocol uses, the folder with their indices, and the data root.
 
     Raises:
         DataError: slides are missing, or some could not be prepared; they are named.
@@ -162,4 +194,4 @@ def prepared_slides(dataset: Dataset, source: SlidesSource, opening: Opening) ->
             place=str(out / "slides.csv"),
             fix="repair these slides, or choose a protocol without them; nothing is left out silently",
         )
-    return {row.slide: index_path(out, row.slide) for row in report.ready}, root
+    return {row.slide: row.content for row in report.ready if row.content is not None}, out, root

@@ -8,15 +8,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from harness.data.content import FileHash, hash_file
 from harness.errors import DataError
 from harness.protocol.card import TissueSettings
 from harness.slides.discover import discover_slides
-from harness.slides.files import slide_fingerprint
 from harness.slides.index import SlideIndex, index_path, load, qc_path
 from harness.slides.pool import WorkerDiedError
 from harness.slides.prepare import PrepareReport, PrepareSettings, prepare_slides
@@ -74,7 +75,7 @@ def test_tiles_lie_on_tissue_and_the_picture_shows_them(make_slide: Make, draw: 
     report = _here({"a": path}, tmp_path / "out")
     index = load(index_path(tmp_path / "out", "a"))
     assert (index.mpp, index.width, index.height) == (pytest.approx(0.5), 1024, 768)
-    assert index.fingerprint == slide_fingerprint(path)
+    assert index.fingerprint == hash_file(path).hash
     assert index.sides == (64, 128)
     centre = index.coords[0] + 32 - (512, 384)
     assert np.hypot(*centre.T).max() < 256 + 46
@@ -92,27 +93,28 @@ def test_nothing_is_read_again_unless_it_changed(
     slides = {name: make_slide(f"{name}.tif", draw(512, 512, seed=seed)) for seed, name in enumerate("abc")}
     out = tmp_path / "out"
     _here(slides, out)
-    hashed: list[Path] = []
+    hashed: set[Path] = set()
 
-    def counting(path: Path) -> str:
-        hashed.append(path)
-        return slide_fingerprint(path)
+    def counting(path: Path, *more: Any) -> FileHash:
+        hashed.add(path)
+        return hash_file(path, *more)
 
-    monkeypatch.setattr("harness.slides.prepare.slide_fingerprint", counting)
+    monkeypatch.setattr("harness.data.content.hash_file", counting)
+    monkeypatch.setattr("harness.data.content._COARSE_NS", 0)
     assert all(row.reused for row in _here(slides, out).rows)
-    assert hashed == []
+    assert hashed == set()
 
     os.utime(slides["a"], ns=(1, 1))  # touched: the content is looked at, and is the same
     make_slide("b.tif", draw(512, 512, seed=9))  # changed
     moved = slides["c"].rename(tmp_path / "moved.tif")
     report = _here(slides | {"c": moved}, out)
     assert [row.reused for row in report.rows] == [True, False, True]
-    assert hashed == [slides["a"], slides["b"], moved]
+    assert hashed == {slides["a"], slides["b"], moved}
     assert load(index_path(out, "c")).path == moved
 
     hashed.clear()
     assert all(row.reused for row in _here(slides | {"c": moved}, out).rows)
-    assert hashed == []
+    assert hashed == set()
     assert not any(row.reused for row in _here(slides | {"c": moved}, out, refresh=True).rows)
 
 
