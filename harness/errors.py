@@ -90,6 +90,8 @@ _ADVICE = {
     errno.EACCES: "check the permissions of this path, or choose another one",
     errno.EROFS: "the disk is read-only: choose another one with --out and --cache",
     errno.EMFILE: "allow more open files (ulimit -n)",
+    errno.ENAMETOOLONG: "choose a shorter path",
+    errno.ELOOP: "it is a link that leads to itself: remove it, or choose another path",
     errno.EIO: "the disk fails: look at the system's log, and move the data while it can be read",
 }
 
