@@ -28,6 +28,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support.hostile import KINDS, Words, template
 
+_BATCH = 25
 CPU_S, WALL_S, MEMORY_MB = 5, 120, 1000
 _BAD = re.compile(r"Traceback \(most recent|unexpected \w*(?:Error|Exception|Warning)|looks like a bug")
 
@@ -152,12 +153,19 @@ def _main() -> int:
     parser.add_argument("--count", type=int, default=1000, help="how many inputs")
     parser.add_argument("--start", type=int, default=0, help="number of the first one")
     parser.add_argument("--seed", type=int, default=0, help="another seed draws others")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no further input after this time")
     parser.add_argument("--only", type=int, default=None, help="run this one and show what was printed")
     given = parser.parse_args()
     if given.only is not None:
         return bool(fuzz(range(given.only, given.only + 1), given.seed, tell=_tell_all))
-    failed = fuzz(range(given.start, given.start + given.count), given.seed, tell=_tell_fault)
-    print(f"{given.count} inputs, {len(failed)} faults")
+    done, failed, start = 0, 0, time.monotonic()
+    for first in range(given.start, given.start + given.count, _BATCH):
+        numbers = range(first, min(first + _BATCH, given.start + given.count))
+        failed += len(fuzz(numbers, given.seed, tell=_tell_fault))
+        done += len(numbers)
+        if time.monotonic() - start > given.seconds:
+            break
+    print(f"{done} inputs, {failed} faults")
     return bool(failed)
 
 
