@@ -22,7 +22,8 @@ from harness.protocol.dataset import load_dataset
 from harness.report.leaderboard import leaderboard
 from harness.report.study_table import literal, markdown
 from harness.report.summary import summarise
-from harness.tracking.store import ARTEFACTS, CURVE, RECORD, RunStore
+from harness.tracking.staging import ARTEFACTS, CURVE, RECORD
+from harness.tracking.store import RunStore
 
 HOSTILE = {
     "path": "../../x",

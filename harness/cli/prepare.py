@@ -6,22 +6,26 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness import console
 from harness.cli.options import Cache, DataRoot, Workers, data_root_of, finite, finite_all
+from harness.cli.tissue_options import (
+    TissueArea,
+    TissueBackground,
+    TissueFraction,
+    TissueMeasure,
+    TissuePen,
+    TissueThreshold,
+)
 from harness.errors import UnitFailedError, UsageError
 
 if TYPE_CHECKING:
     from harness.protocol.card import TissueSettings
     from harness.protocol.dataset import Dataset
     from harness.slides.prepare import PrepareReport, PrepareSettings
-
-Measure = Literal["colour", "brightness"]
-Background = Literal["white", "black"]
-Pen = Literal["leave_out", "keep"]
 
 _TILE_MPP = (0.5,)
 _TILE_PX = 256
@@ -56,24 +60,12 @@ def prepare(
     tile_px: Annotated[
         int | None, typer.Option(min=1, max=2**14, help="Side of a tile in pixels (default: the card's, or 256).")
     ] = None,
-    tissue_measure: Annotated[
-        Measure | None, typer.Option(help="What tells tissue from background (default: the card's, or colour).")
-    ] = None,
-    tissue_threshold: Annotated[
-        float | None, typer.Option(help="From which value of the measure, of 255, a pixel is tissue (default: found).")
-    ] = None,
-    tissue_background: Annotated[
-        Background | None, typer.Option(help="Colour of the background (default: the card's, or white).")
-    ] = None,
-    tissue_pen: Annotated[
-        Pen | None, typer.Option(help="What becomes of marks that look like ink (default: the card's, or leave_out).")
-    ] = None,
-    tissue_fraction: Annotated[
-        float | None, typer.Option(help="Least share of tissue in a tile (default: the card's, or 0.25).")
-    ] = None,
-    tissue_area: Annotated[
-        float | None, typer.Option(help="Least area of a piece of tissue in mm² (default: the card's, or 0.01).")
-    ] = None,
+    tissue_measure: TissueMeasure = None,
+    tissue_threshold: TissueThreshold = None,
+    tissue_background: TissueBackground = None,
+    tissue_pen: TissuePen = None,
+    tissue_fraction: TissueFraction = None,
+    tissue_area: TissueArea = None,
     data_root: DataRoot = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for what is found (default: in the cache).")] = None,
     cache: Cache = None,
@@ -85,7 +77,6 @@ def prepare(
     A slide that cannot be prepared is named and stops no other; the command then ends with code 1.
     """
     from harness.resources import cache_root
-    from harness.slides.prepare import prepare_slides
 
     tissue = {
         "measure": tissue_measure,
@@ -103,6 +94,12 @@ def prepare(
         jobs = [_folder_job(Path(target).expanduser(), options)]
     else:
         jobs = _dataset_jobs(dataset, data_root_of(dataset.name, data_root), options, processes)
+    _prepare_all(jobs, processes, refresh=refresh)
+
+
+def _prepare_all(jobs: Iterable[_Job], processes: int, *, refresh: bool) -> None:
+    from harness.slides.prepare import prepare_slides
+
     reports = []
     for job in jobs:
         reports.append(prepare_slides(job.slides, job.out, job.settings, workers=processes, refresh=refresh))

@@ -117,8 +117,7 @@ def audit_study(
 
     Raises:
         LeakError: two parts share a slide, a patient, or content that is the same or nearly so; two folds of one repeat
-            test the same slide or patient; or something in
-            ``shaped`` saw slides that it must not have seen.
+            test the same slide or patient; or something in ``shaped`` saw slides that it must not have seen.
         DataError: unknown slides or unknown content.
     """
     declared = dataset.card.not_duplicates
@@ -136,12 +135,7 @@ def audit_study(
     if known is not None:
         compared[known.measure] = known.compared
     suspected = [pair for pair in known.suspected if any(apart(fold, pair) for fold in folds)] if known else []
-    for pair in suspected:
-        warnings[
-            f"suspected to be the same slide, or sections of one block, in two parts of a fold: {pair.one} and "
-            f"{pair.other} ({pair.words}). If so, give them one patient; if not, list the pair under not_duplicates in "
-            "the card"
-        ] = None
+    warnings |= dict.fromkeys(map(_suspicion, suspected))
     sites = sites_of(dataset, folds)
     if sites is not None and sites.warning is not None:
         warnings[sites.warning] = None
@@ -156,6 +150,14 @@ def audit_study(
         excepted=() if known is None else known.excepted,
         unused=in_no_fold(folds, dataset.slides),
         suspected=tuple(suspected),
+    )
+
+
+def _suspicion(pair: NearDuplicate) -> str:
+    return (
+        f"suspected to be the same slide, or sections of one block, in two parts of a fold: {pair.one} and "
+        f"{pair.other} ({pair.words}). If so, give them one patient; if not, list the pair under not_duplicates in "
+        "the card"
     )
 
 

@@ -14,7 +14,8 @@ from harness.report.study_table import input_text, labels_text, markdown
 from harness.report.summary import as_predictions, study_predictions, summarise
 from harness.tracking.mlflow_view import MlflowView
 from harness.tracking.predictions import PREDICTIONS
-from harness.tracking.store import ARTEFACTS, CURVE, LOG, RECORD, STUDY, TRIALS, RunStore
+from harness.tracking.staging import ARTEFACTS, CURVE, RECORD
+from harness.tracking.store import LOG, STUDY, TRIALS, RunStore
 
 if TYPE_CHECKING:
     from harness.evaluation.study_scores import Score

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields, replace
@@ -25,21 +24,17 @@ from harness.tracking.questions import FILE as QUESTIONS
 from harness.tracking.record import Record
 from harness.tracking.rows import read_rows, write_rows
 from harness.tracking.schema import RecordSchema, StudySchema, check
+from harness.tracking.staging import ARTEFACTS, CURVE, FAILED, RECORD, swap, write_artefacts
 from harness.tracking.studies import Broken, Failure, Study, group_studies
 
 if TYPE_CHECKING:
     import pandas as pd
 
-RECORD = "record.json"
-CURVE = "curve.csv"
 LOG = "log.txt"
-FAILED = "failed.json"
-ARTEFACTS = "artefacts"
 STUDY = "study.json"
 TRIALS = "trials.csv"
 INFLATE = "inflate"
 """Folder of ``bench inflate``: what selection on the test slides adds. No evidence of a unit, and never ranked."""
-_STALE_S = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -125,7 +120,7 @@ class RunStore:
             write_rows(staging / CURVE, [plain(row) for row in curve])
             if log is not None:
                 (staging / LOG).write_text(log, encoding="utf-8", errors="replace")
-            _write_artefacts(staging / ARTEFACTS, artefacts or {})
+            write_artefacts(staging / ARTEFACTS, artefacts or {})
             files = {
                 path.relative_to(staging).as_posix(): sha256_file(path)
                 for path in sorted(staging.rglob("*"))
@@ -135,7 +130,7 @@ class RunStore:
             value = check(RecordSchema, plain(complete.as_dict()), what="record", place=str(folder / RECORD))
             write_json(staging / RECORD, value)
             with locked(folder / ".lock"):
-                _swap(staging, folder)
+                swap(staging, folder)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
         return complete
@@ -327,33 +322,3 @@ def _reason(error: Exception) -> str:
 
 def _folders(parent: Path) -> list[Path]:
     return sorted(path for path in parent.iterdir() if path.is_dir()) if parent.is_dir() else []
-
-
-def _write_artefacts(folder: Path, artefacts: Mapping[str, bytes | Path]) -> None:
-    for name, content in artefacts.items():
-        folder.mkdir(exist_ok=True)
-        target = folder / _safe_file(name)
-        if isinstance(content, bytes):
-            target.write_bytes(content)
-        else:
-            shutil.copyfile(content, target)
-
-
-def _safe_file(name: str) -> str:
-    stem, dot, suffix = name.rpartition(".")
-    return f"{safe_name(stem)}.{safe_name(suffix)}" if dot and stem else safe_name(name)
-
-
-def _swap(staging: Path, folder: Path) -> None:
-    """Move staged files into place. The old record goes first, the new one comes last: none stands by other files."""
-    (folder / RECORD).unlink(missing_ok=True)
-    shutil.rmtree(folder / ARTEFACTS, ignore_errors=True)
-    (folder / CURVE).unlink(missing_ok=True)
-    for path in sorted(staging.iterdir()):
-        if path.name != RECORD:
-            path.replace(folder / path.name)
-    (staging / RECORD).replace(folder / RECORD)
-    (folder / FAILED).unlink(missing_ok=True)
-    for left in folder.glob(".staging-*"):
-        if left != staging and time.time() - left.stat().st_mtime > _STALE_S:
-            shutil.rmtree(left, ignore_errors=True)
