@@ -9,14 +9,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from harness.contract.card import MethodCard, Preset
-from harness.contract.effect import SELECTING, SET, Conditions
-from harness.contract.method import Method, Task
-from harness.contract.params import Params, fixed, redeclared, tunable
-from harness.contract.prediction import Prediction
-from harness.contract.published import PublishedInput
-from harness.errors import BenchError, DataError, LeakError, MethodError, UsageError
-
 if TYPE_CHECKING:
     from harness.bags.augment import Augment
     from harness.bags.packed import PackedBags, pack
@@ -30,9 +22,16 @@ if TYPE_CHECKING:
     )
     from harness.bags.source import BagSource, Scale
     from harness.contract.aggregator import Aggregator
+    from harness.contract.card import MethodCard, Preset
+    from harness.contract.effect import SELECTING, SET, Conditions
+    from harness.contract.method import Method, Task
     from harness.contract.output import BagOutput
+    from harness.contract.params import Params, fixed, redeclared, tunable
+    from harness.contract.prediction import Prediction
+    from harness.contract.published import PublishedInput
     from harness.contract.stage import Stage
     from harness.encoders import TileEncoder, build_encoder
+    from harness.errors import BenchError, DataError, LeakError, MethodError, UsageError
     from harness.evaluation.metrics import score
     from harness.features.kept import KeptFeatures
     from harness.seeds import Seeds
@@ -55,29 +54,46 @@ _LAZY = {
     "Augment": "harness.bags.augment",
     "BagOutput": "harness.contract.output",
     "BagSource": "harness.bags.source",
+    "BenchError": "harness.errors",
+    "Conditions": "harness.contract.effect",
+    "DataError": "harness.errors",
     "EncodedBags": "harness.training.embed",
     "KeptFeatures": "harness.features.kept",
+    "LeakError": "harness.errors",
     "MILMethod": "harness.training.mil",
     "MILParams": "harness.training.mil_params",
     "MemoryPart": "harness.training.memory.part",
     "MemoryPlan": "harness.training.memory.plan",
+    "Method": "harness.contract.method",
+    "MethodCard": "harness.contract.card",
+    "MethodError": "harness.errors",
     "PackedBags": "harness.bags.packed",
-    "Rung": "harness.training.memory.ladder",
+    "Params": "harness.contract.params",
+    "Prediction": "harness.contract.prediction",
+    "Preset": "harness.contract.card",
+    "PublishedInput": "harness.contract.published",
     "Run": "harness.training.run",
+    "Rung": "harness.training.memory.ladder",
+    "SELECTING": "harness.contract.effect",
+    "SET": "harness.contract.effect",
     "Scale": "harness.bags.source",
     "Seeds": "harness.seeds",
     "Stage": "harness.contract.stage",
     "Step": "harness.training.memory.part",
+    "Task": "harness.contract.method",
     "TileEncoder": "harness.encoders",
+    "UsageError": "harness.errors",
     "build_encoder": "harness.encoders",
     "build_schedule": "harness.training.optim",
-    "encode_in_chunks": "harness.training.chunked_encode",
     "embed_bags": "harness.training.embed",
+    "encode_in_chunks": "harness.training.chunked_encode",
     "fit_in": "harness.training.memory.fitting",
+    "fixed": "harness.contract.params",
     "has_batch_norm": "harness.training.sync_norm",
     "keep_embedded": "harness.training.embed",
     "largest_bag": "harness.training.memory.bag_part",
     "pack": "harness.bags.packed",
+    "redeclared": "harness.contract.params",
     "score": "harness.evaluation.metrics",
     "segment_ids": "harness.bags.segments",
     "segment_max": "harness.bags.segments",
@@ -85,6 +101,7 @@ _LAZY = {
     "segment_softmax": "harness.bags.segments",
     "segment_sum": "harness.bags.segments",
     "segment_weighted_sum": "harness.bags.segments",
+    "tunable": "harness.contract.params",
     "validation_scores": "harness.training.mil_fit",
 }
 

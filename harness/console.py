@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import sys
 import time
 import traceback
 import unicodedata
@@ -31,6 +33,13 @@ out = Console(highlight=False, soft_wrap=True, emoji=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
+def write_out_what_cannot_be_encoded() -> None:
+    """From now on, characters that the encoding of the terminal or pipe lacks are written as ``\\u5207``."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors != "backslashreplace":
+            stream.reconfigure(errors="backslashreplace")
+
+
 _TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 """Characters that change the direction of what is behind them, so that a line reads otherwise than it is."""
 
@@ -47,10 +56,12 @@ def visible(text: str, *, lines: bool = True) -> str:
     """
     if not lines:
         text = re.sub(r"\s*[\r\n]+\s*", " ", text)
-    return "".join(
+    text = "".join(
         character if character in "\n\t" or _harmless(character) else character.encode("unicode_escape").decode()
         for character in text
     )
+    # Here rather than on writing, so that columns are as wide as what stands in them.
+    return text.encode(out.encoding, "backslashreplace").decode(out.encoding)
 
 
 def _harmless(character: str) -> bool:

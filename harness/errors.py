@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import reprlib
 
 _LONGEST, _LONGEST_VALUE = 2000, 200
@@ -78,6 +79,10 @@ class SystemProblemError(BenchError):
     @classmethod
     def of(cls, error: OSError) -> SystemProblemError | None:
         """What a user can do about ``error``; None where that is not known."""
+        if error.errno == errno.ENOENT and "temporary directory" in str(error.strerror):
+            problem = "there is no folder for temporary files that can be written"
+            place = f"TMPDIR={os.environ.get('TMPDIR', '')}"
+            return cls(problem, place=place, fix="set TMPDIR to a folder that exists and can be written")
         if error.errno not in _ADVICE:
             return None
         place = error.filename if error.filename is not None else "this machine"

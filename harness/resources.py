@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
+
+from harness import console
+from harness.folders import expanded
+from harness.home import cache_base, can_write, fallback_folder
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -15,8 +20,20 @@ def package_data(name: str) -> Path:
 
 
 def cache_root() -> Path:
-    """Where prepared data goes: ``$BENCH_CACHE``, else ``$XDG_CACHE_HOME/wsibench``, else ``~/.cache/wsibench``."""
+    """Where prepared data goes: ``$BENCH_CACHE``, else ``$XDG_CACHE_HOME/wsibench``, else ``~/.cache/wsibench``.
+
+    Where the last two cannot be written, it is a temporary folder, with a note.
+    """
     if chosen := os.environ.get("BENCH_CACHE"):
-        return Path(chosen).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base).expanduser() if base else Path.home() / ".cache") / "wsibench"
+        return expanded(chosen)
+    base = cache_base()
+    if base is not None and can_write(base / "wsibench"):
+        return base / "wsibench"
+    folder = fallback_folder() / "cache"
+    _note_fallback(str(folder), "there is no home folder" if base is None else f"{base} cannot be written")
+    return folder
+
+
+@cache
+def _note_fallback(folder: str, reason: str) -> None:
+    console.note(f"{reason}: data is prepared in {folder}; --cache or $BENCH_CACHE choose another place")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from harness import console
-from harness.errors import UsageError
+from harness.errors import DataError, UsageError
 
 
 @pytest.mark.parametrize(("seconds", "lines"), [(0.0, ["slides: 1 of 2 [red]a", "slides: 2 of 2 b"]), (1e9, [])])
@@ -27,3 +29,20 @@ def test_markup_in_text_is_not_obeyed(show, capsys):
 def test_an_error_is_three_lines(capsys):
     console.error(UsageError("it is [b]wrong[/b]", place="here", fix="do that"))
     assert capsys.readouterr().err.splitlines() == ["error: it is [b]wrong[/b]", "   at: here", "  fix: do that"]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+@pytest.mark.parametrize("columns", ["20", "200"])
+def test_what_the_encoding_lacks_is_written_out(encoding: str, columns: str, monkeypatch) -> None:
+    sink = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr("sys.stdout", sink)
+    monkeypatch.setattr("sys.stderr", sink)
+    monkeypatch.setenv("COLUMNS", columns)
+    console.write_out_what_cannot_be_encoded()
+    console.table("切片", ["name", "µ"], [("Препарат 2", "\udcff")], caption="95 % – é")
+    console.say("切")
+    console.error(DataError("切片", place="é", fix="×"))
+    sink.flush()
+    text = sink.buffer.getvalue().decode(encoding)
+    assert "\\udcff" in text.replace("\n", "")
+    assert ("切" in text) == (encoding == "utf-8") and ("\\u5207" in text) == (encoding != "utf-8")

@@ -98,7 +98,7 @@ class SlideTiles:
                 raise DataError(
                     f"slide {slide} has gone since it was prepared",
                     place=str(path),
-                    fix="restore it, or run bench prepare",
+                    fix="restore it, or run bench prepare DATASET",
                 )
             self._open[slide] = open_slide(path, mpp=self._mpp)
             if len(self._open) > _MAX_OPEN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from harness import console
 from harness.cli.new_dataset import new
 from harness.cli.options import LARGEST_SEED, DataRoot, Workers, data_root_of
+from harness.folders import expanded, writable_folder
 
 if TYPE_CHECKING:
     from harness.data.verify import Opener, Report
@@ -126,8 +128,9 @@ def draw(
 
     given = {"layout": layout, "side_px": side_px, "seed": seed}
     settings = {key: value for key, value in given.items() if value is not None}
+    folder = writable_folder(expanded(folder), "FOLDER")
     draw_slides(name, settings, folder, workers=workers or os.cpu_count() or 1)
-    console.say(f"drawn in {folder}; use it with --data-root {folder}")
+    console.say(f"drawn in {folder}; use it with --data-root {shlex.quote(str(folder))}")
 
 
 def _ready(dataset: Dataset, data_root: Path | None) -> str:

@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from harness import console
+from harness import console, interpreter
 from harness.cli.options import Cache, DataRoot, Out
+from harness.errors import UsageError
+from harness.folders import expanded, writable_folder
 
 State = Literal["ok", "note", "wrong"]
 _GIB = 2**30
@@ -152,20 +153,16 @@ def _timm() -> Iterator[Finding]:
 
 def _folder(what: str, folder: Path) -> Iterator[Finding]:
     """Whether files can be written to ``folder``, which need not exist yet, and how much room there is."""
-    existing = folder.expanduser().resolve()
-    while not existing.exists():
-        existing = existing.parent
+    option = _OPTION[what]
     try:
-        with tempfile.TemporaryFile(dir=existing):
-            pass
-    except OSError as error:
-        yield Finding(
-            what, "wrong", f"{existing} cannot be written: {error.strerror}", f"choose another with {_OPTION[what]}"
-        )
+        writable_folder(expanded(folder), option.partition(" ")[0])
+    except UsageError as error:
+        yield Finding(what, "wrong", f"{folder}: {error.problem}", f"choose another with {option}")
         return
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(existing).free / _GIB
     little = free < _LITTLE_SPACE_GIB
-    fix = f"features of a large dataset need tens of GiB: free some, or choose another disk with {_OPTION[what]}"
+    fix = f"features of a large dataset need tens of GiB: free some, or choose another disk with {option}"
     yield Finding(what, "note" if little else "ok", f"{folder}: {free:.1f} GiB free", fix if little else "")
 
 
@@ -197,7 +194,7 @@ os._exit(0)
 
 def _seal() -> Iterator[Finding]:
     """Whether files with labels can be hidden from the processes that train; tried in a process of its own."""
-    tried = subprocess.run([sys.executable, "-c", _HIDE], capture_output=True, text=True, timeout=60, check=False)
+    tried = subprocess.run(interpreter.command("-c", _HIDE), capture_output=True, text=True, timeout=60, check=False)
     reason = tried.stdout.strip() or (tried.stderr.strip().splitlines() or [""])[-1]
     if not reason:
         yield Finding("sealed labels", "ok", "files with test labels are hidden from methods")
@@ -213,7 +210,7 @@ def _data(data_root: Path | None) -> Iterator[Finding]:
         fix = "give --data-root to commands, or set BENCH_DATA to a folder with one folder per dataset"
         yield Finding("data", "note", "no data root is set", fix)
         return
-    folder = Path(chosen).expanduser()
+    folder = expanded(chosen)
     if not folder.is_dir():
         yield Finding("data", "note", f"{folder} is not a folder", "correct --data-root or BENCH_DATA")
     elif data_root:

@@ -21,6 +21,7 @@ from harness.cli.study_options import (
     SeedNumbers,
     Seeds,
     Settings,
+    check_folders,
     merged,
     plugins,
     study_config,
@@ -72,6 +73,7 @@ def inflate(
     if trials is not None:
         options["tune_sampler"] = "random"  # proposals that no result has a say in serve every way to select alike
     study = study_config(options)
+    check_folders(study)
 
     from harness.contract.registry import use_plugin
     from harness.study.resolve import resolve

@@ -18,6 +18,7 @@ from harness.cli import compare, datasets, doctor, inflate, leaderboard, methods
 from harness.cli.signals import stopped_by_signals
 from harness.cli.usage import Group, ParserError, in_three_lines, typed_command
 from harness.errors import BenchError, SystemProblemError
+from harness.home import settle_home
 
 _ORDER = (
     "run",
@@ -96,9 +97,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in words or os.environ.get("BENCH_DEBUG", "").lower() not in {"", "0", "false", "no"}
     words = [word for word in words if word != "--debug"]
     console.debug(debug)
+    console.write_out_what_cannot_be_encoded()
     command = typer.main.get_command(app)
     with stopped_by_signals() as stop:
         try:
+            settle_home()
             return _run(command, words)
         except (KeyboardInterrupt, typer.Abort):
             pass
@@ -151,8 +154,12 @@ def _report(error: Exception, *, debug: bool) -> int:
 
 def _unexpected(error: Exception) -> BenchError:
     """An error that nobody foresaw, with the line of ours that it came from."""
-    if isinstance(error, OSError) and (problem := SystemProblemError.of(error)) is not None:
-        return problem
+    if isinstance(error, OSError):
+        if (problem := SystemProblemError.of(error)) is not None:
+            return problem
+        if error.filename is not None and error.strerror:
+            fix = "correct this path or what is there; with --debug the traceback says what it was needed for"
+            return SystemProblemError(error.strerror, place=str(error.filename), fix=fix)
     return BenchError(
         f"unexpected {type(error).__name__}: {error}",
         place=_innermost(error),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness import console
-from harness.cli.options import LARGEST_SEED, finite
+from harness.cli.options import LARGEST_SEED, finite, folder_option
+from harness.folders import expanded, readable_folder, writable_folder
 
 if TYPE_CHECKING:
     from harness.protocol.dataset import Dataset
@@ -34,7 +36,7 @@ Mpp = Annotated[
     ),
 ]
 Into = Annotated[
-    Path | None, typer.Option("--into", help="Where to make its folder. Default: first of $BENCH_DATASETS, or here.")
+    Path | None, folder_option("--into", "Where to make its folder. Default: first of $BENCH_DATASETS, or here.")
 ]
 Partial = Annotated[bool, typer.Option("--partial", help="Leave out slides without a file and files without a label.")]
 DropMissing = Annotated[
@@ -70,8 +72,8 @@ def new(
 
     wish = NewDataset(
         name=name,
-        slides=slides.expanduser(),
-        labels=labels.expanduser(),
+        slides=readable_folder(expanded(slides), "--slides"),
+        labels=expanded(labels),
         slide_column=slide_col,
         label_column=label_col,
         patient_column=patient_col,
@@ -80,7 +82,7 @@ def new(
         classes=tuple(part.strip() for part in classes.split(",")) if classes is not None else None,
         mpp=mpp,
         folds=folds,
-        into=into or _home(),
+        into=writable_folder(into or _home(), "--into"),
         partial=partial,
         drop_missing=drop_missing,
         distinct_ids=distinct_ids,
@@ -97,7 +99,7 @@ def _say(dataset: Dataset) -> None:
     console.say(f"made {dataset.folder}: {counts}")
     if dataset.card.task == "classification" and len(dataset.card.classes) == 2:
         console.say(f"the positive class is {dataset.card.classes[1]!r}; --classes chooses another order")
-    where = _shortest(dataset)
+    where = shlex.quote(_shortest(dataset))
     console.say(f"next  bench datasets verify {where} --open")
     console.say(f"      bench run --method abmil --dataset {where}")
 
@@ -109,7 +111,7 @@ def _home() -> Path:
     from harness.protocol.catalog import VARIABLE
 
     first = next((text for text in os.environ.get(VARIABLE, "").split(os.pathsep) if text.strip()), "")
-    return Path(first).expanduser() if first else Path()
+    return expanded(first) if first else Path()
 
 
 def _shortest(dataset: Dataset) -> str:

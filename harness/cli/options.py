@@ -12,16 +12,33 @@ from typing import Annotated, Any
 import typer
 
 from harness.errors import UsageError, shown
+from harness.folders import expanded
 from harness.suggest import unknown
+
+
+def folder_option(name: str, help: str) -> Any:
+    """An option that takes the path of a folder, with ``~`` replaced; an empty text (``--out "$UNSET"``) is none.
+
+    Args:
+        name: with its dashes.
+        help: the text for ``--help``.
+    """
+
+    def read(text: str) -> Path:
+        if not text.strip():
+            raise UsageError("the path is empty", place=name, fix=f"give {name} a folder, or leave it out")
+        return expanded(text)
+
+    return typer.Option(name, help=help, parser=read, metavar="PATH")
+
 
 DataRoot = Annotated[
     Path | None,
-    typer.Option("--data-root", help="Folder with the dataset's files (default: $BENCH_DATA/DATASET if it exists)."),
+    folder_option("--data-root", "Folder with the dataset's files (default: $BENCH_DATA/DATASET if it exists)."),
 ]
-Out = Annotated[Path | None, typer.Option("--out", help="Runs folder (default: runs).")]
+Out = Annotated[Path | None, folder_option("--out", "Runs folder (default: runs).")]
 Cache = Annotated[
-    Path | None,
-    typer.Option("--cache", help="Folder for prepared data (default: $BENCH_CACHE or ~/.cache/wsibench)."),
+    Path | None, folder_option("--cache", "Folder for prepared data (default: $BENCH_CACHE or ~/.cache/wsibench).")
 ]
 MOST_PROCESSES = 4096
 Workers = Annotated[
@@ -149,7 +166,7 @@ def data_root_of(dataset: str, given: Path | None) -> Path | None:
     """The data root of a dataset: the one given, else ``$BENCH_DATA/<dataset>`` where that is a folder."""
     if given is not None or not (base := os.environ.get("BENCH_DATA")):
         return given
-    folder = Path(base).expanduser() / dataset
+    folder = expanded(base) / dataset
     return folder if folder.is_dir() else None
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness import console
-from harness.cli.options import Cache, DataRoot, Workers, data_root_of, finite, finite_all
+from harness.cli.options import Cache, DataRoot, Workers, data_root_of, finite, finite_all, folder_option
 from harness.cli.tissue_options import (
     TissueArea,
     TissueBackground,
@@ -21,6 +21,7 @@ from harness.cli.tissue_options import (
     TissueThreshold,
 )
 from harness.errors import UnitFailedError, UsageError
+from harness.folders import expanded, readable_folder, writable_folder
 
 if TYPE_CHECKING:
     from harness.protocol.card import TissueSettings
@@ -67,7 +68,7 @@ def prepare(
     tissue_fraction: TissueFraction = None,
     tissue_area: TissueArea = None,
     data_root: DataRoot = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for what is found (default: in the cache).")] = None,
+    out: Annotated[Path | None, folder_option("--out", "Folder for what is found (default: in the cache).")] = None,
     cache: Cache = None,
     workers: Workers = None,
     refresh: Annotated[bool, typer.Option("--refresh", help="Prepare all slides anew.")] = False,
@@ -78,6 +79,11 @@ def prepare(
     """
     from harness.resources import cache_root
 
+    for option, folder in (("--out", out), ("--cache", cache)):
+        if folder is not None:
+            writable_folder(folder, option)
+    if data_root is not None:
+        readable_folder(data_root, "--data-root")
     tissue = {
         "measure": tissue_measure,
         "threshold": tissue_threshold,
@@ -91,7 +97,7 @@ def prepare(
     processes = workers or os.cpu_count() or 1
     dataset = _dataset(target)
     if dataset is None:
-        jobs = [_folder_job(Path(target).expanduser(), options)]
+        jobs = [_folder_job(expanded(target), options)]
     else:
         jobs = _dataset_jobs(dataset, data_root_of(dataset.name, data_root), options, processes)
     _prepare_all(jobs, processes, refresh=refresh)
@@ -139,7 +145,7 @@ def _dataset(target: str) -> Dataset | None:
     from harness.protocol.card_file import CARD_FILE
     from harness.protocol.catalog import find_dataset
 
-    path = Path(target).expanduser()
+    path = expanded(target)
     if not path.exists() or (path / CARD_FILE).is_file():
         return find_dataset(target, place="bench prepare")
     try:

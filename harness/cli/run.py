@@ -25,6 +25,7 @@ from harness.cli.study_options import (
     SeedNumbers,
     Seeds,
     Settings,
+    check_folders,
     merged,
     plugins,
     study_config,
@@ -81,6 +82,8 @@ def run(
 
 def _run(options: Mapping[str, Any], *, dry_run: bool) -> None:
     study = study_config(options)
+    if not dry_run:
+        check_folders(study)
 
     from harness.cli import outcome
     from harness.contract.registry import use_plugin

@@ -19,12 +19,14 @@ from harness.cli.options import (
     assignments,
     data_root_of,
     device_name,
+    folder_option,
     numbers,
     one_of,
 )
 from harness.cli.tune_options import NAMES as TUNE_NAMES
 from harness.cli.tune_options import tune_settings
 from harness.errors import UsageError, shown
+from harness.folders import expanded, readable_folder, writable_folder
 from harness.study.config import COMMAND_LINE, CONFIG_FILE, ENVIRONMENT, StudyConfig
 
 ProtocolName = Annotated[str | None, typer.Option("--protocol", help="Protocol name (default: the dataset's).")]
@@ -42,7 +44,7 @@ InputKind = Annotated[str | None, typer.Option("--input", help="features or tile
 EncoderName = Annotated[str | None, typer.Option("--encoder", help="Tile encoder (default: the dataset's).")]
 FeatureFolder = Annotated[
     Path | None,
-    typer.Option("--features", help="Feature set to read, such as one that an ICMIL unit left (default: made anew)."),
+    folder_option("--features", "Feature set to read, such as one that an ICMIL unit left (default: made anew)."),
 ]
 Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N (default: auto).")]
 PrecisionName = Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16 or fp16 (default: auto).")]
@@ -146,6 +148,20 @@ def study_config(options: Mapping[str, Any]) -> StudyConfig:
     )
 
 
+def check_folders(study: StudyConfig) -> None:
+    """See that the folders of a study can be read and written, before any work.
+
+    Raises:
+        UsageError: one cannot.
+    """
+    writable_folder(study.out, "--out")
+    if study.cache is not None:
+        writable_folder(study.cache, "--cache")
+    for option, folder in (("--data-root", study.data_root), ("--features", study.features)):
+        if folder is not None:
+            readable_folder(folder, option)
+
+
 def plugins(options: Mapping[str, Any]) -> tuple[str, ...]:
     """The plugins to load, in the order given."""
     value = options.get("plugin", ())
@@ -174,7 +190,7 @@ def _text(options: Mapping[str, Any], name: str) -> str | None:
 def _path(options: Mapping[str, Any], name: str) -> Path | None:
     value = options.get(name)
     if value is None or (isinstance(value, str | Path) and "\0" not in str(value)):
-        return Path(value).expanduser() if value else None
+        return expanded(value) if value else None
     raise UsageError(
         f"{shown(value)} is not a path", place=f"--{name.replace('_', '-')}", fix="give the path of a folder"
     )

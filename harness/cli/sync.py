@@ -11,6 +11,7 @@ from harness import console
 from harness.cli.damaged import show_damaged
 from harness.cli.options import Out
 from harness.errors import DataError
+from harness.folders import writable_folder
 
 
 def sync(
@@ -27,7 +28,7 @@ def sync(
     root = out or Path("runs")
     if not root.is_dir():
         raise DataError("there is no runs folder", place=str(root), fix="point --out to your runs")
-    store = RunStore(root)
+    store = RunStore(writable_folder(root, "--out"))
     show_damaged(store.studies_and_broken()[1])
     publisher = Publisher(store, uri)
     written = publisher.sync()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ from harness import console
 from harness.cli.damaged import show_damaged
 from harness.cli.options import Out
 from harness.errors import DataError
+from harness.folders import writable_folder
 
 if TYPE_CHECKING:
     from harness.tuning.history import History
@@ -45,7 +47,13 @@ def show(
         )
     searches = histories(rows, space)
     if fold is not None and fold not in {search.fold for search in searches}:
-        raise unknown("fold", fold, [search.fold for search in searches], place="--fold", listing="bench tune show")
+        raise unknown(
+            "fold",
+            fold,
+            [search.fold for search in searches],
+            place="--fold",
+            listing=f"bench tune show {shlex.quote(study)}",
+        )
     _show_chosen(found.study_id, searches)
     for search in searches:
         if search.fold == fold:
@@ -102,7 +110,7 @@ def _show_trials(search: History) -> None:
 def _write_plots(folder: Path, searches: Sequence[History], *, every: str | None) -> None:
     """Plots of the fold that was asked for, or of the first one."""
     search = next(one for one in searches if every in (None, one.fold))
-    folder.mkdir(parents=True, exist_ok=True)
+    writable_folder(folder, "--out").mkdir(parents=True, exist_ok=True)
     for name, png in search.plots().items():
         (folder / name).write_bytes(png)
         console.say(f"  plot  {folder / name}")

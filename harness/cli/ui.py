@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -18,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness import console
+from harness import console, interpreter
 from harness.cli.options import Out
 from harness.errors import BenchError, DataError, UsageError
 
@@ -43,7 +42,7 @@ def ui(
     _check_port(host, port)
     uri = _fill(root)
     address = f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
+    command = interpreter.command("-m", "mlflow", "server", "--backend-store-uri", uri)
     command += ["--default-artifact-root", (root.resolve() / "mlartifacts").as_uri()]
     command += ["--host", host, "--port", str(port), "--workers", "1"]
     log = root / "mlflow-ui.log"
@@ -102,7 +101,7 @@ def _server(command: list[str], log: Any) -> Iterator[subprocess.Popen[bytes]]:
     """The server as a process group of its own, all of which ends with the block."""
     # Looking at runs needs no background jobs, which would start half a dozen further processes.
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    environment = {**quiet, **os.environ}
+    environment = {**quiet, **interpreter.variables(os.environ)}
     process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
     try:
         yield process

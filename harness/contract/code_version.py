@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from harness.contract.method import Method
-from harness.errors import MethodError
+from harness.errors import MethodError, SystemProblemError
 from harness.hashing import sha256_file, sha256_json
 
 HARNESS_CODE = (
@@ -40,6 +40,22 @@ def method_version(cls: type[Method]) -> str:
         MethodError: the class has no source file (typed at a prompt).
     """
     return sha256_json({"method": method_sources(cls), "harness": _harness_sources()})
+
+
+def check_version(cls: type[Method], declared: str) -> None:
+    """See that a method that was imported here has the source that was declared elsewhere.
+
+    Raises:
+        SystemProblemError: it has not.
+    """
+    if method_version(cls) == declared:
+        return
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    raise SystemProblemError(
+        f"the source of method {cls.card.name} changed after the study was resolved",
+        place=str(file),
+        fix="run the command again: it resolves the study with the source as it is now",
+    )
 
 
 def method_sources(cls: type[Method]) -> dict[str, str]:

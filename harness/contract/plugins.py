@@ -9,11 +9,13 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from harness.contract.method import Method
 from harness.errors import MethodError, UsageError
+from harness.folders import expanded
 from harness.hashing import sha256_text
 
 
@@ -60,12 +62,27 @@ def import_failures(origin: str) -> Iterator[None]:
     except (UsageError, MethodError):
         raise
     except (Exception, SystemExit) as error:
+        if hides := _hiding(error):
+            raise MethodError(
+                f"import failed: {error}",
+                place=f"{origin}: {hides} was imported in place of its own package of that name",
+                fix=f"rename {hides} or uninstall it, or take its folder out of PYTHONPATH",
+            ) from error
         frames = [f for f in traceback.extract_tb(error.__traceback__) if not _is_machinery(f.filename)]
         raise MethodError(
             f"import failed: {type(error).__name__}: {error}",
             place=f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else origin,
             fix="correct the plugin, or install what it imports",
         ) from error
+
+
+def _hiding(error: BaseException) -> str:
+    """The folder or file of a package that has no such submodule, or an empty text."""
+    name = (error.name or "") if isinstance(error, ModuleNotFoundError) else ""
+    package = sys.modules.get(name.partition(".")[0])
+    if package is None or "." not in name:
+        return ""
+    return str(next(iter(getattr(package, "__path__", ())), getattr(package, "__file__", None) or ""))
 
 
 def _is_machinery(filename: str) -> bool:
@@ -78,7 +95,14 @@ def _is_file(spec: str) -> bool:
 
 
 def _file(spec: str) -> Path:
-    return Path(spec).expanduser().resolve()
+    return expanded(spec).resolve()
+
+
+class _Uncached(SourceFileLoader):
+    """Compiles a file as it is: the cache would miss a change of equal length within a second."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def _import_file(path: Path) -> ModuleType:
@@ -91,7 +115,7 @@ def _import_file(path: Path) -> ModuleType:
     name = f"bench_plugin_{path.stem}_{sha256_text(str(path))[:8]}"
     if name in sys.modules:
         return sys.modules[name]
-    module_spec = importlib.util.spec_from_file_location(name, path)
+    module_spec = importlib.util.spec_from_file_location(name, path, loader=_Uncached(name, str(path)))
     if module_spec is None or module_spec.loader is None:
         raise UsageError(
             f"{path.name!r} is not a Python file", place=f"--plugin {path}", fix="give a file that ends in .py"

@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.data.dicom import with_levels
 from harness.data.listing import Listing, Match, defect, list_files, match, near_files
 from harness.errors import DataError
+from harness.folders import expanded
 from harness.protocol.card import SlidesSource
 from harness.protocol.dataset import Dataset
 from harness.protocol.identity import spelling
@@ -85,10 +86,10 @@ def locate_annotations(dataset: Dataset, data_root: Path | None) -> dict[str, Pa
 def resolve_root(dataset: Dataset, data_root: Path | None) -> Path | None:
     """The data root that was given, else the one in the card (relative to the card's folder), else None."""
     if data_root is not None:
-        return data_root.expanduser()
+        return expanded(data_root)
     source = dataset.card.source
     if isinstance(source, SlidesSource) and source.root is not None:
-        return dataset.folder / Path(source.root).expanduser()
+        return dataset.folder / expanded(source.root)
     return None
 
 

@@ -13,6 +13,7 @@ from harness.data.new_card import card_of, readme_of
 from harness.data.new_labels import LabelledSlide, NewDataset, classes_of, follow_up_of, read_labels
 from harness.data.slide_files import SlideFile, assign, slide_files
 from harness.errors import DataError, UsageError
+from harness.folders import expanded
 from harness.protocol.card import INTERVALS, DatasetCard
 from harness.protocol.card_file import CARD_FILE
 from harness.protocol.catalog import list_datasets
@@ -94,7 +95,7 @@ def _target(wish: NewDataset) -> Path:
             place="--time-col, --event-col",
             fix="give both, or neither for a dataset of classes",
         )
-    folder = wish.into.expanduser() / name
+    folder = expanded(wish.into) / name
     if folder.exists() or folder.is_symlink():
         raise UsageError("the folder exists already", place=str(folder), fix="choose another name, or remove it first")
     return folder

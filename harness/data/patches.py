@@ -18,6 +18,7 @@ from harness.data.locate import get_text
 from harness.data.patch_images import ImageSource, decode, find_images, missing_images
 from harness.data.patch_table import PatchRow, read_patch_tables, table_paths
 from harness.errors import DataError
+from harness.folders import expanded
 from harness.hashing import fingerprint_file, sha256_file, sha256_json
 from harness.protocol.card import PatchesSource
 from harness.protocol.dataset import Dataset
@@ -79,7 +80,7 @@ def open_patches(dataset: Dataset, data_root: Path | None, cache: Path | None = 
             place="--data-root",
             fix=f"{get_text(dataset)} Then give the folder with --data-root",
         )
-    root = data_root.expanduser()
+    root = expanded(data_root)
     rows = read_patch_tables(dataset, root)
     images = find_images(dataset, root, [row.image for row in rows])
     key = _key(dataset, root, images)
@@ -102,7 +103,7 @@ def instance_labels_of(patches: Patches) -> Callable[[str], NDArray[np.int64]]:
 
 def label_files(dataset: Dataset, data_root: Path | None, patches: Patches) -> tuple[Path, ...]:
     """The files, beside the dataset's own folder, that hold labels: the tables, and the labels in the cache."""
-    tables = () if data_root is None else tuple(table_paths(dataset, data_root.expanduser()))
+    tables = () if data_root is None else tuple(table_paths(dataset, expanded(data_root)))
     return (*tables, patches.folder / _LABELS)
 
 

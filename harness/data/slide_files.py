@@ -201,7 +201,7 @@ def _choose(slide: str, hits: Sequence[SlideFile]) -> SlideFile:
         raise DataError(
             f"slide {slide} has {len(hits)} files: {listed([str(file.path) for file in hits], most=3)}",
             place=f"slide {slide}",
-            fix="leave one of them in the folder, or write longer names into the table",
+            fix="leave one of them in the folder",
         )
     return hits[0]
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.errors import UsageError
+from harness.folders import expanded
 from harness.suggest import nearest
 
 Origin = Literal["pretrained", "random", "file"]
@@ -75,7 +76,7 @@ def parse_name(text: str) -> EncoderName:
         network, equals, file = rest.partition("=")
         if not (equals and file):
             raise UsageError("a file encoder names no file", place=place, fix=f"write file:{network or 'NAME'}=PATH")
-        origin, path = "file", Path(file).expanduser()
+        origin, path = "file", expanded(file)
     model, stage = _split_stage(network, place)
     if not model:
         raise UsageError(

@@ -90,6 +90,7 @@ def _failed(error: Exception, line: Connection, crew: Crew) -> int:
 def _work(errand: Errand, reason: str, crew: Crew) -> None:
     # Imported here: nothing of a method or its plugins runs before the labels are out of sight.
     from harness.accounting.environment import environment
+    from harness.contract.code_version import check_version
     from harness.contract.registry import find_method, use_plugin
     from harness.training.ranks import ALONE, device_of, join
     from harness.unit.work import work
@@ -101,7 +102,10 @@ def _work(errand: Errand, reason: str, crew: Crew) -> None:
     for plugin in errand.plugins:
         use_plugin(plugin)
     found = environment(order.device)
-    answer = work(order, find_method(order.method), ranks)
+    method = find_method(order.method)
+    if order.method_version:
+        check_version(method, order.method_version)
+    answer = work(order, method, ranks)
     if not ranks.first:
         return
     if ranks.several:

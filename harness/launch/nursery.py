@@ -1,7 +1,8 @@
 """A process that has loaded what training needs and has seen no data: each unit is trained in a fork of it.
 
 Loading torch takes seconds, a fork milliseconds, and what a unit's method leaves behind dies with its fork. Run as
-``python -m harness.launch.nursery FD`` with a connected socket; see :mod:`harness.launch.workers` for the other end.
+``-m harness.launch.nursery FD`` (:func:`harness.interpreter.command`) with a connected socket; see
+:mod:`harness.launch.workers` for the other end.
 """
 
 from __future__ import annotations

@@ -16,9 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from harness import console
+from harness import console, interpreter
 from harness.errors import UsageError
 from harness.filelock import try_lock
+from harness.home import can_write
 
 if TYPE_CHECKING:
     from harness.launch.settings import LaunchSettings
@@ -105,6 +106,7 @@ class Cluster:
                 ) from error
             return
         self._scratch = Scratch()
+        interpreter.isolate_children()
         try:
             self.ray.init(
                 address="local",
@@ -190,11 +192,12 @@ class Scratch:
     """
 
     def __init__(self) -> None:
-        for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        place = _short_place()
+        for left in place.glob(f"{_PREFIX}*"):
             with suppress(OSError), (left / _OWNED).open("rb") as file:
                 if try_lock(file):
                     shutil.rmtree(left, ignore_errors=True)
-        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
         self._file = (self.folder / _OWNED).open("wb")
         try_lock(self._file)
 
@@ -205,6 +208,31 @@ class Scratch:
 
 
 _PREFIX, _OWNED = "bench-ray-", "owned"
+
+_SOCKET_BYTES = 103
+"""Most bytes in the path of a socket: 107 on Linux, 103 on macOS."""
+
+_BELOW = "/bench-ray-12345678/session_2026-01-01_00-00-00_000000_1234567/sockets/plasma_store"
+"""What stands behind the folder for temporary files in the longest of Ray's paths."""
+
+
+def _short_place() -> Path:
+    """A folder for temporary files whose path is short enough for Ray's sockets: ``$TMPDIR`` if it is.
+
+    Raises:
+        UsageError: there is none.
+    """
+    room = _SOCKET_BYTES - len(_BELOW)
+    usual = tempfile.gettempdir()
+    for text in (usual, os.environ.get("XDG_RUNTIME_DIR", ""), "/tmp", "/var/tmp", "/dev/shm"):
+        place = Path(text)
+        if text and place.is_absolute() and len(os.fsencode(text)) <= room and place.is_dir() and can_write(place):
+            return place
+    raise UsageError(
+        f"Ray's sockets need a folder for temporary files with at most {room} letters in its path",
+        place=f"TMPDIR={usual}",
+        fix=f"set TMPDIR to a folder that can be written and has at most {room} letters, or run with --launcher inline",
+    )
 
 
 def _ray() -> Any:

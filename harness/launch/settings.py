@@ -60,7 +60,7 @@ class LaunchSettings:
             raise UsageError(
                 "Ray's client protocol keeps the files of a run away from its units",
                 place=f"--address {self.address}",
-                fix="start bench on a node of the cluster, with --address auto",
+                fix="give the command on a node of the cluster, with --address auto",
             )
 
     def _check_gpus(self) -> None:

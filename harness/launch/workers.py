@@ -10,14 +10,13 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self
 
-from harness import console, errors
+from harness import console, errors, interpreter
 from harness.errors import BenchError, MethodError
 from harness.launch.child import INTERRUPTED, Errand
 from harness.launch.ending import ending
@@ -126,7 +125,7 @@ class Worker:
         if self._line is None:
             ours, theirs = socket.socketpair()
             with theirs:
-                command = [sys.executable, "-m", "harness.launch.nursery", str(theirs.fileno())]
+                command = interpreter.command("-m", "harness.launch.nursery", str(theirs.fileno()))
                 self._process = subprocess.Popen(
                     command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=self._environment
                 )
@@ -151,11 +150,9 @@ class Worker:
                         screen.show(message)
 
 
-def _environment(variables: Mapping[str, str], threads: int | None) -> dict[str, str]:
-    """``variables``, with our import path: what can be imported here can be there."""
-    here = [path for path in sys.path if path]
+def _environment(given: Mapping[str, str], threads: int | None) -> dict[str, str]:
     counted = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
-    return {**variables, "PYTHONPATH": os.pathsep.join(here), "PYTHONUNBUFFERED": "1", **counted}
+    return {**interpreter.variables(given), "PYTHONUNBUFFERED": "1", **counted}
 
 
 def raised(failure: Mapping[str, Any]) -> Exception:

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from harness.errors import BenchError, DataError, UsageError
+from harness.folders import expanded
 from harness.protocol.card_file import CARD_FILE
 from harness.protocol.dataset import Dataset, load_dataset
 from harness.resources import package_data
@@ -68,7 +69,7 @@ def find_dataset(name_or_path: str, *, place: str = "--dataset") -> Dataset:
         UsageError: no such dataset (the nearest names are given), or two of that name (both origins are given).
         DataError: its card, labels or splits are wrong.
     """
-    path = Path(name_or_path).expanduser()
+    path = expanded(name_or_path)
     if path.name == CARD_FILE:
         path = path.parent
     if len(path.parts) > 1 or name_or_path in {".", ".."} or path.is_absolute():
@@ -153,7 +154,7 @@ def _from_variable() -> Iterator[_Place]:
     for text in os.environ.get(VARIABLE, "").split(os.pathsep):
         if not text.strip():
             continue
-        folder = Path(text).expanduser()
+        folder = expanded(text)
         if folder.is_dir():
             yield from _in_folder(folder, f"${VARIABLE}")
         else:

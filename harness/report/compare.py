@@ -81,7 +81,11 @@ def compare_studies(store: RunStore, first: Study, second: Study, *, resamples: 
         raise UsageError("both names stand for the same study", place=first.study_id, fix="name two studies")
     for study in (first, second):
         if not study.records:
-            raise DataError("the study has no finished unit", place=study.study_id, fix="run it: bench run")
+            raise DataError(
+                "the study has no finished unit",
+                place=study.study_id,
+                fix="run it with bench run --method NAME --dataset NAME",
+            )
     _check_same(first, second, place)
     one, other = study_predictions(store, first), study_predictions(store, second)
     assert one is not None and other is not None

@@ -115,7 +115,7 @@ class SlideIndex:
             meta["path"] = Path(meta["path"])
             return cls(**meta)
         except FileNotFoundError:
-            raise DataError("the slide has no tile index", place=str(path), fix="run bench prepare") from None
+            raise DataError("the slide has no tile index", place=str(path), fix="run bench prepare DATASET") from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
             raise DataError(
                 f"the tile index is damaged: {' '.join(str(problem).split())}",

@@ -13,6 +13,8 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
+from harness import interpreter
+
 J = TypeVar("J")
 R = TypeVar("R")
 
@@ -52,6 +54,7 @@ def _until_broken(
     work: Callable[[J], R], jobs: Sequence[J], waiting: deque[int], suspects: list[int], workers: int
 ) -> Iterator[tuple[int, R]]:
     """Work ``waiting`` off; when a process dies, put what was under way into ``suspects`` and stop."""
+    interpreter.isolate_children()
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(workers, len(waiting)), mp_context=context, initializer=_start_worker)
     running: dict[Future[R], int] = {}

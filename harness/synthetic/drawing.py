@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from harness import atomic, console
+from harness import atomic, console, interpreter
 from harness.errors import DataError
 from harness.hashing import sha256_file
 from harness.reading import read_json
@@ -110,6 +110,7 @@ def _draw_all(root: Path, todo: Sequence[Job], name: str, workers: int) -> None:
                 bar.advance(status=draw_job(root, job))
             return
         # Fresh processes: a fork of one that runs threads (torch, a progress bar) can hang.
+        interpreter.isolate_children()
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(workers, mp_context=context) as pool:
             futures = [pool.submit(draw_job, root, job) for job in todo]

@@ -47,5 +47,9 @@ def build(kind: type[Settings], name: str, values: Mapping[str, Any]) -> Setting
     assert dataclasses.is_dataclass(kind)
     required = [field.name for field in dataclasses.fields(kind) if field.default is dataclasses.MISSING]
     if lacking := [key for key in required if key not in given]:
-        raise UsageError(f"setting {lacking[0]!r} is missing", place=place, fix=f"add {lacking[0]}")
+        raise UsageError(
+            f"setting {lacking[0]!r} is missing",
+            place=place,
+            fix=f"add --{lacking[0].replace('_', '-')}, or {lacking[0]} in a card",
+        )
     return kind(**given)

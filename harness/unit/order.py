@@ -62,6 +62,8 @@ class Order:
         device, precision: where and in which arithmetic.
         workdir: scratch space that survives an interruption.
         root_seed: what all draws are derived from.
+        method_version: SHA-256 of the method's source that the unit is recorded under; the process that trains compares
+            it with what it has imported. Empty where nothing is recorded.
         cuts: in survival the limits between the intervals of time.
         watch: whether the weights of every epoch predict the validation and test slides.
         devices: how many devices train together, from ``device`` on.
@@ -82,6 +84,7 @@ class Order:
     precision: Precision
     workdir: Path
     root_seed: int
+    method_version: str = ""
     cuts: tuple[float, ...] = ()
     watch: bool = False
     devices: int = 1
@@ -117,6 +120,7 @@ def make_order(job: UnitJob, inputs: Inputs) -> tuple[Order, dict[str, str]]:
         precision=job.precision,
         workdir=job.workdir,
         root_seed=Seeds(job.spec.seed).seed("unit", job.spec.dataset, job.spec.repeat, job.spec.fold),
+        method_version=job.spec.method_version,
         cuts=target.cuts,
         watch=job.watch or on_test,
         devices=job.spec.devices,

@@ -12,6 +12,7 @@ from support.toy import PLUGIN
 
 from harness import DataError, MethodError, console
 from harness.contract.plugins import load_plugin
+from harness.errors import SystemProblemError
 from harness.launch.workers import Worker, WorkFailedError
 from harness.unit.work import work
 
@@ -48,6 +49,14 @@ def test_an_error_comes_back_as_what_it_was_with_its_traceback(worker, errand):
     assert "odd_plugin" in told.value.__cause__.trace or "_plugin.py" in told.value.__cause__.trace
     with pytest.raises(WorkFailedError, match="ZeroDivisionError: division by zero"):
         worker.do(errand(method("1 / 0"), name="other"))
+
+
+def test_a_plugin_that_was_edited_meanwhile_trains_nothing(worker, errand, tmp_path):
+    made = errand(PLUGIN, name="edited")
+    (tmp_path / "edited_plugin.py").write_text(PLUGIN + "\n")
+    with pytest.raises(SystemProblemError, match="changed after the study was resolved"):
+        worker.do(made)
+    assert worker.do(errand(PLUGIN, name="after")).test is not None
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from harness.contract.code_version import method_version
 from harness.protocol.dataset import Dataset
 from harness.protocol.seal import Scorer
 from harness.unit.inputs import Inputs
@@ -44,7 +45,7 @@ def unit_of(
     chosen = method.Params.build(params or {}, place="test")
     spec = UnitSpec(
         method=method.card.name,
-        method_version="0",
+        method_version=method_version(method),
         params=chosen.as_dict(),
         dataset=dataset.name,
         dataset_fingerprint=inputs.fingerprint,
