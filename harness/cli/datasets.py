@@ -92,18 +92,29 @@ def verify(
     open_slides: Annotated[
         bool, typer.Option("--open", help="Also open every slide, read from it and ask for its resolution.")
     ] = False,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="Hash every byte of all files and compare with what is known; can be continued."),
+    ] = False,
 ) -> None:
-    """Compare labels, splits and files with the card. Exit code 2 when something is missing or wrong."""
+    """Compare labels, splits and files with the card. Exit code 2 when something is missing, wrong or has changed.
+
+    A file that differs in size, times or inode from what it was when it was hashed is hashed again in any case.
+    """
     from harness.data.verify import verify as check
+    from harness.data.verify_content import ContentCheck
     from harness.protocol.catalog import find_dataset
+    from harness.slides.files import slide_files
 
     dataset = find_dataset(name, place="NAME")
     root = data_root_of(dataset.name, data_root)
-    report = check(dataset, root, opener=_opener(dataset) if open_slides else None)
+    content = ContentCheck(dataset, root, slide_files, full=full)
+    report = check(dataset, root, opener=_opener(dataset) if open_slides else None).with_more(content.run())
     for line in report.checked:
         console.say(f"checked  {line}")
     if report.findings:
         _findings(report)
+    content.acknowledge()
     if not report.ok:
         raise typer.Exit(2)
     console.say(f"{dataset.name} is as its card says" if not report.findings else f"{dataset.name} can be used")

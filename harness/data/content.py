@@ -172,6 +172,17 @@ class ContentHashes:
             self._write(place, content)
         return content
 
+    def holds(self, place: Path, files: Iterable[Path]) -> bool:
+        """Whether these files are known, and have not changed since they were read."""
+        known = self.known(place)
+        try:
+            return known is not None and all(
+                (one := known.files.get(path.absolute())) is not None and one.holds(FileStatus.of(path))
+                for path in files
+            )
+        except OSError:
+            return False
+
     def acknowledge(self, place: Path, content: Content) -> None:
         """Remember that this content was reported."""
         if content.reported[0] != content.hash:

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from harness.data.content import Content, ContentHashes
+from harness.data.hash_all import checked, hash_all, say_changed
 from harness.data.listing import list_files
 from harness.data.locate import get_text
 from harness.errors import DataError
-from harness.hashing import fingerprint_file, sha256_json
+from harness.hashing import sha256_json
 from harness.protocol.card import PatchesSource
 from harness.protocol.dataset import Dataset
 from harness.protocol.identity import spelling
@@ -45,13 +47,28 @@ class ImageSource:
     archive: Path | None
     members: Mapping[str, str]
 
-    @property
-    def key(self) -> str:
-        """Changes when the archive does, or when a file's name, size or time does."""
+    def content(self) -> Content:
+        """What the files, or the archive, hold.
+
+        Raises:
+            DataError: one of them cannot be read.
+        """
+        place, files = (self.root, tuple(self.files.values())) if self.archive is None else (self.archive, None)
+        found = hash_all(
+            {"patches": place},
+            lambda path: (path,) if files is None else files,
+            ContentHashes(),
+            label="hashing patches (MiB)",
+        )
+        say_changed(found)
+        return checked(found["patches"])
+
+    def key(self, content: Content) -> str:
+        """Identity of all images: which they are, and what each holds."""
         if self.archive is not None:
-            return fingerprint_file(self.archive)
-        stats = [(image, path.stat()) for image, path in sorted(self.files.items())]
-        return sha256_json([[image, about.st_size, about.st_mtime_ns] for image, about in stats])
+            return content.hash
+        files = {path.absolute(): image for image, path in self.files.items()}
+        return sha256_json({files[path]: one.hash for path, one in content.files.items()})
 
     def read(self) -> Iterator[tuple[str, BinaryIO, str]]:
         """Every image once: its name, its bytes, and where they are (for errors).

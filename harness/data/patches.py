@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.atomic import write_json
+from harness.data.content import Content, ContentHashes, hash_file
 from harness.data.locate import get_text
 from harness.data.patch_images import ImageSource, decode, find_images, missing_images
 from harness.data.patch_table import PatchRow, read_patch_tables, table_paths
 from harness.errors import DataError
 from harness.folders import expanded
-from harness.hashing import fingerprint_file, sha256_file, sha256_json
+from harness.hashing import sha256_file, sha256_json
 from harness.protocol.card import PatchesSource
 from harness.protocol.dataset import Dataset
 from harness.protocol.fingerprint import bag_fingerprint
@@ -29,7 +30,7 @@ from harness.resources import cache_root
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_FORMAT = 1
+_FORMAT = 2
 _STALE_S = 24 * 3600
 _TILES, _LABELS, _MANIFEST = "tiles.npy", "instance_labels.npy", "manifest.json"
 
@@ -57,6 +58,11 @@ class Patches:
         """Slide id → first patch, and the patch after the last."""
         return {slide: (int(self.offsets[b]), int(self.offsets[b + 1])) for b, slide in enumerate(self.slides)}
 
+    @property
+    def packed(self) -> tuple[Path, ...]:
+        """The files that the patches and their labels are packed in."""
+        return (self.folder / _TILES, self.folder / _LABELS)
+
     def bag(self, slide: str) -> NDArray[np.uint8]:
         """Patches of one slide, (n, H, W, 3), a view."""
         start, stop = self.rows[slide]
@@ -83,10 +89,11 @@ def open_patches(dataset: Dataset, data_root: Path | None, cache: Path | None = 
     root = expanded(data_root)
     rows = read_patch_tables(dataset, root)
     images = find_images(dataset, root, [row.image for row in rows])
-    key = _key(dataset, root, images)
+    content = images.content()
+    key = _key(dataset, root, images.key(content))
     folder = (cache or cache_root()) / "patches" / f"{dataset.name}-{key[:16]}"
     if not _is_whole(folder, key):
-        _build(dataset, rows, images, folder, key)
+        _build(dataset, rows, images, content, folder, key)
     return _open(folder)
 
 
@@ -107,12 +114,12 @@ def label_files(dataset: Dataset, data_root: Path | None, patches: Patches) -> t
     return (*tables, patches.folder / _LABELS)
 
 
-def _key(dataset: Dataset, root: Path, images: ImageSource) -> str:
+def _key(dataset: Dataset, root: Path, images: str) -> str:
     """Identity of what the cache is built from: tables, images, and what the card says about them."""
     tables = [sha256_file(path) for path in table_paths(dataset, root)]
     source = dataset.card.source.model_dump(mode="json")
     return sha256_json(
-        {"format": _FORMAT, "source": source, "slides": list(dataset.slides), "tables": tables, "images": images.key}
+        {"format": _FORMAT, "source": source, "slides": list(dataset.slides), "tables": tables, "images": images}
     )
 
 
@@ -120,11 +127,13 @@ def _is_whole(folder: Path, key: str) -> bool:
     """Whether the cache is there, is the one wanted, and is what was written."""
     try:
         manifest = _manifest(folder)
+        hashes = ContentHashes()
         return bool(
-            manifest["key"] == key
-            and all(fingerprint_file(folder / name) == sha for name, sha in manifest["files"].items())
+            manifest.pop("sha256") == sha256_json(manifest)
+            and manifest["key"] == key
+            and all(hashes.read(folder / name, [folder / name]).hash == sha for name, sha in manifest["files"].items())
         )
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, AttributeError, DataError):
         return False
 
 
@@ -144,7 +153,9 @@ def _open(folder: Path) -> Patches:
     )
 
 
-def _build(dataset: Dataset, rows: Sequence[PatchRow], images: ImageSource, folder: Path, key: str) -> None:
+def _build(
+    dataset: Dataset, rows: Sequence[PatchRow], images: ImageSource, content: Content, folder: Path, key: str
+) -> None:
     """Pack into a folder beside ``folder`` that takes its place when it is whole."""
     _sweep(folder)
     building = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
@@ -152,9 +163,12 @@ def _build(dataset: Dataset, rows: Sequence[PatchRow], images: ImageSource, fold
     building.mkdir(parents=True)
     try:
         tiles = _decode_all(dataset, rows, images)
+        if (changed := content.changed()) is not None:
+            raise DataError("the file changed while it was read", place=str(changed), fix="wait until it is complete")
         np.save(building / _TILES, tiles)
         np.save(building / _LABELS, np.array([row.instance_label for row in rows], np.int32))
-        write_json(building / _MANIFEST, _describe(dataset, rows, tiles, building, key))
+        manifest = _describe(dataset, rows, tiles, building, key)
+        write_json(building / _MANIFEST, manifest | {"sha256": sha256_json(manifest)})
         _take_place(building, folder, key)
     finally:
         shutil.rmtree(building, ignore_errors=True)
@@ -205,7 +219,7 @@ def _describe(
         "format": _FORMAT,
         "dataset": dataset.name,
         "key": key,
-        "files": {name: fingerprint_file(building / name) for name in (_TILES, _LABELS)},
+        "files": {name: hash_file(building / name).hash for name in (_TILES, _LABELS)},
         "slides": list(counts),
         "offsets": [int(offset) for offset in offsets],
         "fingerprints": {slide: bag_fingerprint(bag) for slide, bag in bags.items()},

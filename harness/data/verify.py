@@ -35,8 +35,8 @@ class Finding:
 
     Attributes:
         kind: ``missing``, ``unusable`` (empty file, pointer, dead link), ``unreadable``, ``counts``, ``split``,
-            ``data`` (tables, patches, features), ``erratum`` (a file of a slide that was withdrawn or left out),
-            ``duplicate``, ``extra``, ``near-duplicate``, ``suspected copy``, ``sites``.
+            ``changed`` (content), ``data`` (tables, patches, features), ``erratum`` (a file of a slide that was
+            withdrawn or left out), ``duplicate``, ``extra``, ``near-duplicate``, ``suspected copy``, ``sites``.
         what: slide id, or the file or protocol.
         detail: a sentence.
         severity: an ``error`` keeps a protocol from running as published, a ``warning`` does not.
@@ -59,6 +59,11 @@ class Report:
 
     checked: tuple[str, ...]
     findings: tuple[Finding, ...]
+
+    def with_more(self, other: Report) -> Report:
+        """Both reports in one."""
+        findings = sorted((*self.findings, *other.findings), key=lambda finding: finding.severity)
+        return Report((*self.checked, *other.checked), tuple(findings))
 
     @property
     def ok(self) -> bool:

@@ -135,6 +135,11 @@ class FeatureStore:
             self._entry(slide)
         return self.manifest.content_sha256(wanted)
 
+    @property
+    def files(self) -> tuple[Path, Path]:
+        """The files that hold features and positions."""
+        return self.folder / FEATURES, self.folder / COORDS
+
     def verify(self, slides: Iterable[str] | None = None) -> None:
         """Read all features and compare them with their checksums.
 

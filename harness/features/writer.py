@@ -118,7 +118,8 @@ class FeatureWriter:
         """Publish everything that is complete."""
         manifest = Manifest(self.header, dict(self.entries))
         for name in (FEATURES, COORDS):
-            (self.folder / name).touch()
+            if not (self.folder / name).exists():  # others may be reading, and would take a new time for a change
+                (self.folder / name).touch()
         manifest.write(self.folder)
         (self.folder / JOURNAL).unlink(missing_ok=True)
         return manifest

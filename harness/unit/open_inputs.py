@@ -11,6 +11,7 @@ import numpy as np
 from harness.bags.access import FeatureAccess, TileAccess
 from harness.bags.mapped import MappedArray
 from harness.bags.tile_source import PatchReader, TileBags
+from harness.data.content import ContentHashes
 from harness.data.given import read_given
 from harness.data.patch_looks import compare_patches
 from harness.data.patches import instance_labels_of, label_files, open_patches
@@ -19,8 +20,9 @@ from harness.protocol.card import FeaturesSource, PatchesSource
 from harness.protocol.near_duplicates import compare_bags
 from harness.unit.device import make_repeatable
 from harness.unit.inputs import Inputs
-from harness.unit.open_features import open_features
+from harness.unit.open_features import check_store, open_features, sources_of
 from harness.unit.open_slides import open_slides
+from harness.unit.sources import Sources, statuses
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,9 +63,18 @@ def open_inputs(dataset: Dataset, opening: Opening) -> Inputs:
 
 def _with_provenance(tiles: Inputs, encoder: str) -> Inputs:
     """What the leak audit has to know of an encoder whose weights come from a file."""
+    from harness.encoders.names import parse_name
     from harness.features.shaped import is_silent, shaped_by_of
 
     shaped = shaped_by_of(encoder)
+    path = parse_name(encoder).path if encoder else None
+    if path is not None:
+        weights = ContentHashes().read(path, [path])
+        tiles = replace(
+            tiles,
+            identity={**tiles.identity, "weights": weights.hash},
+            sources=tiles.sources.and_shared("the encoder's file", [path]),
+        )
     silent = (f"whether encoder {encoder} has learnt from these slides: its file does not say",)
     return replace(
         tiles,
@@ -73,15 +84,25 @@ def _with_provenance(tiles: Inputs, encoder: str) -> Inputs:
 
 
 def _open_patches(dataset: Dataset, opening: Opening) -> Inputs:
-    patches = open_patches(dataset, opening.data_root, opening.cache)
+    patches, hashes = open_patches(dataset, opening.data_root, opening.cache), ContentHashes()
     reader = PatchReader(MappedArray.of(patches.tiles), patches.rows)
 
     def picture(slide: str, weights: NDArray[np.float32]) -> NDArray[np.uint8]:
         return patch_montage(reader.read(slide, 0, np.arange(len(weights))), weights)
 
+    packed = {path.name: hashes.read(path, [path]) for path in patches.packed}
     return Inputs(
         dataset=dataset,
         content=patches.fingerprints,
+        sources=Sources(
+            shared={
+                "the packed patches": {
+                    path: status for one in packed.values() for path, status in statuses(one).items()
+                }
+            },
+            basis={"fingerprint": "SHA-256 of the pixels of every patch"},
+        ),
+        identity={"annotations": packed[patches.packed[1].name].hash},
         access=TileAccess(reader),
         truth_of=instance_labels_of(patches),
         picture_of=picture,
@@ -101,8 +122,11 @@ def _encode(dataset: Dataset, tiles: Inputs, opening: Opening) -> Inputs:
     bags = tiles.access.bags(opening.slides)
     assert isinstance(bags, TileBags)
     encoder = build_encoder(opening.settings.encoder, tile_px=bags.scales[0].tile_px, seed=0)
-    identity = opening.settings.model_dump(mode="json") | {"content": sorted(tiles.content.items())}
+    identity = opening.settings.model_dump(mode="json") | {"content": sorted(tiles.content.items()), **tiles.identity}
     folder = opening.cache / dataset.name / "features" / sha256_json(identity)[:16]
     shaped = next(iter(tiles.shaped.values()), None)
     store = extract_features(bags, encoder, folder, device=opening.device, shaped_by=shaped)
-    return replace(tiles, access=FeatureAccess.of_store(store), picture_of=None, lesions=None)
+    tiles.sources.check(tiles.content)
+    check_store(store, bags)
+    sources = sources_of(store, tiles.sources)
+    return replace(tiles, access=FeatureAccess.of_store(store), sources=sources, picture_of=None, lesions=None)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from harness.data import content
 from harness.data import patches as module
 from harness.data.patches import instance_labels_of, open_patches
 from harness.errors import DataError
@@ -35,6 +36,11 @@ def png(pixels: np.ndarray) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "png")
     return file.getvalue()
+
+
+def _pack(root: Path, archive: Path) -> None:
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(root / "Pics", "pics")
 
 
 @pytest.fixture
@@ -110,6 +116,58 @@ def test_built_once_until_the_source_changes(dataset: Dataset, root: Path, tmp_p
     assert len(built) == 2
     assert second.fingerprints["tiny_01"] != first.fingerprints["tiny_01"]
     assert second.fingerprints["tiny_02"] == first.fingerprints["tiny_02"]
+
+
+@pytest.fixture
+def exact(monkeypatch) -> None:
+    monkeypatch.setattr(content, "_COARSE_NS", 0)
+
+
+def _rewrite(path: Path, data: bytes) -> None:
+    """Other bytes under the same modification time."""
+    before = path.stat()
+    path.write_bytes(data)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.usefixtures("exact")
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_change_that_keeps_size_and_time_is_noticed(dataset: Dataset, root: Path, tmp_path: Path, packed) -> None:
+    image, archive = root / "Pics/A.PNG", root / "pics.tar.gz"
+    old, new = png(PIXELS["a.png"]), png(PIXELS["a.png"][::-1])
+    longest = max(len(old), len(new)) + 1000
+    image.write_bytes(old.ljust(longest, b"\0"))
+    if packed:
+        _pack(root, archive)
+        image.rename(root / "elsewhere")
+    first = open_patches(dataset, root, tmp_path)
+    if packed:
+        size = archive.stat().st_size
+        (root / "elsewhere").rename(image)
+        image.write_bytes(new.ljust(longest, b"\0"))
+        _pack(root, archive)
+        image.unlink()
+        archive.write_bytes(archive.read_bytes().ljust(size, b"\0"))
+    else:
+        _rewrite(image, new.ljust(longest, b"\0"))
+    second = open_patches(dataset, root, tmp_path)
+    assert second.fingerprints["tiny_01"] != first.fingerprints["tiny_01"]
+
+
+@pytest.mark.usefixtures("exact")
+@pytest.mark.parametrize("name", ["tiles.npy", "instance_labels.npy", "manifest.json"])
+def test_a_changed_byte_of_the_cache_is_noticed(dataset: Dataset, root: Path, tmp_path: Path, name: str) -> None:
+    first = open_patches(dataset, root, tmp_path)
+    open_patches(dataset, root, tmp_path)
+    before, file = np.array(first.tiles), first.folder / name
+    data = bytearray(file.read_bytes())
+    at = data.index(b'"offsets": [') + 40 if name == "manifest.json" else len(data) - 3
+    digits = [k for k in range(at, len(data)) if chr(data[k]).isdigit()] if name == "manifest.json" else [at]
+    data[digits[0]] ^= 1
+    _rewrite(file, bytes(data))
+    again = open_patches(dataset, root, tmp_path)
+    assert np.array_equal(again.tiles, before)
+    assert again.offsets.tolist() == first.offsets.tolist()
 
 
 @pytest.mark.parametrize("name", ["tiles.npy", "instance_labels.npy", "manifest.json"])

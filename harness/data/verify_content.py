@@ -1,0 +1,146 @@
+"""Comparing the content of a dataset's files with what it was when they were last hashed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.atomic import write_json
+from harness.data.content import Content, ContentHashes, day
+from harness.data.hash_all import FilesOf, hash_all
+from harness.data.locate import find_slides, locate_annotations, resolve_root
+from harness.data.patch_images import find_images
+from harness.data.patch_table import read_patch_tables, table_paths
+from harness.data.verify import Finding, Report
+from harness.errors import BenchError
+from harness.hashing import sha256_text
+from harness.protocol.card import FeaturesSource, PatchesSource
+from harness.protocol.dataset import Dataset
+from harness.reading import read_json
+
+_RESUMED_NS = 7 * 24 * 3600 * 1_000_000_000
+"""For how long an interrupted verification is continued: what was hashed before is hashed again after a week."""
+
+
+@dataclass
+class ContentCheck:
+    """One comparison. Call :meth:`run`, show its report, then :meth:`acknowledge`: each change is reported once.
+
+    Attributes:
+        dataset: the dataset.
+        data_root: where its files are; None for the place that the card names, if it does.
+        files_of: the files that make up a slide.
+        full: read every byte of all files, not only of those whose status changed; an interrupted one is continued.
+        hashes: what was known before.
+    """
+
+    dataset: Dataset
+    data_root: Path | None
+    files_of: FilesOf
+    full: bool = False
+    hashes: ContentHashes = field(default_factory=ContentHashes)
+    _places: Mapping[str, Path] = field(default_factory=dict)
+    _found: Mapping[str, Content | BenchError] = field(default_factory=dict)
+
+    def run(self) -> Report:
+        """Hash what has to be hashed, with progress, and say what differs."""
+        try:
+            places, groups = data_places(self.dataset, self.data_root)
+        except BenchError:
+            return Report((), ())  # a finding of the other checks
+        files_of = _with_groups(groups, self.files_of)
+        began = self._begin() if self.full else None
+        hashed = {name: place for name, place in places.items() if self.full or self.hashes.known(place) is not None}
+        self._places = hashed
+        self._found = hash_all(hashed, files_of, self.hashes, label="hashing files (MiB)", since_ns=began)
+        if self.full:
+            self._session.unlink(missing_ok=True)
+        return Report(self._checked(places), tuple(self._findings()))
+
+    def acknowledge(self) -> None:
+        """Remember that the differences were reported."""
+        for name, found in self._found.items():
+            if isinstance(found, Content):
+                self.hashes.acknowledge(self._places[name], found)
+
+    def _findings(self) -> list[Finding]:
+        findings = []
+        for name, found in self._found.items():
+            if isinstance(found, BenchError):
+                findings.append(Finding("unreadable", name, f"{found.problem} ({found.place}); {found.fix}"))
+            elif found.differs:
+                old, when = found.reported
+                detail = f"not what it was on {day(when)}: {_short(old)} then, {_short(found.hash)} now"
+                fix = "units are run on the new content; restore the files if that is not meant. This is reported once"
+                findings.append(Finding("changed", name, f"{detail} ({self._places[name]}); {fix}"))
+        return findings
+
+    def _checked(self, places: Mapping[str, Path]) -> tuple[str, ...]:
+        if not places:
+            return ()
+        contents = [found for found in self._found.values() if isinstance(found, Content)]
+        read = sum(content.fresh for content in contents)
+        parts = [f"{read} of {len(places)} hashed whole"]
+        if known := len(contents) - read:
+            since = day(min(content.read_ns for content in contents))
+            how = "hashed by the interrupted check" if self.full else "unchanged in status since they were hashed"
+            parts.append(f"{known} {how}, {since} or later")
+        if unknown := len(places) - len(self._found):
+            parts.append(f"{unknown} never hashed (--full hashes all)")
+        return (f"content: {', '.join(parts)}",)
+
+    def _begin(self) -> int:
+        """When this verification began (ns, UTC), or the interrupted one that it continues."""
+        now = time.time_ns()
+        if self.hashes.folder is None:
+            return now
+        try:
+            began = int(read_json(self._session)["began_ns"])
+            if now - _RESUMED_NS < began <= now:
+                return began
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        with suppress(OSError):  # the hashes cannot be written either, which is said there
+            write_json(self._session, {"began_ns": now})
+        return now
+
+    @property
+    def _session(self) -> Path:
+        root = resolve_root(self.dataset, self.data_root) or self.dataset.folder
+        name = sha256_text(f"{self.dataset.folder.absolute()}|{root.absolute()}")[:16]
+        return (self.hashes.folder or Path()) / f"full-{name}.json"
+
+
+def data_places(dataset: Dataset, data_root: Path | None) -> tuple[dict[str, Path], dict[Path, Sequence[Path]]]:
+    """Every piece of a dataset's data by its name in reports, and the files of those that are many in one folder.
+
+    Raises:
+        DataError: the data root is none, or patches are missing.
+    """
+    source, root = dataset.card.source, resolve_root(dataset, data_root)
+    if isinstance(source, FeaturesSource):
+        path = dataset.folder / source.file
+        return ({source.file: path} if path.exists() else {}), {}
+    if root is None:
+        return {}, {}
+    if isinstance(source, PatchesSource):
+        images = find_images(dataset, root, [row.image for row in read_patch_tables(dataset, root)])
+        places = {f"table {path.name}": path for path in table_paths(dataset, root)}
+        if images.archive is not None:
+            return {**places, f"archive {images.archive.name}": images.archive}, {}
+        return {**places, "patch images": root}, {root: tuple(images.files.values())}
+    found = find_slides(dataset, root)
+    slides = {slide: path for slide, path in found.paths.items() if slide not in found.defects}
+    outlines = {f"annotation of {slide}": path for slide, path in locate_annotations(dataset, root).items()}
+    return slides | outlines, {}
+
+
+def _with_groups(groups: Mapping[Path, Sequence[Path]], files_of: FilesOf) -> FilesOf:
+    return lambda place: groups[place] if place in groups else files_of(place)
+
+
+def _short(text: str) -> str:
+    return text[:23]
