@@ -28,6 +28,7 @@ class ABMIL(MILMethod):
 
     card = MethodCard(
         name="abmil",
+        version=1,
         title="Attention-based deep MIL",
         paper="Ilse et al. 2018, arXiv 1802.04712",
         inputs=("features", "tiles"),

@@ -74,6 +74,7 @@ class ABMILX(MILMethod):
 
     card = MethodCard(
         name="abmilx",
+        version=1,
         title="ABMILX, end to end",
         paper=PAPER,
         inputs=("tiles", "features"),

@@ -17,6 +17,7 @@ class ABMILXHead(MILMethod):
 
     card = MethodCard(
         name="abmilx_head",
+        version=1,
         title="ABMILX on frozen features",
         paper=PAPER,
         published=(

@@ -51,6 +51,7 @@ class CLAMSB(MILMethod):
 
     card = MethodCard(
         name="clam_sb",
+        version=1,
         title="CLAM, single branch",
         paper="Lu et al. 2021, arXiv 2004.09666",
         inputs=("features", "tiles"),

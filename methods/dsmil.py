@@ -22,6 +22,7 @@ class DSMIL(MILMethod):
 
     card = MethodCard(
         name="dsmil",
+        version=1,
         title="Dual-stream MIL",
         paper="Li et al. 2021, arXiv 2011.08939",
         inputs=("features", "tiles"),

@@ -27,6 +27,7 @@ class DTFD(MILMethod):
 
     card = MethodCard(
         name="dtfd",
+        version=1,
         title="DTFD-MIL",
         paper="Zhang et al. 2022, arXiv 2203.12081",
         inputs=("features", "tiles"),

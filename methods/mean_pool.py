@@ -24,6 +24,7 @@ class MeanPool(MILMethod):
 
     card = MethodCard(
         name="mean_pool",
+        version=1,
         title="Mean pooling",
         paper="Wang et al. 2018 (MI-Net), arXiv 1610.02501",
         inputs=("features", "tiles"),

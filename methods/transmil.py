@@ -15,6 +15,7 @@ class TransMIL(MILMethod):
 
     card = MethodCard(
         name="transmil",
+        version=1,
         title="TransMIL",
         paper="Shao et al. 2021, arXiv 2106.00908",
         inputs=("features", "tiles"),

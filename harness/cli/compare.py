@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from harness.evaluation.bootstrap import Difference
     from harness.report.compare import Comparison
     from harness.report.summary import Summary
-
-_HASHES = ("method_version",)
-"""Settings that are hashes: that they differ says something, their values do not."""
 
 
 def compare(
@@ -55,9 +53,7 @@ def _show(found: Comparison) -> None:
 
     for letter, summary in (("A", found.first), ("B", found.second)):
         console.say(f"{letter}  {_described(summary)}")
-    settings = [
-        name if name in _HASHES else f"{name} {_value(a)} → {_value(b)}" for name, (a, b) in found.changed.items()
-    ]
+    settings = [f"{name} {_value(a)} → {_value(b)}" for name, (a, b) in found.changed.items()]
     console.say(f"A → B: {', '.join(settings) or 'the same settings'}")
     rows = []
     for name, difference in found.differences.items():
@@ -101,4 +97,6 @@ def _known(value: float) -> float | None:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value):
+        return value[:12]
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -45,6 +45,8 @@ class MethodCard:
 
     Attributes:
         name: the word typed behind ``--method``.
+        version: raised when the numbers that the method computes change, so that its units are run again. None, for a
+            method whose author still changes it, takes the hash of its source in its place.
         title: its full name.
         paper: author, year and identifier of the paper.
         inputs: what it can read, the preferred one first: frozen ``features``, or ``tiles`` (the tile encoder
@@ -68,6 +70,7 @@ class MethodCard:
     name: str
     title: str
     paper: str
+    version: int | None = None
     inputs: tuple[InputKind, ...] = ("features",)
     tasks: tuple[TaskKind, ...] = ("classification",)
     scales: int = 1

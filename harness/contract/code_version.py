@@ -1,4 +1,9 @@
-"""The version of a method's code: a hash over the source that decides what it computes."""
+"""Versions: what is declared of a method and of the training that all methods share, and the hash of their source.
+
+A declared version is part of a unit's identity and is raised when numbers change; the golden trainings
+(``tests/golden``) fail where they change and it was not. The hash of the source is in the record of every unit, as
+provenance: a changed comment changes it, and runs nothing again.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +31,19 @@ HARNESS_CODE = (
 
 _HARNESS = Path(__file__).resolve().parents[1]
 
+TRAINING_VERSION = 1
+"""Version of what all methods share: the loop, optimisers, sampling, augmentation, encoders, seeds."""
+
+
+def method_version(cls: type[Method]) -> str:
+    """The declared version of a method; ``source-`` and a hash of its own source where none is declared."""
+    if cls.card.version is not None:
+        return str(cls.card.version)
+    return f"source-{sha256_json(method_sources(cls))[:16]}"
+
 
 @functools.cache
-def method_version(cls: type[Method]) -> str:
+def source_sha256(cls: type[Method]) -> str:
     """SHA-256 over the source that a method's results depend on, 64 hexadecimal digits.
 
     It covers the module that defines the class, every module of the same top-level package that this one imports

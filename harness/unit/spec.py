@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from harness.contract.code_version import TRAINING_VERSION
 from harness.hashing import sha256_json
 
 
@@ -14,7 +15,8 @@ class UnitSpec:
     """One method × dataset × fold × seed × parameters, content-addressed.
 
     Attributes:
-        method, method_version: name, and SHA-256 of the method's source code.
+        method, method_version: name, and declared version (of an undeclared one a hash of its source).
+        training_version: declared version of the training that all methods share.
         params: all hyper-parameters.
         dataset, dataset_fingerprint: name, and SHA-256 over labels and content of the slides.
         protocol, protocol_settings: name, and its settings (how selected, threshold, normalisation).
@@ -46,6 +48,7 @@ class UnitSpec:
     tuning: Mapping[str, Any] | None = None
     inner: str = ""
     devices: int = 1
+    training_version: int = TRAINING_VERSION
 
     def as_dict(self) -> dict[str, Any]:
         """All fields, JSON-able; without those of tuning and of several devices where there are none."""

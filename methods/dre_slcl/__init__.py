@@ -149,6 +149,7 @@ class DreSlcl(Method):
 
     card = MethodCard(
         name="dre_slcl",
+        version=1,
         title="DRE-SLCL, residual encoding with a memory bank and slide-report contrast",
         paper="Jin et al. 2025 (ACM Multimedia), doi 10.1145/3746027.3755469, arXiv 2511.05034",
         inputs=("tiles",),

@@ -61,6 +61,7 @@ class ICMIL(Method):
 
     card = MethodCard(
         name="icmil",
+        version=1,
         title="ICMIL: iteratively coupled bag classifier and embedder",
         paper="Wang et al. 2023 (MICCAI), arXiv 2303.15749; journal version arXiv 2312.01099",
         inputs=("tiles",),

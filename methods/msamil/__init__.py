@@ -57,6 +57,7 @@ class MsaMIL(Method):
 
     card = MethodCard(
         name="msamil",
+        version=1,
         title="MsaMIL-Net: lesion filter, three field sizes, end to end",
         paper="Wen, Wen, Fang 2025, arXiv 2503.08581",
         inputs=("tiles",),

@@ -1,4 +1,4 @@
-"""The version of a method's code changes with its source, and with nothing else."""
+"""A declared version is a method's own; the hash of its source changes with the source, and with nothing else."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pytest
 
 from harness import MethodError
 from harness.contract import code_version
-from harness.contract.code_version import method_sources, method_version
+from harness.contract.code_version import method_sources, method_version, source_sha256
 from harness.contract.plugins import load_plugin
+from harness.contract.registry import find_method, list_methods
 
 METHOD = """
 {imports}
@@ -67,21 +68,21 @@ def test_it_covers_what_the_method_takes_from_its_own_package(tmp_path):
 
 
 def test_the_same_source_elsewhere_has_the_same_version(tmp_path):
-    first = method_version(package(tmp_path / "one", "versioned_b"))
+    first = source_sha256(package(tmp_path / "one", "versioned_b"))
     for name in [name for name in sys.modules if name.startswith("versioned_b")]:
         del sys.modules[name]
-    second = method_version(package(tmp_path / "two", "versioned_b"))
+    second = source_sha256(package(tmp_path / "two", "versioned_b"))
     assert first == second
     assert len(first) == 64
 
 
 @pytest.mark.parametrize(("module", "same"), [("far", False), ("late", False), ("unrelated", True)])
 def test_a_change_counts_where_the_method_can_reach_it(tmp_path, module, same):
-    first = method_version(package(tmp_path / "one", "versioned_c"))
+    first = source_sha256(package(tmp_path / "one", "versioned_c"))
     for name in [name for name in sys.modules if name.startswith("versioned_c")]:
         del sys.modules[name]
     text = {"far": "def far(): return 2", "late": "VALUE = 3", "unrelated": "VALUE = 4"}[module]
-    second = method_version(package(tmp_path / "two", "versioned_c", **{module: text}))
+    second = source_sha256(package(tmp_path / "two", "versioned_c", **{module: text}))
     assert (first == second) is same
 
 
@@ -92,20 +93,20 @@ def test_a_plugin_file_has_the_same_version_in_any_folder(tmp_path):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "net.py").write_text(text)
         (cls,) = load_plugin(str(tmp_path / folder / "net.py"))
-        versions.append(method_version(cls))
+        versions.append(source_sha256(cls))
     assert versions[0] == versions[1]
 
 
 def test_the_harness_training_code_is_part_of_it(tmp_path, monkeypatch):
     (tmp_path / "net.py").write_text(METHOD.format(imports="", package="nowhere"))
     (cls,) = load_plugin(str(tmp_path / "net.py"))
-    before = method_version(cls)
-    method_version.cache_clear()
+    before = source_sha256(cls)
+    source_sha256.cache_clear()
     hashes = code_version._harness_sources()
     assert {"training/loop.py", "bags/packed.py", "contract/aggregator.py", "seeds.py"} <= set(hashes)
     monkeypatch.setattr(code_version, "_harness_sources", lambda: hashes | {"training/loop.py": "changed"})
-    assert method_version(cls) != before
-    method_version.cache_clear()
+    assert source_sha256(cls) != before
+    source_sha256.cache_clear()
 
 
 def test_every_listed_file_of_the_harness_exists():
@@ -118,4 +119,23 @@ def test_a_class_without_a_file_is_refused():
 
     cls = type("Typed", (Method,), {"__module__": "not_a_module"})
     with pytest.raises(MethodError, match="no source file"):
-        method_version(cls)
+        source_sha256(cls)
+
+
+def test_built_in_methods_declare_their_version():
+    names = [entry.name for entry in list_methods() if entry.origin.startswith("wsibench")]
+    assert len(names) == 14
+    assert all(method_version(find_method(name)).isdigit() for name in names)
+
+
+def test_a_method_that_declares_none_has_that_of_its_own_source(tmp_path, monkeypatch):
+    """Its author is changing it: a new source is a new version, whatever happens to the harness."""
+    versions = []
+    for folder, comment in (("a", ""), ("b", ""), ("c", "# changed")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "net.py").write_text(METHOD.format(imports=comment, package="nowhere"))
+        (cls,) = load_plugin(str(tmp_path / folder / "net.py"))
+        versions.append(method_version(cls))
+    assert versions[0] == versions[1] != versions[2]
+    monkeypatch.setattr(code_version, "_harness_sources", lambda: {"training/loop.py": "changed"})
+    assert method_version(cls) == versions[2]
