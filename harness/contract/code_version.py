@@ -57,13 +57,13 @@ def source_sha256(cls: type[Method]) -> str:
     return sha256_json({"method": method_sources(cls), "harness": _harness_sources()})
 
 
-def check_version(cls: type[Method], declared: str) -> None:
+def check_source(cls: type[Method], declared: str) -> None:
     """See that a method that was imported here has the source that was declared elsewhere.
 
     Raises:
         SystemProblemError: it has not.
     """
-    if method_version(cls) == declared:
+    if source_sha256(cls) == declared:
         return
     file = getattr(sys.modules.get(cls.__module__), "__file__", None)
     raise SystemProblemError(

@@ -90,7 +90,7 @@ def _failed(error: Exception, line: Connection, crew: Crew) -> int:
 def _work(errand: Errand, reason: str, crew: Crew) -> None:
     # Imported here: nothing of a method or its plugins runs before the labels are out of sight.
     from harness.accounting.environment import environment
-    from harness.contract.code_version import check_version
+    from harness.contract.code_version import check_source, source_sha256
     from harness.contract.registry import find_method, use_plugin
     from harness.training.ranks import ALONE, device_of, join
     from harness.unit.work import work
@@ -103,8 +103,9 @@ def _work(errand: Errand, reason: str, crew: Crew) -> None:
         use_plugin(plugin)
     found = environment(order.device)
     method = find_method(order.method)
-    if order.method_version:
-        check_version(method, order.method_version)
+    if order.source_sha256:
+        check_source(method, order.source_sha256)
+    found["code"]["source_sha256"] = source_sha256(method)
     answer = work(order, method, ranks)
     if not ranks.first:
         return

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.contract.code_version import source_sha256
 from harness.data.reports import reports_for
 from harness.seeds import Seeds
 from harness.unit.target import Target, target_of, truth_for
@@ -62,8 +63,8 @@ class Order:
         device, precision: where and in which arithmetic.
         workdir: scratch space that survives an interruption.
         root_seed: what all draws are derived from.
-        method_version: SHA-256 of the method's source that the unit is recorded under; the process that trains compares
-            it with what it has imported. Empty where nothing is recorded.
+        source_sha256: SHA-256 of the source of the study's method; the process that trains compares it with what it has
+            imported. Empty where nothing is recorded.
         cuts: in survival the limits between the intervals of time.
         watch: whether the weights of every epoch predict the validation and test slides.
         devices: how many devices train together, from ``device`` on.
@@ -84,7 +85,7 @@ class Order:
     precision: Precision
     workdir: Path
     root_seed: int
-    method_version: str = ""
+    source_sha256: str = ""
     cuts: tuple[float, ...] = ()
     watch: bool = False
     devices: int = 1
@@ -120,7 +121,7 @@ def make_order(job: UnitJob, inputs: Inputs) -> tuple[Order, dict[str, str]]:
         precision=job.precision,
         workdir=job.workdir,
         root_seed=Seeds(job.spec.seed).seed("unit", job.spec.dataset, job.spec.repeat, job.spec.fold),
-        method_version=job.spec.method_version,
+        source_sha256=source_sha256(job.method),
         cuts=target.cuts,
         watch=job.watch or on_test,
         devices=job.spec.devices,
