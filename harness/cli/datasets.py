@@ -14,8 +14,14 @@ from harness.cli.options import LARGEST_SEED, DataRoot, Workers, data_root_of
 from harness.folders import expanded, writable_folder
 
 if TYPE_CHECKING:
-    from harness.data.verify import Opener, Report
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from harness.data.verify import Compare, Opener, Report
     from harness.protocol.dataset import Dataset
+    from harness.protocol.near_duplicates import Comparison
 
 app = typer.Typer(no_args_is_help=True, help="List datasets, show a card, check the data, or make a new dataset.")
 
@@ -109,7 +115,8 @@ def verify(
     dataset = find_dataset(name, place="NAME")
     root = data_root_of(dataset.name, data_root)
     content = ContentCheck(dataset, root, slide_files, full=full)
-    report = check(dataset, root, opener=_opener(dataset) if open_slides else None).with_more(content.run())
+    opener, compare = _opener(dataset) if open_slides else (None, None)
+    report = check(dataset, root, opener=opener, compare=compare).with_more(content.run())
     for line in report.checked:
         console.say(f"checked  {line}")
     if report.findings:
@@ -222,15 +229,32 @@ def _protocols(dataset: Dataset) -> None:
     console.table("Protocols", ["name", "what", "folds x tested", "how", "ranked", "split SHA-256"], rows)
 
 
-def _opener(dataset: Dataset) -> Opener:
+def _opener(dataset: Dataset) -> tuple[Opener, Compare]:
+    """Opens slides and keeps their thumbnails, and compares what was kept."""
     from functools import partial
 
     from harness.protocol.card import SlidesSource
+    from harness.resources import cache_root
+    from harness.slides.index import thumbnail_path
     from harness.slides.inspection import inspect_slide
+    from harness.slides.side_by_side import compare_slides, save_thumbnail
+
+    folder = cache_root() / dataset.name / "verify"
 
     source = dataset.card.source
     slides = source if isinstance(source, SlidesSource) else SlidesSource(layouts={})
-    return partial(inspect_slide, mpp=slides.mpp, tissue=dataset.card.tissue, on_damage=slides.damaged_tiles)
+
+    def keep(path: Path, picture: NDArray[np.uint8]) -> None:
+        save_thumbnail(thumbnail_path(folder, str(path)), picture)
+
+    def compare(hashes: Mapping[str, str], paths: Mapping[str, Path]) -> Comparison:
+        kept = {slide: thumbnail_path(folder, str(paths[slide])) for slide in hashes}
+        return compare_slides(hashes, kept, folder / "suspected")
+
+    opener = partial(
+        inspect_slide, mpp=slides.mpp, tissue=dataset.card.tissue, on_damage=slides.damaged_tiles, keep=keep
+    )
+    return opener, compare
 
 
 def _findings(report: Report) -> None:

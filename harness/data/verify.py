@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -27,6 +27,9 @@ from harness.protocol.table import listed
 Opener = Callable[[Path], str | None]
 """Opens a slide and reads from it; raises a BenchError when it cannot, or when the slide has no resolution. Returns the
 perceptual hash of its thumbnail (:mod:`harness.protocol.perceptual`), or None."""
+
+Compare = Callable[[Mapping[str, str], Mapping[str, Path]], Comparison]
+"""Compares slides by their perceptual hashes and files: slide id → hash, and slide id → path."""
 
 
 @dataclass(frozen=True)
@@ -71,16 +74,23 @@ class Report:
         return all(finding.severity == "warning" for finding in self.findings)
 
 
-def verify(dataset: Dataset, data_root: Path | None, *, opener: Opener | None = None) -> Report:
+def verify(
+    dataset: Dataset, data_root: Path | None, *, opener: Opener | None = None, compare: Compare | None = None
+) -> Report:
     """Compare label table, splits and files with the card.
 
     Args:
         dataset: the dataset.
         data_root: where its files are; None for the place that the card names, if it does.
         opener: opens each slide that was found; None leaves them closed.
+        compare: compares the slides that were opened; None compares their perceptual hashes alone.
     """
     checked: list[str] = []
-    findings = [*_counts(dataset, checked), *_splits(dataset, checked), *_files(dataset, data_root, opener, checked)]
+    findings = [
+        *_counts(dataset, checked),
+        *_splits(dataset, checked),
+        *_files(dataset, data_root, opener, compare, checked),
+    ]
     return Report(tuple(checked), tuple(sorted(findings, key=lambda finding: finding.severity)))
 
 
@@ -115,7 +125,9 @@ def _splits(dataset: Dataset, checked: list[str]) -> Iterator[Finding]:
             yield Finding("split", name, f"{problem.problem} ({problem.place})")
 
 
-def _files(dataset: Dataset, data_root: Path | None, opener: Opener | None, checked: list[str]) -> Iterator[Finding]:
+def _files(
+    dataset: Dataset, data_root: Path | None, opener: Opener | None, compare: Compare | None, checked: list[str]
+) -> Iterator[Finding]:
     source = dataset.card.source
     if isinstance(source, FeaturesSource):
         yield from _features(dataset, checked)
@@ -131,7 +143,7 @@ def _files(dataset: Dataset, data_root: Path | None, opener: Opener | None, chec
         if isinstance(source, PatchesSource):
             yield from _patches(dataset, root, checked)
         else:
-            yield from _slides(dataset, find_slides(dataset, root), opener, checked)
+            yield from _slides(dataset, find_slides(dataset, root), opener, compare, checked)
     except BenchError as problem:
         yield Finding("data", problem.place, f"{problem.problem}; {problem.fix}")
 
@@ -166,7 +178,9 @@ def _tiles(dataset: Dataset, have: int) -> Iterator[Finding]:
         yield Finding("counts", "tiles", f"{have} in the data, {expected} in the card")
 
 
-def _slides(dataset: Dataset, found: Found, opener: Opener | None, checked: list[str]) -> Iterator[Finding]:
+def _slides(
+    dataset: Dataset, found: Found, opener: Opener | None, compare: Compare | None, checked: list[str]
+) -> Iterator[Finding]:
     layout = f", layout {found.layout!r}" if found.layout else ""
     checked.append(f"slides: {len(found.paths)} of {len(dataset.entries)} found below {found.root}{layout}")
     for slide in found.missing:
@@ -183,7 +197,8 @@ def _slides(dataset: Dataset, found: Found, opener: Opener | None, checked: list
         yield from _opened({slide: found.paths[slide] for slide in usable}, opener, looks)
         checked.append(f"opened: {len(usable)} slides")
         if looks:
-            yield from _near(dataset, compare_thumbnails(looks), checked)
+            near = compare_thumbnails(looks) if compare is None else compare(looks, found.paths)
+            yield from _near(dataset, near, checked)
 
 
 def _extra(dataset: Dataset, found: Found) -> Iterator[Finding]:

@@ -139,6 +139,11 @@ def qc_path(folder: Path, slide: str) -> Path:
     return folder / "qc" / f"{safe_name(slide)}.jpg"
 
 
+def thumbnail_path(folder: Path, slide: str) -> Path:
+    """Where the thumbnail of ``slide`` is, by which the leak audit compares slides."""
+    return folder / "thumbnails" / f"{safe_name(slide)}.jpg"
+
+
 def safe_name(slide: str) -> str:
     """A file name for any slide id: the id itself where it can be one, else what is left of it and a hash."""
     plain = _PLAIN.fullmatch(slide) and not slide.endswith(".") and not _LOOKS_HASHED.fullmatch(slide)

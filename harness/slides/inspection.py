@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,17 @@ from harness.slides.reader import open_slide
 from harness.slides.tissue import find_tissue
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from harness.protocol.card import DamagedTiles, TissueSettings
 
+Keep = Callable[[Path, "NDArray[np.uint8]"], None]
 
-def inspect_slide(path: Path, *, mpp: float | None, tissue: TissueSettings, on_damage: DamagedTiles) -> str:
+
+def inspect_slide(
+    path: Path, *, mpp: float | None, tissue: TissueSettings, on_damage: DamagedTiles, keep: Keep | None = None
+) -> str:
     """Open a slide, ask for its resolution, look at its tiles, and read from every level.
 
     Args:
@@ -23,6 +31,7 @@ def inspect_slide(path: Path, *, mpp: float | None, tissue: TissueSettings, on_d
         mpp: declared resolution of level 0, for files that do not say.
         tissue: how tissue is found.
         on_damage: whether damaged tiles are an error.
+        keep: is given the path and a thumbnail of the slide, (H, W, 3) RGB.
 
     Returns:
         The perceptual hash of its thumbnail.
@@ -44,4 +53,6 @@ def inspect_slide(path: Path, *, mpp: float | None, tissue: TissueSettings, on_d
             mask = find_tissue(overview, overview_mpp, tissue).mask
             if lost := in_tissue(damaged, mask, slide.width, slide.height):
                 raise damage_error(lost, path)
+        if keep is not None:
+            keep(path, overview)
         return perceptual_hash(overview)

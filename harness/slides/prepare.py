@@ -11,7 +11,7 @@ from harness.data.content import Content, ContentHashes
 from harness.data.hash_all import hash_all, say_changed
 from harness.errors import BenchError, DataError
 from harness.slides.files import slide_files
-from harness.slides.index import SlideIndex, index_path, qc_path
+from harness.slides.index import SlideIndex, index_path, qc_path, thumbnail_path
 from harness.slides.pool import WorkerDiedError, run_each
 from harness.slides.prepare_one import Job, prepare_one
 from harness.slides.report import PrepareReport, SlideRow, one_line, ready_row, write_table
@@ -25,9 +25,10 @@ def prepare_slides(
 ) -> PrepareReport:
     """Find the tissue and lay the tile grid of every slide.
 
-    Writes ``out/index/<slide>.npz``, ``out/qc/<slide>.jpg`` and ``out/slides.csv``. A slide whose index was made by
-    the same settings from the same content is not read again; the content is hashed whole where the files' status has
-    changed (:mod:`harness.data.content`). Every index is whole or absent, so that a killed run goes on where it was.
+    Writes ``out/index/<slide>.npz``, ``out/qc/<slide>.jpg``, ``out/thumbnails/<slide>.jpg`` and ``out/slides.csv``. A
+    slide whose index was made by the same settings from the same content is not read again; the content is hashed whole
+    where the files' status has changed (:mod:`harness.data.content`). Every index is whole or absent, so that a killed
+    run goes on where it was.
 
     Args:
         slides: path by slide id; any text may be an id.
@@ -82,7 +83,7 @@ def _make_folder(out: Path) -> None:
 def _current(slide: str, path: Path, content: Content, out: Path, settings: PrepareSettings) -> SlideIndex | None:
     """The index that an earlier run left, if it still holds."""
     place = index_path(out, slide)
-    if not place.exists() or not qc_path(out, slide).exists():
+    if not all(path.exists() for path in (place, qc_path(out, slide), thumbnail_path(out, slide))):
         return None
     try:
         index = SlideIndex.load(place)

@@ -17,13 +17,14 @@ from harness.slides.base import SlideReader
 from harness.slides.damaged_tiles import DamagedTile, clear_of, damage_error, damaged_tiles, in_tissue, words
 from harness.slides.files import slide_files
 from harness.slides.grid import lay_grid, side_on_level0, too_coarse
-from harness.slides.index import SlideIndex, index_path, qc_path
+from harness.slides.index import SlideIndex, index_path, qc_path, thumbnail_path
 from harness.slides.no_tissue import reason, suggestion
 from harness.slides.qc import save_qc
 from harness.slides.reader import open_slide
 from harness.slides.report import SlideRow, ready_row, reason_of
 from harness.slides.scale import Scale
 from harness.slides.settings import TISSUE_OPTIONS, PrepareSettings
+from harness.slides.side_by_side import save_thumbnail
 from harness.slides.tissue import Tissue, find_tissue
 
 
@@ -86,6 +87,7 @@ def _prepare(job: Job, content: Content, reader: SlideReader, began: float) -> S
     sides = tuple(side_on_level0(s.tile_px, s.mpp, mpp, reader.level_downsamples) for s in settings.scales)
     grids = (lay_grid(tissue.mask, reader.width, reader.height, side, settings.tissue.min_fraction) for side in sides)
     coords = tuple(clear_of(damaged, grid, side) for grid, side in zip(grids, sides, strict=True))
+    save_thumbnail(thumbnail_path(job.out, job.slide), overview)
     save_qc(qc_path(job.out, job.slide), reader, overview, tissue.mask, coords[0], sides[0])
     if not tissue.mask.any():
         raise _no_tissue(job, overview, overview_mpp, tissue)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,10 +20,10 @@ from harness.data.locate import locate, locate_annotations, resolve_root
 from harness.errors import DataError
 from harness.explain.attention import attention_thumbnail
 from harness.hashing import sha256_json
-from harness.protocol.near_duplicates import compare_thumbnails
-from harness.slides.index import index_path, load
+from harness.slides.index import index_path, load, thumbnail_path
 from harness.slides.prepare import PrepareSettings, prepare_slides
 from harness.slides.reader import open_slide
+from harness.slides.side_by_side import compare_slides
 from harness.unit.inputs import Inputs, PictureOf, TruthOf
 from harness.unit.lesions import Lesions
 from harness.unit.sources import Sources, basis_of, statuses
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from harness.protocol.card import SlidesSource
     from harness.protocol.dataset import Dataset
+    from harness.protocol.near_duplicates import Comparison
     from harness.slides.index import SlideIndex
     from harness.unit.opening import Opening
 
@@ -63,7 +64,7 @@ def open_slides(dataset: Dataset, source: SlidesSource, opening: Opening) -> Inp
         secrets=(dataset.folder, *annotations.values()),
         sources=_sources(contents, outlines),
         identity=_identity(indexes, outlines),
-        compare=partial(compare_thumbnails, {slide: index.perceptual for slide, index in indexes.items()}),
+        compare=_compare(indexes, folder),
     )
 
 
@@ -88,6 +89,13 @@ def _identity(indexes: Mapping[str, SlideIndex], outlines: Mapping[str, Content]
     if outlines:
         found["annotations"] = sha256_json({slide: content.hash for slide, content in outlines.items()})
     return found
+
+
+def _compare(indexes: Mapping[str, SlideIndex], folder: Path) -> Callable[[], Comparison]:
+    """Compares the thumbnails in the ``folder`` where the slides are prepared."""
+    hashes = {slide: index.perceptual for slide, index in indexes.items()}
+    thumbnails = {slide: thumbnail_path(folder, slide) for slide in indexes}
+    return partial(compare_slides, hashes, thumbnails, folder / "suspected")
 
 
 def _picture(source: SlidesSource, indexes: dict[str, SlideIndex]) -> PictureOf:

@@ -16,10 +16,11 @@ from harness.protocol.audit_study import audit_study
 from harness.protocol.card import TissueSettings
 from harness.protocol.dataset import Dataset, load_dataset
 from harness.protocol.fingerprint import bag_fingerprint
-from harness.protocol.near_duplicates import compare_bags, compare_thumbnails
+from harness.protocol.near_duplicates import compare_bags
 from harness.protocol.splits import Fold
-from harness.slides.index import index_path, load
+from harness.slides.index import index_path, load, thumbnail_path
 from harness.slides.prepare import PrepareSettings, prepare_slides
+from harness.slides.side_by_side import compare_slides
 
 SETTINGS = PrepareSettings(mpp=(1.0,), tile_px=32, tissue=TissueSettings(mpp=4.0, min_area_mm2=0.001), slide_mpp=1.0)
 
@@ -55,7 +56,9 @@ def slides(tiny: Dataset, tmp_path: Path):
         assert not report.failed, report.failed
         indexes = {slide: load(index_path(tmp_path / "prepared", slide)) for slide in paths}
         content = {slide: index.fingerprint for slide, index in indexes.items()}
-        return content, compare_thumbnails({slide: index.perceptual for slide, index in indexes.items()})
+        hashes = {slide: index.perceptual for slide, index in indexes.items()}
+        thumbnails = {slide: thumbnail_path(tmp_path / "prepared", slide) for slide in paths}
+        return content, compare_slides(hashes, thumbnails, tmp_path / "suspected")
 
     return prepared
 
@@ -220,6 +223,23 @@ def test_near_duplicates_that_the_card_declares_different(tiny: Dataset, slides,
     # It excuses near-duplicates, not identity.
     content, comparison = slides(test_001=tissue(2))
     assert "the same content" in refused(declared, content, comparison=comparison)
+
+
+def test_a_slide_turned_by_seven_degrees_is_suspected_and_shown(tiny: Dataset, slides, write) -> None:
+    turned = ndimage.rotate(tissue(2), 7, axes=(0, 1), reshape=False, order=1, cval=243)
+    content, comparison = slides(test_001=turned)
+    report = audit_study(tiny, tiny.splits().folds, content, comparison=comparison)
+    (pair,) = report.suspected
+    assert pair.pair == {"tumor_001", "test_001"}
+    assert pair.picture is not None
+    with Image.open(pair.picture) as picture:
+        assert picture.width > 2 * 128
+    assert [text for text in report.warnings if str(pair.picture) in text]
+    assert report.as_dict()["suspected"][0]["picture"] == str(pair.picture)
+    declared = load_dataset(write(card={"not_duplicates": [["test_001", "tumor_001"]]}))
+    report = audit_study(declared, declared.splits().folds, content, comparison=comparison)
+    assert (report.suspected, report.warnings) == ((), ())
+    assert [one.pair for one in report.excepted] == [pair.pair]
 
 
 def test_a_declared_pair_that_does_not_exist(write) -> None:
