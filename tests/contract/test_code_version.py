@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.plugins import load_plugin
 
 from harness import MethodError
 from harness.contract import code_version
 from harness.contract.code_version import method_sources, method_version, source_sha256
-from harness.contract.plugins import load_plugin
 from harness.contract.registry import find_method, list_methods
 
 METHOD = """

@@ -179,7 +179,7 @@ def test_a_plugin_that_takes_a_name_is_refused_and_names_both(tmp_path, install)
         ("no_such_module", "no module 'no_such_module'"),
         ("no_such_module.sub", "no module 'no_such_module.sub'"),
         ("plain:Nothing", "does not exist"),
-        ("plain:VALUE", "is not a method"),
+        ("plain:VALUE", "is not a class"),
     ],
 )
 def test_a_plugin_that_is_not_there_is_a_usage_error(tmp_path, spec, problem):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.plugins import load_plugin
 from support.units import unit_of
 
-from harness.contract.plugins import load_plugin
 from harness.launch.child import Errand
 from harness.launch.workers import Worker
 from harness.protocol.dataset import load_dataset

@@ -8,10 +8,10 @@ import time
 
 import numpy as np
 import pytest
+from support.plugins import load_plugin
 from support.toy import PLUGIN
 
 from harness import DataError, MethodError, console
-from harness.contract.plugins import load_plugin
 from harness.errors import SystemProblemError
 from harness.launch.workers import Worker, WorkFailedError
 from harness.unit.work import work

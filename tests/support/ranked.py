@@ -21,7 +21,6 @@ from harness.accounting.meter import Meter
 from harness.bags.feature_source import FeatureBags
 from harness.bags.packed import pack
 from harness.bags.tile_source import PatchReader, TileBags
-from harness.contract.plugins import load_plugin
 from harness.contract.registry import find_method, list_methods
 from harness.launch.crew import Crew
 from harness.launch.parent import die_with_parent
@@ -30,6 +29,7 @@ from harness.training.mil_fit import build_network, predict
 from harness.training.ranks import ALONE, Ranks, join
 from harness.training.run import Run
 from harness.training.sync_norm import synchronised
+from support.plugins import load_plugin
 from support.toy import PLUGIN
 
 FRUGAL = PLUGIN.replace("torch.nn.Dropout(0.25)", "torch.nn.Identity()")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from support.plugins import load_plugin
 
 from harness import Task
 from harness.bags.tile_source import PatchReader, TileBags
-from harness.contract.plugins import load_plugin
 from harness.training.mil_fit import build_network, predict
 
 

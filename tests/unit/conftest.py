@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.plugins import load_plugin
 from support.units import unit_of
 
-from harness.contract.plugins import load_plugin
 from harness.protocol.dataset import load_dataset
 from harness.protocol.seal import Scorer
 from harness.unit.inputs import Inputs

@@ -28,7 +28,7 @@ class Keeper(MILMethod):
 
 @pytest.mark.parametrize("protocol", ["cv2", "last"])
 def test_only_what_is_trained_on_may_have_shaped_a_stage(toy_unit, tiny_plugin, protocol):
-    from harness.contract.plugins import load_plugin
+    from support.plugins import load_plugin
 
     (tiny,) = load_plugin(str(tiny_plugin))
     keeper = type("Kept", (Keeper,), {"card": tiny.card, "Params": tiny.Params, "runs": []})

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.lived import write_survival_dataset
+from support.plugins import load_plugin
 from support.units import run_unit, unit_of
 
-from harness.contract.plugins import load_plugin
 from harness.errors import DataError, LeakError
 from harness.evaluation.survival import c_index, risk_of
 from harness.protocol.dataset import Dataset, load_dataset

@@ -7,16 +7,18 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import TypeVar
 
-from harness.contract.method import Method
 from harness.errors import MethodError, UsageError
 from harness.folders import expanded
 from harness.hashing import sha256_text
+
+T = TypeVar("T")
 
 
 def plugin_origin(spec: str) -> str:
@@ -29,29 +31,32 @@ def absolute(spec: str) -> str:
     return str(_file(spec)) if _is_file(spec) else spec
 
 
-def load_plugin(spec: str) -> tuple[type[Method], ...]:
-    """The methods that a plugin defines itself, in the order of their definition.
+def load_classes(spec: str) -> tuple[type, ...]:
+    """The classes that a plugin defines itself, in the order of their definition; imported ones are not its own.
 
     Args:
-        spec: path of a ``.py`` file, ``package.module``, or ``package.module:Class``. Dotted paths are looked up
-            where Python looks, then in the current folder.
+        spec: path of a ``.py`` file, ``package.module``, or ``package.module:Class`` for that class alone. Dotted paths
+            are looked up where Python looks, then in the current folder.
 
     Raises:
         UsageError: the file, the module or the class does not exist.
-        MethodError: the plugin fails while it is imported, or defines no method.
+        MethodError: the plugin fails while it is imported.
     """
     module_name, _, class_name = spec.partition(":")
     module = _import_file(_file(spec)) if _is_file(spec) else _import_module(module_name)
     if class_name and not _is_file(spec):
         return (_named_class(module, class_name, spec),)
-    methods = tuple(_own_methods(module))
-    if not methods:
-        raise MethodError(
-            "the plugin defines no method",
-            place=plugin_origin(spec),
-            fix="define a class that derives from harness.MILMethod or harness.Method, with a card",
-        )
-    return methods
+    return tuple(_own_classes(module))
+
+
+def derived(classes: Iterable[type], base: type[T], mark: str) -> list[type[T]]:
+    """Those of ``classes`` that derive from ``base``; an abstract one without an attribute ``mark`` is a base too."""
+    return [
+        cls
+        for cls in classes
+        if issubclass(cls, base)
+        and (not inspect.isabstract(cls) or mark in vars(cls) or mark in vars(cls).get("__annotations__", {}))
+    ]
 
 
 @contextmanager
@@ -150,20 +155,17 @@ def _import_module(name: str) -> ModuleType:
         raise
 
 
-def _named_class(module: ModuleType, name: str, spec: str) -> type[Method]:
+def _named_class(module: ModuleType, name: str, spec: str) -> type:
     found = getattr(module, name, None)
-    if isinstance(found, type) and issubclass(found, Method):
+    if isinstance(found, type):
         return found
-    defined = ", ".join(cls.__name__ for cls in _own_methods(module)) or "none"
-    what = "is not a method" if found is not None else "does not exist"
-    raise UsageError(f"class {name!r} {what}", place=spec, fix=f"methods of {module.__name__}: {defined}")
+    defined = ", ".join(cls.__name__ for cls in _own_classes(module)) or "none"
+    what = "is not a class" if found is not None else "does not exist"
+    raise UsageError(f"{name!r} {what}", place=spec, fix=f"classes of {module.__name__}: {defined}")
 
 
-def _own_methods(module: ModuleType) -> Iterator[type[Method]]:
-    """Methods defined in ``module`` or below it: imported base classes are not the plugin's own."""
+def _own_classes(module: ModuleType) -> Iterator[type]:
+    """Classes defined in ``module`` or below it."""
     for value in vars(module).values():
-        if isinstance(value, type) and issubclass(value, Method):
-            is_own = f"{value.__module__}.".startswith(f"{module.__name__}.")
-            is_base = inspect.isabstract(value) and "card" not in vars(value)
-            if is_own and not is_base:
-                yield value
+        if isinstance(value, type) and f"{value.__module__}.".startswith(f"{module.__name__}."):
+            yield value
