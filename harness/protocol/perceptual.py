@@ -73,7 +73,7 @@ def near_pairs(hashes: Sequence[str], limit: int = LIMIT) -> Iterator[tuple[int,
 
 def _signs(hashes: Sequence[str]) -> NDArray[np.bool_]:
     """(n, 16, 16)."""
-    packed = np.array([np.frombuffer(bytes.fromhex(text), np.uint8) for text in hashes]).reshape(-1, 32)
+    packed = np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8).reshape(-1, 32)
     return np.unpackbits(packed, axis=1).reshape(-1, _FREQUENCIES, _FREQUENCIES).astype(bool)
 
 
