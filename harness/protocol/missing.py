@@ -23,6 +23,7 @@ WORDS = (
         "NaT",
         "None",
         "null",
+        "nil",
         "-",
         "--",
         "---",
@@ -41,6 +42,7 @@ WORDS = (
         "[not reported]",
     ),
     *("#NULL!", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!"),
+    *("-99", "-999", "-9999"),
 )
 """What stands for a missing value, beside an empty cell. Letter case, spaces and the kind of dash do not count."""
 
