@@ -14,18 +14,21 @@ from harness.protocol.follow_up import FollowUp, cut_points
 from harness.protocol.splits import Fold
 from harness.protocol.table import listed
 
+HYPER_PARAMETERS = "the hyper-parameters (--trials)"
+"""What a search chooses by validation slides, in words."""
 
-def check_folds(
-    dataset: Dataset, name: str, protocol: ProtocolCard, folds: Sequence[Fold], *, tuned: bool = False
-) -> None:
+_DEFINED_WITHOUT_A_CLASS = frozenset({"", "accuracy", "log_loss"})
+
+
+def check_folds(dataset: Dataset, name: str, protocol: ProtocolCard, folds: Sequence[Fold], *, tuned: str = "") -> None:
     """Refuse folds in which training or validation cannot mean anything.
 
     Args:
         dataset: gives labels or follow-up.
         name, protocol: the protocol; says what validation slides are used for.
         folds: the folds that are to be run.
-        tuned: whether hyper-parameters are chosen on the protocol's own validation slides. That there are some is the
-            tuner's to check.
+        tuned: the score by which hyper-parameters are chosen on the protocol's own validation slides; empty where they
+            are not. That there are some is the tuner's to check.
 
     Raises:
         DataError: training slides of a single class, or of too few events; no validation slides, or slides of a
@@ -45,9 +48,10 @@ def check_folds(
                 place=place,
                 fix="list validation slides in the split file, or set select: last and threshold: argmax in the card",
             )
-        uses += ["the hyper-parameters (--trials)"] * tuned
+        if tuned:
+            uses.append(HYPER_PARAMETERS)
         if uses and fold.val:
-            check_validation(dataset, fold, " and ".join(uses), place=place)
+            check_validation(dataset, fold, " and ".join(uses), place=place, metric=tuned)
 
 
 def fold_warnings(dataset: Dataset, protocol: ProtocolCard, folds: Sequence[Fold]) -> Iterator[str]:
@@ -66,7 +70,9 @@ def fold_warnings(dataset: Dataset, protocol: ProtocolCard, folds: Sequence[Fold
     for fold in folds:
         for part, slides in (("training", fold.train), ("validation", fold.val)):
             if slides and len(dataset.card.classes) > 2 and (lacking := _lacking(dataset, slides)):
-                yield f"no {part} slide of {fold.name} is {lacking}"
+                by_loss = part == "validation" and protocol.select == "best" and protocol.fit_on == "train"
+                consequence = ": its AUC is undefined, and the loss chooses the epoch" * by_loss
+                yield f"no {part} slide of {fold.name} is {lacking}{consequence}"
     for where, slides in _tested(protocol, folds):
         if lacking := _lacking(dataset, slides):
             yield f"the AUC of {where} is undefined, and with it that of the whole study: no test slide is {lacking}"
@@ -82,7 +88,7 @@ def _uses_of_validation(dataset: Dataset, protocol: ProtocolCard) -> list[str]:
     return uses
 
 
-def check_validation(dataset: Dataset, fold: Fold, uses: str, *, place: str) -> None:
+def check_validation(dataset: Dataset, fold: Fold, uses: str, *, place: str, metric: str = "") -> None:
     """Refuse validation slides by which nothing can be chosen.
 
     Args:
@@ -90,9 +96,11 @@ def check_validation(dataset: Dataset, fold: Fold, uses: str, *, place: str) -> 
         fold: its validation slides are checked.
         uses: what they choose, in words.
         place: where, for the error.
+        metric: the score that chooses hyper-parameters; empty where there is none.
 
     Raises:
-        DataError: they are of a single class or, in survival, make no comparable pair of patients.
+        DataError: they are of a single class, lack a class without which ``metric`` is undefined or, in survival, make
+            no comparable pair of patients.
     """
     if dataset.card.task == "survival":
         if not _comparable(dataset.follow_up(fold.val)):
@@ -103,6 +111,12 @@ def check_validation(dataset: Dataset, fold: Fold, uses: str, *, place: str) -> 
             )
     elif len(one := _classes(dataset, fold.val)) == 1:
         raise _one_class("validation", one, f"they cannot choose {uses}", place)
+    elif metric not in _DEFINED_WITHOUT_A_CLASS and (lacking := _lacking(dataset, fold.val)):
+        raise DataError(
+            f"no validation slide is {lacking}: {metric}, which chooses {HYPER_PARAMETERS}, is undefined",
+            place=place,
+            fix="put slides of every class into the validation part of the split file, or add --tune-metric log_loss",
+        )
 
 
 def _one_class(part: str, classes: set[str], consequence: str, place: str) -> DataError:

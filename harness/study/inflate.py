@@ -100,7 +100,9 @@ def _check(resolved: ResolvedStudy) -> None:
             fix="choose a method that is trained in one stage, such as abmil",
         )
     for fold in resolved.folds if resolved.tuning is not None else ():
-        inner_folds(fold, 1, resolved.dataset)  # refuses a fold that has nothing to choose a trial on
+        inner_folds(
+            fold, 1, resolved.dataset, main_metric(resolved.dataset.card.task)
+        )  # refuses a fold that has nothing to choose a trial on
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,6 +28,7 @@ from harness.suggest import unknown
 from harness.training.mil_params import MILParams, check_devices
 from harness.tuning.settings import TuneSettings
 from harness.tuning.space import space_of
+from harness.unit.scoring import main_metric
 from harness.unit.spec import UnitSpec
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
     folds = _folds(splits, config.folds)
     if features is not None:
         features.check(folds)
-    check_folds(dataset, protocol_name, protocol, folds, tuned=config.tune is not None and config.tune.folds == 1)
+    check_folds(dataset, protocol_name, protocol, folds, tuned=_tuning_metric(config, dataset))
     return ResolvedStudy(
         method=method,
         params=params,
@@ -304,6 +305,13 @@ def _check_needs(card: MethodCard, dataset: Dataset) -> None:
             place="--dataset",
             fix="choose camelyon16-mini, or name a column or text files as `reports` in the dataset's card",
         )
+
+
+def _tuning_metric(config: StudyConfig, dataset: Dataset) -> str:
+    """The score that chooses hyper-parameters on the protocol's own validation slides; empty where none does."""
+    if config.tune is None or config.tune.folds > 1:
+        return ""
+    return config.tune.metric or main_metric(dataset.card.task)
 
 
 def _split_settings(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

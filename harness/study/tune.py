@@ -84,7 +84,9 @@ class Tuner:
         self.trials = TrialStore(store.root)
         self.space = space_of(resolved.method.Params, fixed=resolved.fixed, method=resolved.method_card.name)
         self.metric = settings.metric or main_metric(resolved.dataset.card.task)
-        self.inner = {fold.name: inner_folds(fold, settings.folds, resolved.dataset) for fold in resolved.folds}
+        self.inner = {
+            fold.name: inner_folds(fold, settings.folds, resolved.dataset, self.metric) for fold in resolved.folds
+        }
         self.searches = {fold.name: self._search(fold) for fold in resolved.folds}
         self.stopped: dict[str, str] = {}
         self._under_way: dict[Ask, _UnderWay] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
-from harness.protocol.fold_checks import check_validation
+from harness.protocol.fold_checks import HYPER_PARAMETERS, check_validation
 from harness.protocol.make_splits import stratified_folds
 from harness.protocol.splits import Fold
 
@@ -15,15 +15,21 @@ if TYPE_CHECKING:
 SEED = 0
 
 
-def inner_folds(fold: Fold, count: int, dataset: Dataset) -> tuple[Fold, ...]:
+def inner_folds(fold: Fold, count: int, dataset: Dataset, metric: str = "") -> tuple[Fold, ...]:
     """``count`` inner folds of an outer one.
 
     One is the protocol's own division into training and validation slides. More divide these slides anew, by patient
     and stratified by label; each of them validates once. Inner folds have no test slides.
 
+    Args:
+        fold: the outer fold.
+        count: how many inner folds.
+        dataset: gives patients and labels.
+        metric: the score that decides; empty where that is checked elsewhere.
+
     Raises:
         UsageError: the outer fold has no validation slides, or fewer patients than ``count``.
-        DataError: an inner fold validates a single class.
+        DataError: an inner fold validates a single class, or lacks one without which ``metric`` is undefined.
     """
     if count == 1:
         if not fold.val:
@@ -50,5 +56,5 @@ def inner_folds(fold: Fold, count: int, dataset: Dataset) -> tuple[Fold, ...]:
     )
     for number, one in enumerate(inner):
         place = f"{dataset.name}, {fold.name}, inner fold {number} of {count}"
-        check_validation(dataset, one, "the hyper-parameters (--trials)", place=place)
+        check_validation(dataset, one, HYPER_PARAMETERS, place=place, metric=metric)
     return inner

@@ -86,7 +86,7 @@ class Search:
         trial.device_s += device_s
         if scores is None or not _known(scores.get(self.metric)):
             trial.state = "failed"
-            trial.reason = reason or f"validation gives no {self.metric}: its slides are of one class"
+            trial.reason = reason or f"validation gives no {self.metric}: it is undefined for its slides"
             return
         trial.scores.append(scores)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ def dataset(write: Write, parts: dict[str, str], *, classes: str = "ab", **proto
     )
 
 
-def check(found: Dataset, *, tuned: bool = False) -> None:
+def check(found: Dataset, *, tuned: str = "") -> None:
     name, protocol = found.protocol()
     check_folds(found, name, protocol, found.splits(name).folds, tuned=tuned)
 
@@ -77,7 +78,7 @@ def test_what_is_not_used_need_not_be_there(write, parts, protocol) -> None:
 def test_tuning_needs_validation_slides_of_every_class(write) -> None:
     found = dataset(write, {"train": "ab", "val": "aa", "test": "ab"}, **NOTHING_CHOSEN)
     with pytest.raises(DataError, match="--trials"):
-        check(found, tuned=True)
+        check(found, tuned="auc")
 
 
 def test_a_test_part_without_a_class_is_told(write) -> None:
@@ -127,3 +128,12 @@ def test_survival_needs_a_pair_of_patients_to_compare(write, followed, comparabl
     else:
         with pytest.raises(DataError, match="comparable"):
             check(found)
+
+
+@pytest.mark.parametrize(
+    ("metric", "refused"), [("", False), ("auc", True), ("sensitivity", True), ("log_loss", False)]
+)
+def test_validation_must_have_every_class_that_the_score_of_a_search_needs(write, metric, refused) -> None:
+    found = dataset(write, {"train": "abcabc", "val": "abab", "test": "abc"}, classes="abc")
+    with pytest.raises(DataError, match="no validation slide is c") if refused else nullcontext():
+        check(found, tuned=metric)
