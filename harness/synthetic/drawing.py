@@ -119,6 +119,8 @@ def _draw_all(root: Path, todo: Sequence[Job], name: str, workers: int) -> None:
                     bar.advance(status=future.result())
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
+                for process in multiprocessing.active_children():  # else the pool waits for slides under way
+                    process.terminate()
                 raise
 
 
