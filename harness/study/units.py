@@ -121,7 +121,7 @@ class Units:
         under_way = self._under_way.pop(spec.unit_id, None)
         try:
             if under_way is not None:
-                self.inputs.sources.check(under_way.job.slides)
+                outcome = self.inputs.sources.confirmed(outcome, under_way.job.slides)
             if isinstance(outcome, Exception) or under_way is None:
                 raise outcome if isinstance(outcome, Exception) else RuntimeError("an answer to no order")
             with placing(self.folder(spec)):

@@ -52,8 +52,8 @@ def _same(one: NDArray[np.int64] | None, other: NDArray[np.int64] | None) -> boo
 
 
 def sources_of(store: FeatureStore, tiles: Sources) -> Sources:
-    """What units read that train on a store."""
-    return Sources(basis=tiles.basis).and_shared("the features", store.files)
+    """What units rest on that train on a store: its files, and the slides that it was made from."""
+    return tiles.and_shared("the features", store.files)
 
 
 def open_features(tiles: Inputs, folder: Path) -> Inputs:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.contract.code_version import source_sha256
-from harness.data.reports import reports_for
+from harness.data.reports import reports_fingerprint, reports_for
+from harness.errors import DataError
 from harness.seeds import Seeds
 from harness.unit.target import Target, target_of, truth_for
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from harness.bags.access import BagAccess
     from harness.contract.method import Task
+    from harness.protocol.dataset import Dataset
     from harness.protocol.follow_up import FollowUp
     from harness.protocol.splits import Fold
     from harness.training.run import Precision
@@ -97,6 +99,7 @@ def make_order(job: UnitJob, inputs: Inputs) -> tuple[Order, dict[str, str]]:
     Raises:
         LeakError: the fold trains or validates on a slide that it tests.
     """
+    _check_reports(job, inputs.dataset)
     names = aliases(job, inputs)
     fitted = job.fold.train + job.fold.val if job.fit_all else job.fold.train
     validated = () if job.fit_all else job.fold.val
@@ -127,6 +130,16 @@ def make_order(job: UnitJob, inputs: Inputs) -> tuple[Order, dict[str, str]]:
         devices=job.spec.devices,
     )
     return order, {alias: slide for slide, alias in names.items()}
+
+
+def _check_reports(job: UnitJob, dataset: Dataset) -> None:
+    """Refuse reports that are no longer those in the unit's identity: they are read for each unit."""
+    if (known := job.spec.input.get("reports")) is not None and reports_fingerprint(dataset) != known:
+        raise DataError(
+            "the reports changed while the study ran",
+            place=f"dataset {dataset.name}",
+            fix="let them be, and give the same command again: it takes them as they are then",
+        )
 
 
 def aliases(job: UnitJob, inputs: Inputs) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.data.content import Content, FileStatus, day
-from harness.errors import DataError
+from harness.errors import BenchError, DataError
 
 T = TypeVar("T")
 Statuses = Mapping[Path, FileStatus]
@@ -44,11 +44,17 @@ class Sources:
             _check(name, files)
 
     def confirmed(self, outcome: T, slides: Iterable[str]) -> T | DataError:
-        """What came of work on ``slides``; in its place the error of :meth:`check` where they changed meanwhile."""
+        """What came of work on ``slides``; in its place the error of :meth:`check` where they changed meanwhile.
+
+        Where the work failed, which the change may have caused, the error says both.
+        """
         try:
             self.check(slides)
-        except DataError as problem:
-            return problem
+        except DataError as changed:
+            if not isinstance(outcome, Exception):
+                return changed
+            own = outcome.problem if isinstance(outcome, BenchError) else str(outcome)
+            return DataError(f"{changed.problem}; {own}", place=changed.place, fix=changed.fix)
         return outcome
 
 

@@ -111,7 +111,7 @@ def test_features_that_are_cut_short_while_they_are_read(specimens):
     assert features.read_bytes() == whole
 
 
-def test_features_that_are_not_finite_name_the_slide(specimens):
+def test_features_that_changed_on_disk_name_the_slide(specimens):
     study = specimens()
     study.finish("--fold", "0")
     (features,) = study.home.glob("cache/specimens/features/*/features.bin")
@@ -119,11 +119,9 @@ def test_features_that_are_not_finite_name_the_slide(specimens):
     values[-5] = np.inf  # of the last slide, which only the second fold tests
     values.flush()
     ended = study.run()
-    assert ended.code == 1
-    (reason,) = failures(study.out).values()
-    assert f"slide {ONLY_IN_SECOND}: 1 of " in reason
-    assert "not finite" in reason
-    assert f"delete {features.parent}" in reason
+    assert ended.code == 2
+    assert f"features have changed on disk since they were made: {ONLY_IN_SECOND}" in ended.text
+    assert str(features) in ended.text
     shutil.rmtree(features.parent)
     text = study.finish()
     assert "2 units done, 1 of them from before" in text

@@ -46,3 +46,11 @@ def test_files_that_all_units_read_stop_all(sources: Sources, tmp_path: Path) ->
     (tmp_path / "packed").write_bytes(b"other")
     with pytest.raises(DataError, match="the packed features"):
         sources.check([])
+
+
+def test_work_that_failed_on_changed_data_says_both(sources: Sources, tmp_path: Path) -> None:
+    (tmp_path / "b").write_bytes(b"")
+    problem = sources.confirmed(RuntimeError("cannot decode"), ["b"])
+    assert isinstance(problem, DataError)
+    assert "slide b" in problem.problem
+    assert "cannot decode" in problem.problem
