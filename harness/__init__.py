@@ -37,11 +37,6 @@ if TYPE_CHECKING:
     from harness.seeds import Seeds
     from harness.training.chunked_encode import encode_in_chunks
     from harness.training.embed import EncodedBags, embed_bags, keep_embedded
-    from harness.training.memory.bag_part import largest_bag
-    from harness.training.memory.fitting import fit_in
-    from harness.training.memory.ladder import Rung
-    from harness.training.memory.part import MemoryPart, Step
-    from harness.training.memory.plan import MemoryPlan
     from harness.training.mil import MILMethod
     from harness.training.mil_fit import validation_scores
     from harness.training.mil_params import MILParams
@@ -62,8 +57,6 @@ _LAZY = {
     "LeakError": "harness.errors",
     "MILMethod": "harness.training.mil",
     "MILParams": "harness.training.mil_params",
-    "MemoryPart": "harness.training.memory.part",
-    "MemoryPlan": "harness.training.memory.plan",
     "Method": "harness.contract.method",
     "MethodCard": "harness.contract.card",
     "MethodError": "harness.errors",
@@ -73,13 +66,11 @@ _LAZY = {
     "Preset": "harness.contract.card",
     "PublishedInput": "harness.contract.published",
     "Run": "harness.training.run",
-    "Rung": "harness.training.memory.ladder",
     "SELECTING": "harness.contract.effect",
     "SET": "harness.contract.effect",
     "Scale": "harness.bags.source",
     "Seeds": "harness.seeds",
     "Stage": "harness.contract.stage",
-    "Step": "harness.training.memory.part",
     "Task": "harness.contract.method",
     "TileEncoder": "harness.encoders",
     "UsageError": "harness.errors",
@@ -87,11 +78,9 @@ _LAZY = {
     "build_schedule": "harness.training.optim",
     "embed_bags": "harness.training.embed",
     "encode_in_chunks": "harness.training.chunked_encode",
-    "fit_in": "harness.training.memory.fitting",
     "fixed": "harness.contract.params",
     "has_batch_norm": "harness.training.sync_norm",
     "keep_embedded": "harness.training.embed",
-    "largest_bag": "harness.training.memory.bag_part",
     "pack": "harness.bags.packed",
     "redeclared": "harness.contract.params",
     "score": "harness.evaluation.metrics",
@@ -120,8 +109,6 @@ __all__ = [
     "LeakError",
     "MILMethod",
     "MILParams",
-    "MemoryPart",
-    "MemoryPlan",
     "Method",
     "MethodCard",
     "MethodError",
@@ -131,11 +118,9 @@ __all__ = [
     "Preset",
     "PublishedInput",
     "Run",
-    "Rung",
     "Scale",
     "Seeds",
     "Stage",
-    "Step",
     "Task",
     "TileEncoder",
     "UsageError",
@@ -143,11 +128,9 @@ __all__ = [
     "build_schedule",
     "embed_bags",
     "encode_in_chunks",
-    "fit_in",
     "fixed",
     "has_batch_norm",
     "keep_embedded",
-    "largest_bag",
     "pack",
     "redeclared",
     "score",

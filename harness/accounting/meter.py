@@ -106,7 +106,7 @@ class Meter:
         """
         stop = self._watch() if not self._open else None
         path = f"{self._open[-1].name}/{name}" if self._open else name
-        self._note_gpu()
+        self.note_gpu()
         current = _Open(path, on_device, time.perf_counter(), cpu_seconds(), high_water_bytes())
         with self._lock:
             self._open.append(current)
@@ -114,7 +114,7 @@ class Meter:
         try:
             yield
         finally:
-            self._note_gpu()
+            self.note_gpu()
             self._sample()
             with self._lock:
                 self._open.remove(current)
@@ -124,7 +124,7 @@ class Meter:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything used so far, open stages included: what a checkpoint has to hold."""
-        self._note_gpu()
+        self.note_gpu()
         stages = self._stages()
         return {
             "version": TIMING_VERSION,
@@ -160,7 +160,7 @@ class Meter:
         not known is None. ``peak_memory_mb`` is that of the device the unit ran on: allocated on the GPU, or else
         the resident set.
         """
-        self._note_gpu()
+        self.note_gpu()
         stages = self._stages()
         total = Usage()
         for name, usage in stages.items():
@@ -198,7 +198,7 @@ class Meter:
             usage.rss = _larger(usage.rss, high_water)
         return usage
 
-    def _note_gpu(self) -> None:
+    def note_gpu(self) -> None:
         """Book the allocation peak since the last reset on all open stages, and start a new one."""
         if self._gpu is None:
             return

@@ -92,6 +92,14 @@ class BagLoader:
                 ]
                 yield self._to_device(waiting.pop(0).result())
 
+    def largest(self) -> Batch:
+        """The batch with most tiles that can be drawn."""
+        counts = np.array([self.source.count(bag) for bag in range(len(self.source))])
+        first = np.argsort(-counts, kind="stable")[: self.batch_size]
+        # Balanced draws may take the same bag again.
+        bags = np.full(len(first), first[0]) if self.balanced else first
+        return self._to_device(self._read(0, 0, bags))
+
     def _order(self, epoch: int) -> np.ndarray:
         rng = self.seeds.numpy("order", self.stage, epoch)
         if self.balanced and self.source.labels is not None:

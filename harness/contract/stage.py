@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from harness.errors import MethodError
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
@@ -101,3 +103,26 @@ class Stage:
         if self.bags_in is None:
             return len(steps)
         return sum(map(self.bags_in, steps)) / self.bags_in(step)
+
+    def check_devices(self, devices: int) -> None:
+        """Refuse to have every device train on the same whole batches.
+
+        Raises:
+            MethodError: there are several, and the stage does not say how its batches are parted.
+        """
+        if devices > 1 and self.share is None:
+            raise MethodError(
+                f"stage {self.name} cannot be parted between devices",
+                place=f"--devices {devices}",
+                fix="run it on one device (--devices 1)",
+            )
+
+
+def scalar(loss: Tensor | Mapping[str, Tensor]) -> Tensor:
+    """What ``Stage.loss`` gives to be minimised."""
+    return loss["loss"] if isinstance(loss, Mapping) else loss
+
+
+def further(loss: Tensor | Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The scalars that are logged beside the loss."""
+    return {name: value for name, value in loss.items() if name != "loss"} if isinstance(loss, Mapping) else {}

@@ -10,6 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from harness.training.memory.state import current
+from harness.training.sync_norm import has_batch_norm
+
 
 def encode_in_chunks(
     encode: Callable[..., Tensor],
@@ -30,6 +33,9 @@ def encode_in_chunks(
 
     Batch norm in training mode takes its statistics over each chunk, with and without ``recompute``. Running
     statistics (and whatever other buffers ``module`` has) are updated by the first pass only.
+
+    While a training uses a memory fallback (see ``docs/memory.md``), chunks are smaller, and recomputed, as that says.
+    Batch norm in training mode keeps its chunks.
 
     Everything random inside ``encode`` must come from torch's global generators, or be drawn before and handed in
     through ``along``, as augmentation is::
@@ -53,6 +59,7 @@ def encode_in_chunks(
     """
     if chunk < 0:
         raise ValueError(f"chunk must not be negative, got {chunk}")
+    chunk, recompute = _with_fallback(len(tiles), chunk, recompute, module, fixed=passes > 0)
     parts = []
     for rows in _rows(len(tiles), chunk, passes):
         inputs = [values[rows] for values in (tiles, *along)]
@@ -61,6 +68,28 @@ def encode_in_chunks(
         else:
             parts.append(encode(*inputs))
     return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _with_fallback(count: int, chunk: int, recompute: bool, module: nn.Module, *, fixed: bool) -> tuple[int, bool]:
+    """Chunk and ``recompute`` under the memory fallback in effect, which takes note of what was asked for."""
+    memory = current()
+    if memory is None:
+        return chunk, recompute
+    divisible = not (fixed or has_batch_norm(module, training=True))
+    if torch.is_grad_enabled():
+        draws = divisible and _has_dropout(module)
+        memory.use.take_in(count, chunk, divisible=divisible, recomputes=recompute, draws=draws)
+    fallback = memory.fallback
+    if fallback.chunk and divisible:
+        chunk = min(chunk or count, fallback.chunk)
+    # With all tiles in one chunk, their activations would be in memory at once all the same.
+    return chunk, recompute or (fallback.recompute and 0 < chunk < count)
+
+
+def _has_dropout(module: nn.Module) -> bool:
+    """Whether a part of it draws at random in training (dropout, stochastic depth)."""
+    parts = [part for part in module.modules() if "Drop" in type(part).__name__]
+    return any(getattr(part, "p", getattr(part, "drop_prob", 1)) for part in parts)
 
 
 def _rows(count: int, chunk: int, passes: int) -> list[slice]:

@@ -16,7 +16,8 @@ from harness import console
 from harness.atomic import write_json
 from harness.protocol.audit import audit_stage
 from harness.seeds import Seeds
-from harness.training.memory.ladder import Memory
+from harness.training.memory.fallback import Fallback
+from harness.training.memory.state import Memory
 from harness.training.ranks import ALONE, Ranks
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Context:
             missed none. None watches nothing.
         ranks: the processes that train this unit together, one per device; by default this one alone. All of them run
             the same code, and rank 0 alone writes files.
-        memory: how much there is, and what was changed about the training to keep within it.
+        memory: how much there is, and the memory fallback in use.
     """
 
     seeds: Seeds
@@ -105,6 +106,27 @@ class Context:
                 self.meter.load_state(json.loads(path.read_text(encoding="utf-8")))
             except (ValueError, KeyError, TypeError):
                 console.warn(f"damaged {path} is left aside: what the interrupted attempt used is not counted")
+
+    def use_fallback(self, fallback: Fallback) -> None:
+        """Train with ``fallback`` from now on."""
+        self.memory.fallback = fallback
+        if fallback.kind == "bf16":
+            self.precision = "bf16"
+
+    def fall_back(self, why: str, *, place: str) -> None:
+        """Use the next memory fallback that can help, the same on all ranks.
+
+        Raises:
+            MethodError: there is no other.
+        """
+        bf16 = self.precision == "fp32" and (self.device.type == "cpu" or torch.cuda.is_bf16_supported())
+        found = [one for one in self.ranks.gathered(self.memory.following(bf16=bf16)) if one is not None]
+        if not found:
+            raise self.memory.error(place=place, reason=why)
+        self.use_fallback(max(found, key=lambda one: one.position))
+        if self.ranks.first:
+            self.memory.save(self.workdir)
+        console.note(f"{place}: {why}; next try: {self.memory.fallback.description}")
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context of the run's precision."""

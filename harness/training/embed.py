@@ -57,7 +57,7 @@ def embed_bags(
         LeakError: the embedder, or the set in ``folder``, was shaped by slides that this fold does not train on.
         DataError: the folder holds features by another embedder.
     """
-    shaped_by = None
+    folder, shaped_by = _of_precision(folder, run), None
     if trained_on:
         fold = "" if run.fold is None else run.fold.name
         shaped_by = ShapedBy(tuple(sorted(trained_on)), tuple(sorted(chosen_on)), fold)
@@ -69,7 +69,7 @@ def embed_bags(
         encoder,
         folder,
         device=run.device,
-        batch=batch,
+        batch=run.memory.at_most(batch),
         dtype=dtype,
         precision=run.precision,
         shaped_by=shaped_by,
@@ -96,6 +96,7 @@ def keep_embedded(folder: Path, run: Run) -> KeptFeatures:
     Raises:
         LeakError: as :func:`open_embedded`.
     """
+    folder = _of_precision(folder, run)
     return KeptFeatures.copy_of(open_embedded(folder, run), run.keep(FOLDER) / folder.name)
 
 
@@ -107,7 +108,6 @@ class EncodedBags(BagSource):
         encoder: the embedder.
         run: gives the device.
         kept: takes the features of whole bags that it does not have.
-        chunk: tiles that are read and encoded at once, where that has to be fewer than usual; 0 for the usual.
     """
 
     kind = "features"
@@ -119,11 +119,9 @@ class EncodedBags(BagSource):
         run: Run,
         *,
         kept: KeptFeatures | None = None,
-        chunk: int = 0,
     ) -> None:
         self.ids, self.labels, self.scales, self.dim = bags.ids, bags.labels, bags.scales[:1], encoder.dim
         self._bags, self._encoder, self._run, self._kept = bags, encoder, run, kept
-        self._block = min(chunk or PREDICT_BLOCK, PREDICT_BLOCK)
 
     def count(self, bag: int, scale: int = 0) -> int:
         """Number of tiles of a bag."""
@@ -147,12 +145,18 @@ class EncodedBags(BagSource):
         was_training = encoder.training
         encoder.eval()
         try:
-            blocks = [rows[k : k + self._block] for k in range(0, len(rows), self._block)]
+            block = self._run.memory.at_most(PREDICT_BLOCK)
+            blocks = [rows[k : k + block] for k in range(0, len(rows), block)]
             with self._run.autocast():
                 parts = [encoder.encode(self._bags.read(bag, block).to(device)).float() for block in blocks]
         finally:
             encoder.train(was_training)
         return torch.cat(parts).cpu()
+
+
+def _of_precision(folder: Path, run: Run) -> Path:
+    """Where a set is kept: one that a memory fallback makes in lower precision is another set."""
+    return folder.with_name(f"{folder.name}_bf16") if run.memory.fallback.kind == "bf16" else folder
 
 
 def _audit(shaped_by: ShapedBy, folder: Path, run: Run) -> None:

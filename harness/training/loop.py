@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from harness import console
-from harness.contract.stage import Stage
+from harness.contract.stage import Stage, further, scalar
 from harness.errors import MethodError
 from harness.training.checkpoint import Checkpoints
 from harness.training.context import Context
 from harness.training.ema import Average
+from harness.training.memory.probe import keep_within_memory
 from harness.training.selection import Selection
 from harness.training.watching import undisturbed
 
@@ -23,11 +25,11 @@ from harness.training.watching import undisturbed
 def train_stage(stage: Stage, run: Context) -> None:
     """Train ``stage``, continuing from its last checkpoint; its module ends with the chosen weights."""
     checkpoints = Checkpoints(run.workdir, stage.name, interval=run.checkpoint_seconds, fold=run.fold)
-    _check_parted(stage, run)
+    stage.check_devices(run.ranks.world)
     outcome = checkpoints.outcome()
     if outcome is None:
         trainer = _Trainer(stage, run, checkpoints)
-        with run.meter.stage(stage.name):
+        with run.meter.stage(stage.name), run.memory.enforced(run.device):
             outcome = trainer.train()
         if run.ranks.first:
             checkpoints.finish(outcome)
@@ -54,9 +56,10 @@ class _Trainer:
         kinds = ("raw", "ema") if self.average else ("raw",)
         self.selections = {kind: Selection.of(stage) for kind in kinds}
         self.chosen = stage.weights if self.average else "raw"
-        self.scaler = torch.amp.GradScaler(run.device.type, enabled=run.precision == "fp16")
+        self.scaler = self._new_scaler()
         self.base_lrs = [[group["lr"] for group in optimizer.param_groups] for optimizer in stage.optimizers]
         self.resumed_at: float | None = None
+        self.probed = False
 
     def train(self) -> dict[str, Any]:
         """Run the epochs that are left and return the outcome."""
@@ -77,12 +80,10 @@ class _Trainer:
     def _train_epoch(self, bar: console.Bar) -> None:
         stage, ranks = self.stage, self.run.ranks
         stage.module.train()
-        for batch in stage.batches(self.epoch, self.step):
-            self.run.seed("dropout", stage.name, self.epoch, self.step, *self._own_draws)
+        for batch in self._within_memory(stage.batches(self.epoch, self.step)):
             self._set_learning_rate()
-            with self.run.autocast():
-                result = stage.loss(batch)
-                loss = _scalar(result)
+            result = self._forward(batch)
+            loss = scalar(result)
             share = stage.share(batch) if stage.share is not None else 1.0
             mean = ranks.weighted({"loss": float(loss.detach())}, share)["loss"]
             self._check(mean)
@@ -90,8 +91,8 @@ class _Trainer:
             loss = (loss * share if ranks.several else loss) / stage.divisor(self.step)
             torch.autograd.backward(self.scaler.scale(loss))
             self.loss_sum += mean
-            further = {name: float(value.detach()) for name, value in _further(result).items()}
-            for name, number in ranks.weighted(further, share).items() if further else ():
+            logged = {name: float(value.detach()) for name, value in further(result).items()}
+            for name, number in ranks.weighted(logged, share).items() if logged else ():
                 self.logged[name] = self.logged.get(name, 0.0) + number
             self.step += 1
             if self.step % stage.accumulate == 0 or self.step == stage.steps_per_epoch:
@@ -99,11 +100,53 @@ class _Trainer:
                 self._checkpoint()
             bar.advance(1)
 
+    def _forward(self, batch: Any) -> Tensor | Mapping[str, Tensor]:
+        """The loss of a batch; its draws are a function of the stage, the epoch and the step."""
+        self.run.seed("dropout", self.stage.name, self.epoch, self.step, *self._own_draws)
+        with self.run.autocast():
+            return self.stage.loss(batch)
+
+    def _within_memory(self, batches: Iterable[Any]) -> Iterator[Any]:
+        """``batches``, before the first of which the stage is made to fit into memory."""
+        coming = iter(batches)
+        if not self.probed:
+            self.probed = True
+            for first in coming:
+                keep_within_memory(self.stage, first, self._try, self._scaler_restored, self.run)
+                coming = chain([first], coming)
+                break
+        yield from coming
+
+    def _try(self, batch: Any) -> None:
+        """A training step without what ranks tell each other, logs and averages."""
+        loss = scalar(self._forward(batch))
+        torch.autograd.backward(self.scaler.scale(loss))
+        self._step_optimizers()
+
+    def _scaler_restored(self) -> Callable[[], None]:
+        """Note the state of the scaler, and return what brings it back, from amid a step too."""
+        state = self.scaler.state_dict()
+
+        def restore() -> None:
+            self.scaler = self._new_scaler()
+            self.scaler.load_state_dict(state)
+
+        return restore
+
+    def _new_scaler(self) -> torch.amp.GradScaler:
+        return torch.amp.GradScaler(self.run.device.type, enabled=self.run.precision == "fp16")
+
     def _update(self) -> None:
         stage = self.stage
         self.run.ranks.add_gradients(
             p for one in stage.optimizers for group in one.param_groups for p in group["params"]
         )
+        self._step_optimizers()
+        if self.average is not None:
+            self.average.update(stage.module)
+
+    def _step_optimizers(self) -> None:
+        stage = self.stage
         clip = stage.clip_grad_norm
         limits = clip if isinstance(clip, Sequence) else [clip] * len(stage.optimizers)
         for optimizer, limit in zip(stage.optimizers, limits, strict=True):
@@ -115,8 +158,6 @@ class _Trainer:
         self.scaler.update()
         for optimizer in stage.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        if self.average is not None:
-            self.average.update(stage.module)
 
     def _set_learning_rate(self) -> None:
         factor = self.stage.schedule(self.epoch + self.step / self.stage.steps_per_epoch)
@@ -251,22 +292,3 @@ class _Trainer:
         if self.stage.companion is not None:
             self.stage.companion.load_state_dict(state["companion"])
         self.resumed_at = self.epoch + self.step / self.stage.steps_per_epoch
-
-
-def _check_parted(stage: Stage, run: Context) -> None:
-    """Refuse to have every device train on the same whole batches."""
-    if run.ranks.several and stage.share is None:
-        raise MethodError(
-            f"stage {stage.name} cannot be parted between devices",
-            place=f"--devices {run.ranks.world}",
-            fix="run it on one device (--devices 1)",
-        )
-
-
-def _scalar(loss: Tensor | Mapping[str, Tensor]) -> Tensor:
-    return loss["loss"] if isinstance(loss, Mapping) else loss
-
-
-def _further(loss: Tensor | Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """The scalars that are logged beside the loss."""
-    return {name: value for name, value in loss.items() if name != "loss"} if isinstance(loss, Mapping) else {}

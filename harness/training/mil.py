@@ -7,7 +7,7 @@ This module does not import torch, so that listing methods stays fast; the train
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.contract.method import Method
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from harness.contract.aggregator import Aggregator
     from harness.contract.prediction import Prediction
     from harness.contract.stage import Stage
-    from harness.training.memory.part import MemoryPart
     from harness.training.mil_fit import BagNetwork
     from harness.training.run import Run
 
@@ -57,25 +56,7 @@ class MILMethod(Method):
         from harness.training import mil_fit
 
         self.network = mil_fit.build_network(self, train, run)
-        self.keep_within_memory(train, val, run)
         yield mil_fit.stage(self, train, val, run)
-
-    def keep_within_memory(self, train: BagSource, val: BagSource | None, run: Run) -> None:
-        """Choose how the network is trained so that it fits. A part of another method leaves that to the whole."""
-        from harness.training.memory.bag_part import bag_plan
-        from harness.training.memory.fitting import fit_in
-
-        fit_in(bag_plan(self.network, self.params, train, [val, *run.memory.predicted], run), run)
-
-    def memory_part(
-        self, train: BagSource, predicted: Sequence[BagSource | None], run: Run, name: str = "train"
-    ) -> MemoryPart:
-        """What its training takes, for the plan of a method that it is a part of; it has a new network afterwards."""
-        from harness.training import mil_fit
-        from harness.training.memory.bag_part import bag_part
-
-        self.network = mil_fit.build_network(self, train, run)
-        return bag_part(self.network, self.params, train, predicted, run, name)
 
     def predict(self, bags: BagSource, run: Run) -> Prediction:
         """Probabilities and attention from all tiles of the finest scale, without sampling or augmentation."""

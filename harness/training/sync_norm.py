@@ -16,9 +16,9 @@ from harness.training.ranks import Ranks
 _PLAIN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
-def has_batch_norm(module: nn.Module) -> bool:
-    """Whether a part of ``module`` is batch norm."""
-    return any(isinstance(part, _BatchNorm) for part in module.modules())
+def has_batch_norm(module: nn.Module, *, training: bool = False) -> bool:
+    """Whether a part of ``module`` is batch norm; with ``training`` one that takes its statistics over the batch."""
+    return any(isinstance(part, _BatchNorm) and (part.training or not training) for part in module.modules())
 
 
 def synchronised(module: nn.Module, ranks: Ranks, device: torch.device) -> nn.Module:

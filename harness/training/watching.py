@@ -12,6 +12,18 @@ from torch import nn
 
 
 @contextmanager
+def generators_restored(device: torch.device) -> Iterator[None]:
+    """Afterwards the global generators of torch (of the CPU and of ``device``), NumPy and Python are as before."""
+    drawn, legacy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield
+    finally:
+        random.setstate(drawn)
+        np.random.set_state(legacy)
+
+
+@contextmanager
 def undisturbed(module: nn.Module, device: torch.device) -> Iterator[None]:
     """``module`` in evaluation mode and without gradients; afterwards every mode and generator is as it was.
 
@@ -19,13 +31,10 @@ def undisturbed(module: nn.Module, device: torch.device) -> Iterator[None]:
     begin where the training stands, so they are the same for a run that was interrupted.
     """
     modes = [(part, part.training) for part in module.modules()]
-    drawn, legacy = random.getstate(), np.random.get_state()
     module.eval()
     try:
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.no_grad():
+        with generators_restored(device), torch.no_grad():
             yield
     finally:
         for part, training in modes:
             part.training = training
-        random.setstate(drawn)
-        np.random.set_state(legacy)

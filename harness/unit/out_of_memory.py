@@ -1,15 +1,11 @@
-"""When a GPU's memory runs out all the same: the unit goes on from its last checkpoint, in a way that takes less."""
+"""When memory runs out amid a training: the unit continues from its last checkpoint with the next memory fallback."""
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-import torch
-
-from harness import console
-from harness.errors import MethodError
+from harness.training.memory.watch import is_out_of_memory, release
 
 if TYPE_CHECKING:
     from harness.training.run import Run
@@ -18,9 +14,9 @@ Result = TypeVar("Result")
 
 
 def within_memory(attempt: Callable[[], Result], run: Run, unit_id: str) -> Result:
-    """The result of ``attempt``, which is made again, with less memory, as often as it runs out of it.
+    """The result of ``attempt``, which is repeated with the next memory fallback whenever it runs out of memory.
 
-    Several devices do not begin anew: those that did not run out wait amid a step for the one that did.
+    Several devices do not start again: those that did not run out wait amid a step for the one that did.
 
     Args:
         attempt: trains and predicts, from the last checkpoint.
@@ -28,25 +24,20 @@ def within_memory(attempt: Callable[[], Result], run: Run, unit_id: str) -> Resu
         unit_id: for the error.
 
     Raises:
-        MethodError: the memory ran out, and nothing is known that takes less.
+        MethodError: the memory ran out, and no fallback is left.
     """
     while True:
-        reason = ""
         try:
             return attempt()
-        except torch.cuda.OutOfMemoryError as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            reason = f"memory ran out ({(str(error).splitlines() or [type(error).__name__])[0]})"
         # The exception held on to everything in the frames that it came through; now it is gone.
-        gc.collect()
-        if run.device.type == "cuda":
-            torch.cuda.empty_cache()
-        if run.ranks.several or not run.memory.refuse(run.workdir):
-            raise MethodError(
-                "the GPU's memory does not hold this unit",
-                place=f"{unit_id}: {reason}",
-                fix="fewer tiles per step (--set tiles_per_bag, batch_size or encode_chunk), --set recompute=true "
-                "where the method has it, or --precision bf16",
-            )
+        release()
+        if run.ranks.several:
+            raise run.memory.error(place=unit_id, reason=reason)
+        run.memory.ran_out += 1
+        run.fall_back(reason, place=run.label or unit_id)
         run.curve.clear()
         run.facts.clear()
-        console.note(f"{run.label}: memory ran out ({reason}); once more with less")

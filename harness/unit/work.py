@@ -9,7 +9,7 @@ import torch
 from harness.accounting.available import limit_from_environment
 from harness.accounting.meter import Meter
 from harness.seeds import Seeds
-from harness.training.memory.ladder import Memory
+from harness.training.memory.state import Memory
 from harness.training.ranks import ALONE, Ranks
 from harness.training.run import Run
 from harness.unit.answer import UnitAnswer
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from harness.bags.feature_source import Normaliser
     from harness.bags.source import BagSource
     from harness.contract.method import Method
+    from harness.contract.params import Params
     from harness.contract.prediction import Prediction
     from harness.unit.order import Order, Part
 
@@ -39,18 +40,23 @@ def work(order: Order, kind: type[Method], ranks: Ranks = ALONE) -> UnitAnswer:
         MethodError: the method breaks its contract, or does not fit into memory.
     """
     run = _run(order, ranks)
+    memory = run.memory
     params = kind.Params.build(order.params, place=f"hyper-parameters of {order.method}")
     normaliser = order.access.normaliser(order.normalise_by) if order.normalise_by is not None else None
     train = _open(order, order.train, normaliser)
     val = _open(order, order.val, normaliser) if order.val is not None else None
     test = order.access.bags(order.test, normaliser=normaliser) if order.test else None
-    run.memory = Memory(limit=limit_from_environment(), predicted=() if test is None else (test,))
+    memory.largest = lambda: max(
+        ((name, train.count(bag)) for bag, name in enumerate(train.ids)), key=lambda one: one[1]
+    )
+    memory.advice = _advice(params)
 
     def attempt() -> tuple[Prediction | None, Prediction | None, Watcher | None]:
         method = kind(params, order.task)
         watcher = run.watch = Watcher(method, val, test, run, predict=_predict) if order.watch else None
-        method.fit(train, val, run)
-        with run.meter.stage("predict"):
+        with memory.in_effect():
+            method.fit(train, val, run)
+        with run.meter.stage("predict"), memory.enforced(run.device):
             answered = None if val is None else _predict(method, val, run)
             prediction = None if test is None else _predict(method, test, run)
         return answered, prediction, watcher
@@ -72,7 +78,7 @@ def work(order: Order, kind: type[Method], ranks: Ranks = ALONE) -> UnitAnswer:
 def _account(run: Run) -> dict[str, Any]:
     """Time, memory and device hours, and how the unit was kept within its memory."""
     found = run.meter.summary()
-    return {**found, "memory": run.memory.account(found, on_gpu=run.device.type == "cuda")}
+    return {**found, "memory": run.memory.account()}
 
 
 def _run(order: Order, ranks: Ranks) -> Run:
@@ -88,10 +94,21 @@ def _run(order: Order, ranks: Ranks) -> Run:
         metric=main_metric(order.task.kind),
         label=order.fold.name,
         ranks=ranks,
+        memory=Memory(limit=limit_from_environment()),
     )
     run.load_meter()
+    run.memory.begin(device)
+    run.memory.load(order.workdir)
+    run.use_fallback(run.memory.fallback)
     run.fold = order.fold
     return run
+
+
+def _advice(params: Params) -> str:
+    """Which settings make a training step smaller."""
+    names = [name for name in params.as_dict() if "tiles" in name or "batch" in name]
+    settings = f"lower one of these settings (--set NAME=VALUE): {', '.join(names)}; " if names else ""
+    return f"{settings}take another --encoder if there is one"
 
 
 def _open(order: Order, part: Part, normaliser: Normaliser | None) -> BagSource:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness import Augment
+from harness import Augment, encode_in_chunks
 from methods.dre_slcl.bank import MemoryBank
 from methods.dre_slcl.codebook import fit_codebook
 from methods.dre_slcl.sampling import Draw, Sampler, union
@@ -18,7 +18,7 @@ from methods.dre_slcl.sampling import Draw, Sampler, union
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness import BagSource, Run, Rung
+    from harness import BagSource, Run
     from methods.dre_slcl import DreParams
     from methods.dre_slcl.network import Backbone
 
@@ -28,11 +28,6 @@ CODEBOOK_TILES = 200
 """Most tiles per training slide that k-means sees."""
 CALIBRATION_TILES = 2048
 """About so many training tiles give batch norm its statistics, where the encoder has any."""
-
-
-def predicted_chunk(rung: Rung) -> int:
-    """Tiles per pass outside training steps, 0 for a whole block: fewer only where memory asks for it."""
-    return min(rung.chunk, READ_BLOCK) if rung.number else 0
 
 
 @dataclass(frozen=True)
@@ -187,8 +182,8 @@ def _encode(backbone: Backbone, tiles: Tensor, run: Run) -> Tensor:
     backbone.eval()
     try:
         with torch.no_grad(), run.autocast():
-            block = backbone.block or READ_BLOCK
-            parts = [tiles[k : k + block] for k in range(0, len(tiles), block)]
-            return torch.cat([backbone.features(part.to(run.device)) for part in parts])
+            return encode_in_chunks(
+                lambda part: backbone.features(part.to(run.device)), tiles, READ_BLOCK, module=backbone.encoder
+            )
     finally:
         backbone.train(was_training)

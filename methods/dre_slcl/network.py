@@ -73,9 +73,6 @@ class Backbone(nn.Module):
         chunk: tiles per pass through the encoder in training; 0 takes the whole batch.
         recompute: encode every chunk a second time for its gradient instead of keeping its activations (gradient
             caching; exact).
-
-    Attributes:
-        block: tiles per pass outside training steps; 0 takes what is read at once.
     """
 
     codebook: Tensor
@@ -96,7 +93,6 @@ class Backbone(nn.Module):
         self.dim = encoder.dim
         self.chunk = chunk
         self.recompute = recompute
-        self.block = 0
         self.register_buffer("codebook", torch.zeros(words, encoder.dim))
         self.refiner = Refiner(words, encoder.dim, layers=layers, heads=heads, dropout=dropout)
 

@@ -13,18 +13,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness import DataError, Stage, build_encoder, fit_in
+from harness import DataError, Stage, build_encoder
 from methods.dre_slcl import contrast
-from methods.dre_slcl.feed import Feed, predicted_chunk
+from methods.dre_slcl.feed import Feed
 from methods.dre_slcl.inference import labels_of, scores_of, slide_vectors
-from methods.dre_slcl.memory import memory_plan
 from methods.dre_slcl.network import Backbone, Classifier, ContrastNet, Probe
 from methods.dre_slcl.probe import Probing
 from methods.dre_slcl.text import encode_reports
 from methods.dre_slcl.warm import warm_encoder
 
 if TYPE_CHECKING:
-    from harness import BagSource, Run, Rung, TileEncoder
+    from harness import BagSource, Run, TileEncoder
     from methods.dre_slcl import DreParams, DreSlcl
     from methods.dre_slcl.sampling import Draw
 
@@ -73,14 +72,10 @@ def stages(method: DreSlcl, train: BagSource, val: BagSource | None, run: Run) -
     params = method.params
     _check_bags(train)
     reports = Reports(train, params, run, "train")
-    net = _contrast_net(method, train, reports, run)
-    chosen = _within_memory(net, method, train, val, run)
+    encoder = None
     if params.warm_epochs:
-        encoder = yield from warm_encoder(params, method.task, train, val, run, chosen)
-        net = _contrast_net(method, train, reports, run, encoder)
-    if chosen is not None:
-        backbone = net.backbone
-        backbone.chunk, backbone.recompute, backbone.block = chosen.chunk, chosen.recompute, predicted_chunk(chosen)
+        encoder = yield from warm_encoder(params, method.task, train, val, run)
+    net = _contrast_net(method, train, reports, run, encoder)
     pretraining = Pretraining(net, Feed("contrast", net.backbone, train, run, params, first=True), reports, val)
     yield pretraining.stage()
     pretraining.finish()
@@ -114,13 +109,6 @@ def _contrast_net(
 ) -> ContrastNet:
     with run.seeded("init", "contrast"):
         return ContrastNet(build_backbone(method, train, run, encoder), reports.vectors.shape[1]).to(run.device)
-
-
-def _within_memory(net: ContrastNet, method: DreSlcl, train: BagSource, val: BagSource | None, run: Run) -> Rung | None:
-    """The way to train that fits; None where there is no estimate."""
-    chosen: list[Rung] = []
-    fit_in(memory_plan(net, method.params, method.task, train, val, run, chosen.append), run)
-    return chosen[0] if chosen else None
 
 
 def build_backbone(method: DreSlcl, train: BagSource, run: Run, encoder: TileEncoder | None = None) -> Backbone:

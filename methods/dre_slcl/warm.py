@@ -6,11 +6,11 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness import Aggregator, MILMethod, MILParams, has_batch_norm
+from harness import Aggregator, MILMethod, MILParams
 from methods.aggregators.attention import AttentionMIL
 
 if TYPE_CHECKING:
-    from harness import BagSource, Run, Rung, Stage, Task, TileEncoder
+    from harness import BagSource, Run, Stage, Task, TileEncoder
     from methods.dre_slcl import DreParams
 
 HIDDEN = 64
@@ -18,25 +18,7 @@ HIDDEN = 64
 
 
 class WarmUp(MILMethod):
-    """The encoder under gated attention pooling (Ilse et al. 2018), slide labels as the target.
-
-    Attributes:
-        rung: how the whole method is kept within its memory; None as asked.
-    """
-
-    rung: Rung | None = None
-
-    def keep_within_memory(self, train: BagSource, val: BagSource | None, run: Run) -> None:
-        """As was chosen for the whole method."""
-        if self.rung is not None:
-            rung = self.taken(self.rung)
-            self.network.chunk, self.network.recompute = rung.chunk, rung.recompute
-
-    def taken(self, rung: Rung) -> Rung:
-        """How the warm-up takes a rung: chunks change what batch norm sees here, so it stays as asked with any."""
-        if rung.number and not has_batch_norm(self.network):
-            return rung
-        return replace(rung, chunk=self.params.encode_chunk, recompute=self.params.recompute)
+    """The encoder under gated attention pooling (Ilse et al. 2018), slide labels as the target."""
 
     def aggregator(self, dim: int) -> Aggregator:
         """Attention pooling of the encoder's features as they are."""
@@ -62,7 +44,7 @@ def warm_up(params: DreParams, task: Task) -> WarmUp:
 
 
 def warm_encoder(
-    params: DreParams, task: Task, train: BagSource, val: BagSource | None, run: Run, rung: Rung | None = None
+    params: DreParams, task: Task, train: BagSource, val: BagSource | None, run: Run
 ) -> Generator[Stage, None, TileEncoder]:
     """The stage ``warm``; returns the encoder with its last weights.
 
@@ -73,7 +55,6 @@ def warm_encoder(
     The last epoch is kept, not the best: so validation slides choose once, at the end, and nothing before it.
     """
     model = warm_up(params, task)
-    model.rung = rung
     for stage in model.stages(train, val, run):
         yield replace(stage, name="warm", select_by="last")
     assert model.network.encoder is not None

@@ -74,9 +74,6 @@ class BagModel(MILMethod):
         for stage in super().stages(train, val, run):
             yield stage if self.mixup is None else with_mixup(stage, train, self.network.aggregator, self.mixup, run)
 
-    def keep_within_memory(self, train: BagSource, val: BagSource | None, run: Run) -> None:
-        """Nothing: the coupling has chosen for all its models."""
-
     def aggregator(self, dim: int) -> Aggregator:
         """The aggregator that ``kind`` names."""
         if self.kind == "dtfd":

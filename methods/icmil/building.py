@@ -10,7 +10,7 @@ from harness import MILParams, TileEncoder, build_encoder
 from methods.icmil.bag_models import BagModel
 
 if TYPE_CHECKING:
-    from harness import Run, Rung, Task
+    from harness import Run, Task
     from methods.icmil.params import ICMILParams
 
 
@@ -22,19 +22,12 @@ class Building:
         params, task: of the method.
         tile_px: side of the tiles.
         run: gives seeds and device.
-        chunk, recompute: how tiles go through an embedder that is trained; see :func:`harness.encode_in_chunks`.
     """
 
     params: ICMILParams
     task: Task
     tile_px: int
     run: Run
-    chunk: int = 0
-    recompute: bool = False
-
-    def apply(self, rung: Rung) -> None:
-        """Train as ``rung`` says."""
-        self.chunk, self.recompute = rung.chunk, rung.recompute
 
     @cached_property
     def first_embedder(self) -> TileEncoder:
@@ -56,8 +49,6 @@ class Building:
             "batch_size": params.warm_batch,
             "tiles_per_bag": params.warm_tiles,
             "augment": "rotate",
-            "encode_chunk": self.chunk,
-            "recompute": self.recompute,
         }
         return self._bag_model("abmil", warm)
 

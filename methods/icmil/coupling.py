@@ -16,13 +16,11 @@ from harness import (
     Task,
     TileEncoder,
     embed_bags,
-    fit_in,
     keep_embedded,
 )
 from methods.icmil.bag_models import BagModel, Teacher
 from methods.icmil.building import Building
 from methods.icmil.distil import Distillation, Student, distil_stage, view
-from methods.icmil.memory import memory_plan
 from methods.icmil.snapshots import LaterBags, Snapshots
 from methods.icmil.tiles import TilePool
 
@@ -51,10 +49,10 @@ class Round:
     bag_model: BagModel
     scores: dict[str, float]
 
-    def predict(self, bags: BagSource, run: Run, kept: KeptFeatures | None = None, *, chunk: int = 0) -> Prediction:
-        """Embedder and bag model in one, on tile bags; ``kept`` takes the features on the way, by ``chunk`` tiles."""
+    def predict(self, bags: BagSource, run: Run, kept: KeptFeatures | None = None) -> Prediction:
+        """Embedder and bag model in one, on tile bags; ``kept`` takes the features on the way."""
         run.audit(self.trained_on, stage=f"the embedder of round {self.number}")
-        return self.bag_model.predict(EncodedBags(bags, self.embedder, run, kept=kept, chunk=chunk), run)
+        return self.bag_model.predict(EncodedBags(bags, self.embedder, run, kept=kept), run)
 
 
 class Coupling:
@@ -83,7 +81,6 @@ class Coupling:
 
     def stages(self) -> Iterator[Stage]:
         """``[warm-up], bag0, distil0, bag1, ... bagT``; features are made between them."""
-        fit_in(memory_plan(self.building, self.train, self.val), self.run)
         embedder, trained_on = yield from self._first_embedder()
         for number in range(self.params.iterations + 1):
             yield from self._bag_stage(number, embedder, trained_on)
@@ -109,7 +106,7 @@ class Coupling:
         Raises:
             LeakError: the run is of a fold that does not train on what shaped the embedder.
         """
-        return self.kept.predict(bags, self.run, self._kept_features, chunk=self.building.chunk)
+        return self.kept.predict(bags, self.run, self._kept_features)
 
     def embed(self, bags: BagSource, embedder: TileEncoder, name: str, trained_on: tuple[str, ...]) -> BagSource:
         """The bags as features, stored as set ``name`` in the scratch folder."""
@@ -121,7 +118,7 @@ class Coupling:
                 self.run,
                 trained_on=trained_on,
                 chosen_on=() if self.val is None else self.val.ids,
-                batch=min(self.params.embed_batch, self.building.chunk or self.params.embed_batch),
+                batch=self.params.embed_batch,
                 dtype="float16" if self.params.feature_dtype == "float16" else "float32",
             )
 
@@ -163,7 +160,7 @@ class Coupling:
         """Train the next embedder with the last bag model as teacher; nothing else of the student is kept."""
         params, last = self.params, self.rounds[-1]
         teacher = Teacher.of(last.bag_model.network.aggregator, mix=params.confidence)
-        student = Student(last.embedder, teacher, chunk=self.building.chunk, recompute=self.building.recompute)
+        student = Student(last.embedder, teacher)
         augment = view(params, self.train.scales[0].tile_px)
         pools = [
             None
@@ -208,12 +205,15 @@ class Coupling:
         """Let the kept round's features outlive the scratch space; features by published weights can be made anew."""
         kept = self.kept
         if self.params.keep_features and kept.trained_on:
+            # They are there, unless a memory fallback has changed the precision since.
+            for source in (self.train, self.val):
+                if source is not None:
+                    self.embed(source, kept.embedder, round_set(kept.number), kept.trained_on)
             self._kept_features = keep_embedded(self._folder(round_set(kept.number)), self.run)
 
     def _folder(self, name: str) -> Path:
-        """Where feature set ``name`` is kept; a run that goes on in another precision makes its own."""
-        precision = self.run.precision
-        return self.run.workdir / (name if precision == self.run.memory.asked else f"{name}_{precision}")
+        """Where feature set ``name`` is kept."""
+        return self.run.workdir / name
 
     def _scores(self, name: str) -> dict[str, float]:
         """Validation metrics of the epoch whose weights stage ``name`` kept."""

@@ -23,21 +23,17 @@ class Student(nn.Module):
     Args:
         embedder: B_t; copied.
         teacher: its heads are copied.
-        chunk, recompute: see :func:`harness.encode_in_chunks`.
     """
 
-    def __init__(self, embedder: TileEncoder, teacher: Teacher, *, chunk: int = 0, recompute: bool = False) -> None:
+    def __init__(self, embedder: TileEncoder, teacher: Teacher) -> None:
         super().__init__()
-        self.chunk, self.recompute = chunk, recompute
         self.embedder = copy.deepcopy(embedder).requires_grad_(True)
         self.reducer = copy.deepcopy(teacher.reducer).requires_grad_(True)
         self.classifier = copy.deepcopy(teacher.classifier).requires_grad_(True)
 
     def forward(self, tiles: Tensor) -> Tensor:
         """Tiles (n, 3, H, W), 0..255 → logits (n, C)."""
-        features = encode_in_chunks(
-            self.embedder.encode, tiles, self.chunk, module=self.embedder, recompute=self.recompute
-        )
+        features = encode_in_chunks(self.embedder.encode, tiles, 0, module=self.embedder, recompute=False)
         logits: Tensor = self.heads(features)[1]
         return logits
 

@@ -93,9 +93,7 @@ class MsaMIL(Method):
 
     def stages(self, train: BagSource, val: BagSource | None, run: Run) -> Iterator[Stage]:
         """Stage A where there are masks, then the filter, then stage B."""
-        from harness import fit_in
         from methods.msamil import bag_stage, segmenter, tile_filter
-        from methods.msamil.memory import memory_plan
         from methods.msamil.network import build_network
 
         params, found, checked = self.params, None, None
@@ -106,7 +104,6 @@ class MsaMIL(Method):
             checked = segmenter.Outlined.of(val, params.thumbnail_px)
             self.outlined_by = outlined.ids
         self.network = build_network(params, self.task, train, run)
-        fit_in(memory_plan(self.network, found, params, train, val, (outlined, checked), run), run)
         if found is not None and outlined is not None:
             yield segmenter.segment_stage(found, params, outlined, checked, run)
         self.tile_filter = tile_filter.TileFilter(found, params, run.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -62,26 +63,23 @@ def _records(tmp_path: Path) -> list[dict]:
     return [json.loads(path.read_text()) for path in sorted((tmp_path / "runs" / "units").glob("*/record.json"))]
 
 
-def test_a_unit_is_made_to_fit_or_fails_with_the_slide_and_the_fix(bench, patches, tmp_path: Path):
+def test_a_unit_fits_or_fails_with_the_slide_and_the_fix(bench, patches, tmp_path: Path):
     line = LINE.format(patches) + f" --data-root {patches}"
-    failed = bench(f"{line} --memory-limit 4MB")
+    failed = bench(f"{line} --memory-limit 4KB")
     assert failed.code == 1
-    assert "the memory does not hold this unit" in failed.err
-    assert "slide s15 has 30 tiles, the largest step 120" in failed.err
+    assert re.search(r"slide is s\d\d with 30 tiles", failed.err)
     assert "--memory-limit" in failed.err
+    assert "tiles_per_bag" in failed.err
     assert _records(tmp_path) == []
     (folder,) = (tmp_path / "runs" / "units").iterdir()
-    made = bench(f"{line} --memory-limit 45MB")
+    made = bench(f"{line} --memory-limit 20GB")
     assert made.code == 0, made.err
-    assert "activations computed twice: as asked it would take" in made.err
     (record,) = _records(tmp_path)
     assert record["unit_id"] == folder.name, "the limit is no part of a unit's identity"
     memory = record["compute"]["memory"]
-    assert (memory["rung"], memory["available_mb"]) == (2, 45.0)
-    assert memory["estimate_mb"] <= 45 < memory["as_asked_mb"]
-    assert memory["changes"] == "draws of dropout"
+    assert memory["available_mb"] == 20_000.0
+    assert 0 < memory["measured_mb"] < 20_000
     assert "memory" not in record["scores"]
-    assert record["spec"]["params"]["recompute"] is False
 
 
 def test_a_limit_that_is_no_size_is_refused(bench, toy_dataset):

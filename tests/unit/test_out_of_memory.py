@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -38,8 +40,8 @@ def _short_of_memory(plain: type, times: int) -> type:
             head, kind = Wide(dim), type(self)
 
             def look(module, given):
-                if not module.training or not given[0].x.any():
-                    return  # an estimate feeds it zeros
+                if not module.training:
+                    return
                 kind.steps += 1
                 if kind.steps % 3 == 0 and kind.left > 0:
                     kind.left -= 1
@@ -62,21 +64,27 @@ def plain(toy_unit):
     return toy_unit()[0].method
 
 
-def test_every_unit_tells_its_estimate_and_its_rung(toy_unit, plain, monkeypatch):
+def test_every_unit_tells_its_fallback(toy_unit, plain, monkeypatch):
     monkeypatch.delenv("BENCH_MEMORY_LIMIT", raising=False)
     found = _work(toy_unit, plain).accounting["memory"]
-    assert found["rung"] == 0
-    assert 0 < found["estimate_mb"] < found["available_mb"]
-    assert found["measured_mb"] is not None
+    assert (found["fallback"], found["ran_out"]) == ("none", 0)
+    assert found["measured_mb"] is None, "so small a unit is not measured"
+    assert found["available_mb"] > 0
     assert found["largest_tiles"] <= 6
 
 
-def test_a_unit_that_runs_out_goes_on_a_rung_further_down(toy_unit, plain, capsys):
+def test_with_a_limit_it_is_measured(toy_unit, plain, monkeypatch):
+    monkeypatch.setenv("BENCH_MEMORY_LIMIT", "100GB")
+    found = _work(toy_unit, plain).accounting["memory"]
+    assert (found["fallback"], found["available_mb"], found["stage"]) == ("none", 100_000.0, "train")
+    assert 0 <= found["measured_mb"] < 100_000
+
+
+def test_a_unit_that_runs_out_continues_with_a_fallback(toy_unit, plain, capsys):
     answer = _work(toy_unit, _short_of_memory(plain, 1), name="once")
     memory = answer.accounting["memory"]
-    assert (memory["rung"], memory["precision"], memory["ran_out"]) == (3, "bf16", 1)
-    assert memory["estimate_mb"] <= 0.9 * memory["as_asked_mb"]
-    assert "memory ran out (CUDA out of memory. Tried to allocate 2.00 GiB.)" in capsys.readouterr().err
+    assert (memory["fallback"], memory["changes"], memory["ran_out"]) == ("bf16", "arithmetic", 1)
+    assert "CUDA out of memory. Tried to allocate 2.00 GiB." in capsys.readouterr().err
     assert [row["epoch"] for row in answer.curve] == [0, 1], "the attempt that failed has left no rows"
     assert np.isfinite(answer.test.probabilities).all()
 
@@ -84,11 +92,13 @@ def test_a_unit_that_runs_out_goes_on_a_rung_further_down(toy_unit, plain, capsy
 def test_a_unit_that_goes_on_running_out_fails_with_what_to_do(toy_unit, plain):
     with pytest.raises(MethodError, match="the memory does not hold this unit") as error:
         _work(toy_unit, _short_of_memory(plain, 99), name="always")
+    assert re.search(r"slide is toy_\d+ with \d tiles", error.value.problem)
     assert "tiles_per_bag" in error.value.fix
+    assert "bf16" in error.value.place
 
 
 class Own(MILMethod):
-    """Trains in its own way: there is no estimate, and so no ladder."""
+    """Trains in its own way, and runs out of memory however it is trained."""
 
     def fit(self, train, val, run):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
@@ -97,15 +107,15 @@ class Own(MILMethod):
         raise NotImplementedError
 
 
-def test_a_method_without_an_estimate_fails_at_once(toy_unit, plain):
+def test_a_method_with_a_training_of_its_own_fails_with_the_slide(toy_unit, plain):
     kind = type("Own", (Own,), {"card": plain.card, "aggregator": plain.aggregator})
-    with pytest.raises(MethodError, match="the GPU's memory does not hold this unit") as error:
+    with pytest.raises(MethodError, match="the memory does not hold this unit") as error:
         _work(toy_unit, kind, name="own")
     assert "CUDA out of memory" in error.value.place
 
 
 def test_a_limit_that_is_too_small_fails_before_training(toy_unit, plain, monkeypatch):
     monkeypatch.setenv("BENCH_MEMORY_LIMIT", "500")
-    with pytest.raises(MethodError, match=r"slide toy_\d+ has \d tiles") as error:
+    with pytest.raises(MethodError, match=r"slide is toy_\d+ with \d tiles") as error:
         _work(toy_unit, plain, name="small")
-    assert "before training (tried as asked, then bf16)" in error.value.place
+    assert "stage train" in error.value.place

@@ -1,1 +1,1 @@
-"""Memory: the peak of a training, estimated before it starts, and the ways to train that take less."""
+"""Memory: a real step is measured before a stage is trained; what does not fit is trained in a way that takes less."""
