@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.bags.access import FeatureAccess, TileAccess
     from harness.bags.augment import Augment
     from harness.bags.packed import PackedBags, pack
     from harness.bags.segments import (
@@ -30,10 +31,13 @@ if TYPE_CHECKING:
     from harness.contract.prediction import Prediction
     from harness.contract.published import PublishedInput
     from harness.contract.stage import Stage
+    from harness.data.verify import Finding
     from harness.encoders import TileEncoder, build_encoder
     from harness.errors import BenchError, DataError, LeakError, MethodError, UsageError
     from harness.evaluation.metrics import score
     from harness.features.kept import KeptFeatures
+    from harness.protocol.fingerprint import bag_fingerprint
+    from harness.protocol.source import Source
     from harness.seeds import Seeds
     from harness.training.chunked_encode import encode_in_chunks
     from harness.training.embed import EncodedBags, embed_bags, keep_embedded
@@ -43,6 +47,8 @@ if TYPE_CHECKING:
     from harness.training.optim import build_schedule
     from harness.training.run import Run
     from harness.training.sync_norm import has_batch_norm
+    from harness.unit.inputs import Inputs
+    from harness.unit.opening import Opening
 
 _LAZY = {
     "Aggregator": "harness.contract.aggregator",
@@ -52,6 +58,13 @@ _LAZY = {
     "BenchError": "harness.errors",
     "Conditions": "harness.contract.effect",
     "DataError": "harness.errors",
+    "Source": "harness.protocol.source",
+    "FeatureAccess": "harness.bags.access",
+    "Finding": "harness.data.verify",
+    "Inputs": "harness.unit.inputs",
+    "Opening": "harness.unit.opening",
+    "TileAccess": "harness.bags.access",
+    "bag_fingerprint": "harness.protocol.fingerprint",
     "EncodedBags": "harness.training.embed",
     "KeptFeatures": "harness.features.kept",
     "LeakError": "harness.errors",
@@ -105,6 +118,9 @@ __all__ = [
     "Conditions",
     "DataError",
     "EncodedBags",
+    "FeatureAccess",
+    "Finding",
+    "Inputs",
     "KeptFeatures",
     "LeakError",
     "MILMethod",
@@ -112,6 +128,7 @@ __all__ = [
     "Method",
     "MethodCard",
     "MethodError",
+    "Opening",
     "PackedBags",
     "Params",
     "Prediction",
@@ -120,10 +137,13 @@ __all__ = [
     "Run",
     "Scale",
     "Seeds",
+    "Source",
     "Stage",
     "Task",
+    "TileAccess",
     "TileEncoder",
     "UsageError",
+    "bag_fingerprint",
     "build_encoder",
     "build_schedule",
     "embed_bags",

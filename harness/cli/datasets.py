@@ -10,18 +10,12 @@ import typer
 
 from harness import console
 from harness.cli.new_dataset import new
-from harness.cli.options import LARGEST_SEED, DataRoot, Workers, data_root_of
+from harness.cli.options import LARGEST_SEED, DataRoot, Plugins, Workers, data_root_of
 from harness.folders import expanded, writable_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from harness.data.verify import Compare, Opener, Report
+    from harness.data.verify import Report
     from harness.protocol.dataset import Dataset
-    from harness.protocol.near_duplicates import Comparison
 
 app = typer.Typer(no_args_is_help=True, help="List datasets, show a card, check the data, or make a new dataset.")
 
@@ -41,7 +35,7 @@ def list_(data_root: DataRoot = None) -> None:
             str(len(one.dataset.entries)),
             ", ".join(one.dataset.card.classes),
             one.dataset.card.licence.split(".  ")[0].split(". ")[0],
-            _ready(one.dataset, data_root_of(one.name, data_root)),
+            one.dataset.card.source.readiness(one.dataset, data_root_of(one.name, data_root)),
         )
         for one in catalogue
         if one.dataset is not None
@@ -74,7 +68,7 @@ def show(name: Name) -> None:
         "counts": ", ".join(f"{count:,} {what}" for what, count in card.counts.items()),
         "licence": card.licence,
         "get": " ".join(card.get.split()),
-        "files": "; ".join(_layouts(dataset)) or "with the card",
+        "files": "; ".join(dataset.card.source.files_text()) or "with the card",
         "inputs": "; ".join(_inputs(dataset)),
     }
     if card.presets:
@@ -98,6 +92,7 @@ def verify(
     open_slides: Annotated[
         bool, typer.Option("--open", help="Also open every slide, read from it and ask for its resolution.")
     ] = False,
+    plugin: Plugins = None,
     full: Annotated[
         bool,
         typer.Option("--full", help="Hash every byte of all files and compare with what is known; can be continued."),
@@ -107,15 +102,18 @@ def verify(
 
     A file that differs in size, times or inode from what it was when it was hashed is hashed again in any case.
     """
+    from harness.contract.registry import use_plugin
     from harness.data.verify import verify as check
     from harness.data.verify_content import ContentCheck
     from harness.protocol.catalog import find_dataset
     from harness.slides.files import slide_files
 
+    for spec in plugin or ():
+        use_plugin(spec)
     dataset = find_dataset(name, place="NAME")
     root = data_root_of(dataset.name, data_root)
     content = ContentCheck(dataset, root, slide_files, full=full)
-    opener, compare = _opener(dataset) if open_slides else (None, None)
+    opener, compare = dataset.card.source.openers(dataset) if open_slides else (None, None)
     report = check(dataset, root, opener=opener, compare=compare).with_more(content.run())
     for line in report.checked:
         console.say(f"checked  {line}")
@@ -151,49 +149,10 @@ def draw(
     console.say(f"drawn in {folder}; use it with --data-root {shlex.quote(str(folder))}")
 
 
-def _ready(dataset: Dataset, data_root: Path | None) -> str:
-    """Whether the data is there, in a few words."""
-    from harness.data.locate import find_slides, resolve_root
-    from harness.data.patch_table import table_paths
-    from harness.errors import BenchError
-    from harness.protocol.card import FeaturesSource, PatchesSource, SlidesSource
-
-    source = dataset.card.source
-    if isinstance(source, FeaturesSource):
-        return "ready" if (dataset.folder / source.file).is_file() else "missing"
-    root = resolve_root(dataset, data_root)
-    if root is None:
-        return "drawn on first use" if isinstance(source, SlidesSource) and source.draw else "needs --data-root"
-    try:
-        if isinstance(source, PatchesSource):
-            table_paths(dataset, root)
-            return "ready"
-        found = len(find_slides(dataset, root).paths)
-    except BenchError:
-        found = 0
-    if not found and isinstance(source, SlidesSource) and source.draw:
-        return "drawn on first use"
-    return (
-        "ready" if found == len(dataset.entries) else f"{found} of {len(dataset.entries)} there" if found else "missing"
-    )
-
-
 def _task(dataset: Dataset) -> dict[str, str]:
     """What is predicted, where that is not classes."""
     card = dataset.card
     return {} if card.task == "classification" else {"task": f"{card.task} over {card.intervals} intervals of time"}
-
-
-def _layouts(dataset: Dataset) -> list[str]:
-    """Where files are looked for below the data root."""
-    from harness.protocol.card import PatchesSource, SlidesSource
-
-    source = dataset.card.source
-    if isinstance(source, SlidesSource):
-        return [f"layout {name}: {', '.join(patterns)}" for name, patterns in source.layouts.items()]
-    if isinstance(source, PatchesSource):
-        return [", ".join([*source.tables, *source.images]), *([f"or {source.archive}"] if source.archive else [])]
-    return []
 
 
 def _inputs(dataset: Dataset) -> list[str]:
@@ -227,34 +186,6 @@ def _protocols(dataset: Dataset) -> None:
         title = f"{protocol.title}. {' '.join(protocol.note.split())}".strip()
         rows.append((name + default, title, sizes, how + scaling, ranked, splits.sha256[:12]))
     console.table("Protocols", ["name", "what", "folds x tested", "how", "ranked", "split SHA-256"], rows)
-
-
-def _opener(dataset: Dataset) -> tuple[Opener, Compare]:
-    """Opens slides and keeps their thumbnails, and compares what was kept."""
-    from functools import partial
-
-    from harness.protocol.card import SlidesSource
-    from harness.resources import cache_root
-    from harness.slides.index import thumbnail_path
-    from harness.slides.inspection import inspect_slide
-    from harness.slides.side_by_side import compare_slides, save_thumbnail
-
-    folder = cache_root() / dataset.name / "verify"
-
-    source = dataset.card.source
-    slides = source if isinstance(source, SlidesSource) else SlidesSource(layouts={})
-
-    def keep(path: Path, picture: NDArray[np.uint8]) -> None:
-        save_thumbnail(thumbnail_path(folder, str(path)), picture)
-
-    def compare(hashes: Mapping[str, str], paths: Mapping[str, Path]) -> Comparison:
-        kept = {slide: thumbnail_path(folder, str(paths[slide])) for slide in hashes}
-        return compare_slides(hashes, kept, folder / "suspected")
-
-    opener = partial(
-        inspect_slide, mpp=slides.mpp, tissue=dataset.card.tissue, on_damage=slides.damaged_tiles, keep=keep
-    )
-    return opener, compare
 
 
 def _findings(report: Report) -> None:

@@ -49,7 +49,9 @@ LARGEST_SEED = 2**63 - 1
 """The largest seed that every table and every random generator takes."""
 Plugins = Annotated[
     list[str] | None,
-    typer.Option("--plugin", help="A .py file, package.module or package.module:Class with methods. Repeatable."),
+    typer.Option(
+        "--plugin", help="A .py file, package.module or package.module:Class with methods, sources. Repeatable."
+    ),
 ]
 
 _RANGE = re.compile(r"([0-9]{1,19})(?:-([0-9]{1,19}))?")

@@ -14,6 +14,7 @@ from harness.contract.code_version import method_version as method_version
 from harness.contract.method import Method
 from harness.errors import BenchError
 from harness.plugins import registry as plugins
+from harness.protocol.source_registry import sources
 
 GROUP = "harness.methods"
 
@@ -94,7 +95,7 @@ def use_plugin(spec: str) -> list[str]:
     Returns:
         The names of its methods.
     """
-    return registry().use_plugin(spec)
+    return registry().use_plugin(spec, sources())
 
 
 def used_plugins() -> tuple[str, ...]:

@@ -16,7 +16,6 @@ from harness.errors import BenchError
 from harness.protocol.audit import audit
 from harness.protocol.audit_repeats import audit_repeats
 from harness.protocol.audit_study import apart
-from harness.protocol.card import FeaturesSource, PatchesSource, SlidesSource
 from harness.protocol.dataset import Dataset
 from harness.protocol.fold_checks import check_folds, fold_warnings
 from harness.protocol.identity import spelling
@@ -89,7 +88,7 @@ def verify(
     findings = [
         *_counts(dataset, checked),
         *_splits(dataset, checked),
-        *_files(dataset, data_root, opener, compare, checked),
+        *dataset.card.source.verify(dataset, data_root, checked, opener=opener, compare=compare),
     ]
     return Report(tuple(checked), tuple(sorted(findings, key=lambda finding: finding.severity)))
 
@@ -125,30 +124,47 @@ def _splits(dataset: Dataset, checked: list[str]) -> Iterator[Finding]:
             yield Finding("split", name, f"{problem.problem} ({problem.place})")
 
 
-def _files(
-    dataset: Dataset, data_root: Path | None, opener: Opener | None, compare: Compare | None, checked: list[str]
+def _root(
+    dataset: Dataset, data_root: Path | None, check: Callable[[Path], Iterator[Finding]], *, drawn: bool = False
 ) -> Iterator[Finding]:
-    source = dataset.card.source
-    if isinstance(source, FeaturesSource):
-        yield from _features(dataset, checked)
-        return
+    """What ``check`` finds below the data root, or that there is none."""
     root = resolve_root(dataset, data_root)
     if root is None:
-        drawn = isinstance(source, SlidesSource) and source.draw is not None
         kind: Literal["error", "warning"] = "warning" if drawn else "error"
         detail = "is drawn when it is first used" if drawn else f"no data root is given. {get_text(dataset)}"
         yield Finding("missing", "data", detail, kind)
         return
     try:
-        if isinstance(source, PatchesSource):
-            yield from _patches(dataset, root, checked)
-        else:
-            yield from _slides(dataset, find_slides(dataset, root), opener, compare, checked)
+        yield from check(root)
     except BenchError as problem:
         yield Finding("data", problem.place, f"{problem.problem}; {problem.fix}")
 
 
-def _features(dataset: Dataset, checked: list[str]) -> Iterator[Finding]:
+def verify_slides(
+    dataset: Dataset,
+    data_root: Path | None,
+    opener: Opener | None,
+    compare: Compare | None,
+    checked: list[str],
+    *,
+    drawn: bool,
+) -> Iterator[Finding]:
+    """Slides: each has one file that can be used. ``drawn``: they are drawn where they are absent."""
+    return _root(
+        dataset,
+        data_root,
+        lambda root: _slides(dataset, find_slides(dataset, root), opener, compare, checked),
+        drawn=drawn,
+    )
+
+
+def verify_patches(dataset: Dataset, data_root: Path | None, checked: list[str]) -> Iterator[Finding]:
+    """Patches: the tables agree with the label table, and every image is there."""
+    return _root(dataset, data_root, lambda root: _patches(dataset, root, checked))
+
+
+def verify_bags(dataset: Dataset, checked: list[str]) -> Iterator[Finding]:
+    """One table of bags: it can be read, and no two bags are nearly the same."""
     try:
         given = read_given(dataset)
     except BenchError as problem:

@@ -11,13 +11,10 @@ from pathlib import Path
 from harness.atomic import write_json
 from harness.data.content import Content, ContentHashes, day
 from harness.data.hash_all import FilesOf, hash_all
-from harness.data.locate import find_slides, locate_annotations, resolve_root
-from harness.data.patch_images import find_images
-from harness.data.patch_table import read_patch_tables, table_paths
+from harness.data.locate import resolve_root
 from harness.data.verify import Finding, Report
 from harness.errors import BenchError
 from harness.hashing import sha256_text
-from harness.protocol.card import FeaturesSource, PatchesSource
 from harness.protocol.dataset import Dataset
 from harness.reading import read_json
 
@@ -48,7 +45,7 @@ class ContentCheck:
     def run(self) -> Report:
         """Hash what has to be hashed, with progress, and say what differs."""
         try:
-            places, groups = data_places(self.dataset, self.data_root)
+            places, groups = self.dataset.card.source.data_places(self.dataset, self.data_root)
         except BenchError:
             return Report((), ())  # a finding of the other checks
         files_of = _with_groups(groups, self.files_of)
@@ -112,30 +109,6 @@ class ContentCheck:
         root = resolve_root(self.dataset, self.data_root) or self.dataset.folder
         name = sha256_text(f"{self.dataset.folder.absolute()}|{root.absolute()}")[:16]
         return (self.hashes.folder or Path()) / f"full-{name}.json"
-
-
-def data_places(dataset: Dataset, data_root: Path | None) -> tuple[dict[str, Path], dict[Path, Sequence[Path]]]:
-    """Every piece of a dataset's data by its name in reports, and the files of those that are many in one folder.
-
-    Raises:
-        DataError: the data root is none, or patches are missing.
-    """
-    source, root = dataset.card.source, resolve_root(dataset, data_root)
-    if isinstance(source, FeaturesSource):
-        path = dataset.folder / source.file
-        return ({source.file: path} if path.exists() else {}), {}
-    if root is None:
-        return {}, {}
-    if isinstance(source, PatchesSource):
-        images = find_images(dataset, root, [row.image for row in read_patch_tables(dataset, root)])
-        places = {f"table {path.name}": path for path in table_paths(dataset, root)}
-        if images.archive is not None:
-            return {**places, f"archive {images.archive.name}": images.archive}, {}
-        return {**places, "patch images": root}, {root: tuple(images.files.values())}
-    found = find_slides(dataset, root)
-    slides = {slide: path for slide, path in found.paths.items() if slide not in found.defects}
-    outlines = {f"annotation of {slide}": path for slide, path in locate_annotations(dataset, root).items()}
-    return slides | outlines, {}
 
 
 def _with_groups(groups: Mapping[Path, Sequence[Path]], files_of: FilesOf) -> FilesOf:

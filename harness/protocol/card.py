@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from harness.protocol.follow_up import CENSORED, EVENT, LATER, interval_names
+from harness.protocol.source import Source
+from harness.protocol.source_registry import find_source
 
 TaskKind = Literal["classification", "survival"]
+InputKind = Literal["features", "tiles"]
 DamagedTiles = Literal["refuse", "leave_out"]
 INTERVALS = 4
 """Intervals of time unless the card says otherwise, as in ABMILX (arXiv 2506.02408, code)."""
@@ -27,7 +30,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class SlidesSource(_Strict):
+class SlidesSource(Source):
     """Slides that OpenSlide (or the plain-image reader) opens.
 
     Attributes:
@@ -45,8 +48,10 @@ class SlidesSource(_Strict):
         draw: name of the drawing that the harness can make itself when the slides are absent, with its settings.
     """
 
+    offers: ClassVar[frozenset[InputKind]] = frozenset({"features", "tiles"})
     reads: ClassVar[frozenset[str]] = frozenset({"encoder", "mpp", "tile_px"})
-    """Input settings that have an effect on this kind of data, beside ``kind``."""
+    takes_data_root: ClassVar[bool] = True
+    comes_as: ClassVar[str] = "slides"
     kind: Literal["slides"] = "slides"
     layouts: dict[str, tuple[str, ...]]
     annotations: tuple[str, ...] = ()
@@ -62,7 +67,7 @@ class SlidesSource(_Strict):
         return self.finest_mpp or self.mpp or (self.draw or {}).get("mpp")
 
 
-class PatchesSource(_Strict):
+class PatchesSource(Source):
     """Image patches that come cut out, grouped into bags by a table.
 
     Attributes:
@@ -74,8 +79,11 @@ class PatchesSource(_Strict):
         tile_px: side of a patch in pixels.
     """
 
+    offers: ClassVar[frozenset[InputKind]] = frozenset({"features", "tiles"})
     reads: ClassVar[frozenset[str]] = frozenset({"encoder"})
-    kind: Literal["patches"]
+    takes_data_root: ClassVar[bool] = True
+    comes_as: ClassVar[str] = "patches that are cut out already"
+    kind: Literal["patches"] = "patches"
     tables: tuple[str, ...]
     images: tuple[str, ...]
     archive: str | None = None
@@ -84,11 +92,10 @@ class PatchesSource(_Strict):
     tile_px: Pixels
 
 
-class FeaturesSource(_Strict):
+class FeaturesSource(Source):
     """Feature vectors that come with the dataset: an ``.npz`` beside the card with ``X``, ``bag`` (1..B), ``y``."""
 
-    reads: ClassVar[frozenset[str]] = frozenset()
-    kind: Literal["features"]
+    kind: Literal["features"] = "features"
     file: str
     dim: Annotated[int, Field(strict=True, ge=1, le=2**20)]
 
@@ -116,11 +123,20 @@ class InputSettings(_Strict):
             raise PydanticCustomError("rising", "resolutions have to rise, the finest first, each once")
         return mpp
 
-    def lacking(self, source: SlidesSource | PatchesSource | FeaturesSource) -> str | None:
+    def lacking(self, source: Source) -> str | None:
         """The setting without which tiles cannot be laid on slides; None where there is none."""
-        if source.kind != "slides":
+        if "mpp" not in source.reads:
             return None
         return "mpp" if not self.mpp else None if self.tile_px else "tile_px"
+
+
+def _source(content: Any) -> Any:
+    """The source that a card describes, by its ``kind``."""
+    if isinstance(content, Source):
+        return content
+    if not isinstance(content, dict) or not isinstance(content.get("kind"), str):
+        raise PydanticCustomError("kind", "it names no kind of source, such as kind: slides")
+    return find_source(content["kind"]).model_validate(content)
 
 
 class ReportsSource(_Strict):
@@ -247,7 +263,7 @@ class DatasetCard(_Strict):
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
     intervals: Annotated[int, Field(strict=True, ge=2, le=100)] = INTERVALS
     counts: dict[str, Count]
-    source: Annotated[SlidesSource | PatchesSource | FeaturesSource, Field(discriminator="kind")]
+    source: Annotated[SerializeAsAny[Source], BeforeValidator(_source)]
     labels: str = "labels.csv"
     reports: ReportsSource | None = None
     protocols: dict[str, ProtocolCard]

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from harness.errors import DataError, shown
+from harness.errors import BenchError, DataError, shown
 from harness.plain_yaml import YamlError, read_yaml
 from harness.protocol import card as cards
-from harness.protocol.card import DatasetCard, FeaturesSource, PatchesSource, ReportsSource, SlidesSource
+from harness.protocol.card import DatasetCard, ReportsSource
 from harness.protocol.names import check_label
+from harness.protocol.source_registry import find_source
 from harness.suggest import nearest
 
 CARD_FILE = "card.yaml"
-_SOURCE_KINDS = {"slides", "patches", "features"}
 _LONGEST_NAME, _LONGEST_PATH = 100, 1000
-_SLIDE_ID = re.compile(r"[^{}]*\{slide(:[^{}]?[<>^]\d{1,2})?\}[^{}]*")
-_PATCH_COLUMNS = {"image", "slide", "patient", "instance_label"}
 
 
 def read_card(path: Path) -> DatasetCard:
@@ -48,12 +46,14 @@ def read_card(path: Path) -> DatasetCard:
     try:
         card = DatasetCard.model_validate(content)
     except ValidationError as reason:
-        raise _bad_field(path, reason) from None
+        raise _bad_field(path, reason, content) from None
+    except BenchError as wrong:  # no such source, or one that cannot be loaded
+        raise DataError(wrong.problem, place=f"{path}, field {wrong.place}", fix=wrong.fix) from wrong
     _check(card, path)
     return card
 
 
-def _bad_field(path: Path, reason: ValidationError) -> DataError:
+def _bad_field(path: Path, reason: ValidationError, content: dict[str, Any]) -> DataError:
     errors = reason.errors()
     first = errors[0]
     field = _field(first)
@@ -62,35 +62,36 @@ def _bad_field(path: Path, reason: ValidationError) -> DataError:
         "extra_forbidden": f"the card has an unknown field {field!r}",
     }.get(first["type"], f"field {field!r} of the card is wrong: {_sentence(first)}")
     others = [_field(error) for error in errors[1:]]
-    fix = _fix(first)
+    fix = _fix(first, content)
     if others:
         fix += f"; then also see {', '.join(others[:5])}"
     return DataError(problem, place=f"{path}, field {field}", fix=fix)
 
 
 def _field(error: ErrorDetails) -> str:
-    """The dotted name of a field, without the tag that pydantic puts behind ``source``."""
-    where = list(error["loc"])
-    if len(where) > 1 and where[0] == "source" and where[1] in _SOURCE_KINDS:
-        del where[1]
-    return ".".join(map(str, where)) or "(the whole card)"
+    """The dotted name of a field."""
+    return ".".join(map(str, error["loc"])) or "(the whole card)"
 
 
 def _sentence(error: ErrorDetails) -> str:
     return error["msg"][:1].lower() + error["msg"][1:]
 
 
-def _fix(error: ErrorDetails) -> str:
+def _fix(error: ErrorDetails, content: dict[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
-        hits = nearest(str(error["loc"][-1]), _known_fields(), count=1)
+        hits = nearest(str(error["loc"][-1]), _known_fields(content), count=1)
         return f"did you mean {hits[0]!r}?" if hits else "remove it"
     if error["type"] == "missing":
         return "add it; docstrings in harness/protocol/card.py say what belongs there"
     return f"{_sentence(error)}; found {shown(error['input'])}"
 
 
-def _known_fields() -> set[str]:
-    models = [value for value in vars(cards).values() if isinstance(value, type) and issubclass(value, BaseModel)]
+def _known_fields(content: dict[str, Any]) -> set[str]:
+    """Fields of a card, those of its source among them."""
+    source = content.get("source")
+    kind = source.get("kind") if isinstance(source, dict) else None
+    models: list[type[BaseModel]] = [find_source(kind)] if isinstance(kind, str) else []
+    models += [value for value in vars(cards).values() if isinstance(value, type) and issubclass(value, BaseModel)]
     return {name for model in models for name in model.model_fields}
 
 
@@ -112,6 +113,14 @@ def _check(card: DatasetCard, path: Path) -> None:
         raise _wrong(path, "intervals", "there are no intervals of time without survival", "add task: survival")
     _check_names(card, path)
     for number, settings in enumerate(card.inputs):
+        if settings.kind not in card.source.offers:
+            offered = " or ".join(sorted(card.source.offers))
+            raise _wrong(
+                path,
+                f"inputs.{number}.kind",
+                f"a source of kind {card.source.kind} offers {offered}, not {settings.kind}",
+                f"write {offered}",
+            )
         setting = settings.lacking(card.source)
         if setting in settings.model_fields_set:  # one that is left out is the method's or the default
             raise _wrong(
@@ -129,11 +138,7 @@ def _check(card: DatasetCard, path: Path) -> None:
                 "add ranked: false, or choose on validation slides",
             )
     inside = {"labels": card.labels} | {f"protocols.{name}.splits": p.splits for name, p in card.protocols.items()}
-    if isinstance(card.source, FeaturesSource):
-        inside["source.file"] = card.source.file
-    if isinstance(card.source, PatchesSource):
-        inside |= {f"source.tables.{number}": table for number, table in enumerate(card.source.tables)}
-        inside |= {"source.archive": card.source.archive} if card.source.archive else {}
+    inside |= {f"source.{field}": file for field, file in card.source.relative_files().items()}
     if card.reports is not None:
         _check_reports(card.reports, path)
         inside |= {"reports.table": card.reports.table} if card.reports.table else {}
@@ -142,12 +147,8 @@ def _check(card: DatasetCard, path: Path) -> None:
             raise _wrong(path, field, "it is no path: too long, or with control characters", "write the path anew")
         if PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts:
             raise _wrong(path, field, f"{file!r} leads out of the dataset folder", "give a path relative to it")
-    if isinstance(card.source, SlidesSource):
-        _check_patterns(card.source, path)
-    if isinstance(card.source, PatchesSource) and (lacking := _PATCH_COLUMNS - set(card.source.columns)):
-        raise _wrong(path, "source.columns", f"no column is named for {', '.join(sorted(lacking))}", "add it")
-    if isinstance(card.source, PatchesSource):
-        _check_patch_patterns(card.source, path)
+    for field, problem, fix in card.source.problems():
+        raise _wrong(path, f"source.{field}", problem, fix)
 
 
 def _check_names(card: DatasetCard, path: Path) -> None:
@@ -158,28 +159,6 @@ def _check_names(card: DatasetCard, path: Path) -> None:
         check_label(name, "class", f"{path}, field classes")
     for name in card.protocols:
         check_label(name, "protocol", f"{path}, field protocols")
-
-
-def _check_patch_patterns(source: PatchesSource, path: Path) -> None:
-    for pattern in source.images:
-        if pattern.count("{image}") != 1 or "{" in pattern.replace("{image}", ""):
-            raise _wrong(path, "source.images", f"{pattern!r} has not exactly one {{image}}", "write {image} once")
-    if not _SLIDE_ID.fullmatch(source.slide_id):
-        raise _wrong(
-            path,
-            "source.slide_id",
-            f"{source.slide_id!r} has not exactly one {{slide}}",
-            "write {slide} once, or {slide:0>3} to fill up with zeros",
-        )
-
-
-def _check_patterns(source: SlidesSource, path: Path) -> None:
-    patterns = {f"source.layouts.{name}": patterns for name, patterns in source.layouts.items()}
-    patterns["source.annotations"] = source.annotations
-    for field, group in patterns.items():
-        for pattern in group:
-            if pattern.count("{slide}") != 1 or "{" in pattern.replace("{slide}", "").replace("{uuid}", ""):
-                raise _wrong(path, field, f"pattern {pattern!r} has not exactly one {{slide}}", "write {slide} once")
 
 
 def _check_reports(reports: ReportsSource, path: Path) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 
 from harness.errors import DataError
 from harness.hashing import sha256_json
-from harness.protocol.card import DatasetCard, SlidesSource
 from harness.protocol.dataset import Dataset
 from harness.protocol.table import listed
 
@@ -56,16 +55,9 @@ def dataset_fingerprint(dataset: Dataset, content: Mapping[str, str], slides: Co
             fix=f"check the data with: bench datasets verify {dataset.name}",
         )
     entries = [entry for entry in dataset.entries if entry.slide in wanted]
+    reading = dataset.card.source.identity(dataset.card)
     if dataset.card.task == "survival":
         followed = sorted([e.slide, e.patient, e.time, e.label, content[e.slide]] for e in entries)
-        return sha256_json({"intervals": dataset.card.intervals, "slides": followed, **_reading(dataset.card)})
+        return sha256_json({"intervals": dataset.card.intervals, "slides": followed, **reading})
     rows = sorted([e.slide, e.patient, dataset.card.classes[e.label], content[e.slide]] for e in entries)
-    return sha256_json({"classes": list(dataset.card.classes), "slides": rows, **_reading(dataset.card)})
-
-
-def _reading(card: DatasetCard) -> dict[str, Any]:
-    if not isinstance(card.source, SlidesSource):
-        return {}
-    source = card.source.model_dump(mode="json", include={"mpp", "damaged_tiles"}, exclude_defaults=True)
-    found = {"tissue": card.tissue.model_dump(mode="json", exclude_defaults=True), "source": source}
-    return {name: values for name, values in found.items() if values}
+    return sha256_json({"classes": list(dataset.card.classes), "slides": rows, **reading})

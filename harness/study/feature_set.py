@@ -37,7 +37,7 @@ class FeatureSet:
             UsageError: the dataset has no tiles that it could be of.
             DataError: there is no set in ``folder``.
         """
-        if dataset.card.source.kind == "features":
+        if "tiles" not in dataset.card.source.offers:
             raise UsageError(
                 f"dataset {dataset.name} comes as features already", place="--features", fix="leave --features out"
             )

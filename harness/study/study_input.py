@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from harness.encoders.check import check_encoder
 from harness.errors import UsageError, shown
-from harness.protocol.card import InputSettings, PatchesSource, SlidesSource
+from harness.protocol.card import InputSettings
 from harness.slides.grid import too_coarse
 from harness.suggest import unknown
 from harness.training.mil_params import MILParams
@@ -81,7 +81,7 @@ def resolve_input(
         found[name] = getattr(card, name) if chosen is None else chosen.values[name]
         origins[name] = "dataset card" if chosen is None else chosen.origin
     settings = _validated(found, origins, dataset)
-    if isinstance(dataset.card.source, SlidesSource) and features is None:
+    if "mpp" in dataset.card.source.reads and features is None:
         settings = _with_scales(
             settings, method, params, dataset, next(layer for layer in layers if "mpp" in layer.values)
         )
@@ -116,12 +116,10 @@ def _kind(method: type[Method], dataset: Dataset, layers: Sequence[Layer]) -> tu
 
 def _offered(method: type[Method], dataset: Dataset, card: InputSettings) -> list[Layer]:
     """What the card names; then, for slides, the method's published input and what is left."""
-    named = {name: getattr(card, name) for name in card.model_fields_set}
+    named = {name: getattr(card, name) for name in card.model_fields_set} | dict(dataset.card.source.fixed)
     source = dataset.card.source
     if not source.reads:
         return [Layer("dataset card", named)]
-    if isinstance(source, PatchesSource):
-        named |= {"mpp": (), "tile_px": source.tile_px}
     published = next((one.as_settings() for one in method.card.published if one.kind == card.kind), {})
     return [
         Layer("dataset card", named),
@@ -139,15 +137,14 @@ def _check_names(layer: Layer) -> None:
 def _refuse_unread(layer: Layer, method: type[Method], dataset: Dataset, card: InputSettings) -> None:
     """Refuse settings that have no effect on this kind of data, and would differ from what is read."""
     source = dataset.card.source
-    there = {"encoder": card.encoder, "mpp": card.mpp, "tile_px": getattr(source, "tile_px", card.tile_px)}
+    there = {"encoder": card.encoder, "mpp": card.mpp, "tile_px": card.tile_px} | dict(source.fixed)
     unread = [name for name in layer.values if name != "kind" and name not in source.reads]
     wrong = [name for name in unread if _plain(layer.values[name]) != _plain(there[name])]
     if wrong:
-        what = "feature vectors" if source.kind == "features" else "patches that are cut out already"
         many = len(wrong) > 1
         raise UsageError(
             f"{' and '.join(f'input.{name}' for name in wrong)} {'have' if many else 'has'} no effect on dataset "
-            f"{dataset.name}: it comes as {what}",
+            f"{dataset.name}: it comes as {source.comes_as}",
             place=layer.origin,
             fix=f"leave {'them' if many else 'it'} out"
             if layer.asked
@@ -193,8 +190,7 @@ def _with_scales(
         )
     if len(mpp) < count:
         raise _too_few(mpp, count, method, params, place=f"input.mpp ({chosen.origin})", dataset=dataset)
-    source = dataset.card.source
-    finest = source.offers_mpp if isinstance(source, SlidesSource) else None
+    finest = dataset.card.source.offers_mpp
     if finest is not None and too_coarse(mpp[0], finest):
         raise UsageError(
             f"tiles at {mpp[0]:g} microns per pixel are finer than the slides of {dataset.name}, which have {finest:g}",

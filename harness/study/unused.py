@@ -82,7 +82,7 @@ def refuse_unused_options(config: StudyConfig, dataset: Dataset) -> None:
         UsageError: the option has no effect on this dataset.
     """
     asked = config.data_root is not None and config.origins.get("data_root") != ENVIRONMENT
-    if asked and dataset.card.source.kind == "features":
+    if asked and not dataset.card.source.takes_data_root:
         raise UsageError(
             f"--data-root has no effect on dataset {dataset.name}: its data lies beside its card",
             place="--data-root",

@@ -27,7 +27,7 @@ def refusal(folder) -> DataError:
         ({"labels": "/etc/passwd"}, "labels", "leads out of the dataset folder"),
         ({"source": {"kind": "slides", "layouts": {"a": ["images/*.tif"]}}}, "source.layouts.a", "{slide}"),
         ({"source": {"kind": "slides", "layouts": {"a": ["{slide}.tif"]}, "mpp": -1}}, "source.mpp", "greater than"),
-        ({"source": {"kind": "slydes"}}, "source", "'slides'"),
+        ({"source": {"kind": "slydes"}}, "source.kind", "'slides'"),
         ({"source": {"kind": "features", "file": "../x.npz", "dim": 2}}, "source.file", "leads out"),
         (
             {"protocols": {"official": {"title": "t", "splits": "s.csv", "select": "first"}}},

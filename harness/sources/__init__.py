@@ -1,0 +1,1 @@
+"""The built-in sources of bags: slides, patch images, and one table of bags."""
