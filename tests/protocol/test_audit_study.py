@@ -73,15 +73,25 @@ def test_looks_of_patches_are_made_once_and_again_when_damaged(tmp_path: Path) -
 
 
 def test_colon_bags_are_not_alike(shared: Path, tmp_path: Path) -> None:
+    import torch
+
     from harness.data.patch_looks import compare_patches
     from harness.data.patches import open_patches
+    from harness.unit.opening import Opening
 
-    dataset = find_dataset("colon-nuclei")
-    patches = open_patches(dataset, shared / "datasets/real/colon-nuclei", tmp_path)
+    dataset, root = find_dataset("colon-nuclei"), shared / "datasets/real/colon-nuclei"
+    patches = open_patches(dataset, root, tmp_path)
     comparison = compare_patches(patches)
     assert (comparison.compared, comparison.pairs) == (len(patches.slides) * (len(patches.slides) - 1) // 2, ())
-    report = audit_study(dataset, dataset.splits().folds, patches.fingerprints, comparison=comparison)
-    assert any(text.startswith("patches that were re-encoded") for text in report.unchecked)
+    opening = Opening(
+        settings=dataset.card.inputs[0],
+        slides=dataset.slides,
+        data_root=root,
+        cache=tmp_path,
+        workers=1,
+        device=torch.device("cpu"),
+    )
+    assert any("turned" in text for text in dataset.card.source.open(dataset, opening).unchecked)
 
 
 def test_suspected_copies_are_said_and_not_refused(tiny) -> None:
