@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from harness.contract.aggregator import Aggregator
     from harness.contract.card import MethodCard, Preset
     from harness.contract.effect import SELECTING, SET, Conditions
-    from harness.contract.method import Method, Task
+    from harness.contract.method import Method
     from harness.contract.output import BagOutput
     from harness.contract.params import Params, fixed, redeclared, tunable
     from harness.contract.prediction import Prediction
@@ -35,10 +35,16 @@ if TYPE_CHECKING:
     from harness.encoders import TileEncoder, build_encoder
     from harness.errors import BenchError, DataError, LeakError, MethodError, UsageError
     from harness.evaluation.metrics import score
+    from harness.evaluation.rows import Rows
+    from harness.evaluation.study_scores import Predictions
     from harness.features.kept import KeptFeatures
     from harness.protocol.fingerprint import bag_fingerprint
     from harness.protocol.source import Source
     from harness.seeds import Seeds
+    from harness.tasks.classification import Classification
+    from harness.tasks.survival import Survival
+    from harness.tasks.task import Task
+    from harness.tasks.truth import Truth
     from harness.training.chunked_encode import encode_in_chunks
     from harness.training.embed import EncodedBags, embed_bags, keep_embedded
     from harness.training.mil import MILMethod
@@ -56,6 +62,7 @@ _LAZY = {
     "BagOutput": "harness.contract.output",
     "BagSource": "harness.bags.source",
     "BenchError": "harness.errors",
+    "Classification": "harness.tasks.classification",
     "Conditions": "harness.contract.effect",
     "DataError": "harness.errors",
     "Source": "harness.protocol.source",
@@ -76,16 +83,20 @@ _LAZY = {
     "PackedBags": "harness.bags.packed",
     "Params": "harness.contract.params",
     "Prediction": "harness.contract.prediction",
+    "Predictions": "harness.evaluation.study_scores",
     "Preset": "harness.contract.card",
     "PublishedInput": "harness.contract.published",
     "Run": "harness.training.run",
+    "Rows": "harness.evaluation.rows",
     "SELECTING": "harness.contract.effect",
     "SET": "harness.contract.effect",
     "Scale": "harness.bags.source",
     "Seeds": "harness.seeds",
     "Stage": "harness.contract.stage",
-    "Task": "harness.contract.method",
+    "Survival": "harness.tasks.survival",
+    "Task": "harness.tasks.task",
     "TileEncoder": "harness.encoders",
+    "Truth": "harness.tasks.truth",
     "UsageError": "harness.errors",
     "build_encoder": "harness.encoders",
     "build_schedule": "harness.training.optim",
@@ -115,6 +126,7 @@ __all__ = [
     "BagOutput",
     "BagSource",
     "BenchError",
+    "Classification",
     "Conditions",
     "DataError",
     "EncodedBags",
@@ -132,16 +144,20 @@ __all__ = [
     "PackedBags",
     "Params",
     "Prediction",
+    "Predictions",
     "Preset",
     "PublishedInput",
+    "Rows",
     "Run",
     "Scale",
     "Seeds",
     "Source",
     "Stage",
+    "Survival",
     "Task",
     "TileAccess",
     "TileEncoder",
+    "Truth",
     "UsageError",
     "bag_fingerprint",
     "build_encoder",

@@ -32,7 +32,7 @@ class ABMIL(MILMethod):
         title="Attention-based deep MIL",
         paper="Ilse et al. 2018, arXiv 1802.04712",
         inputs=("features", "tiles"),
-        tasks=("classification", "survival"),
+        tasks=("any",),
         attention=True,
         open_points=ABMIL_OPEN_POINTS,
         presets=ABMIL_PRESETS,
@@ -64,6 +64,6 @@ class ABMIL(MILMethod):
             widths=parse_widths(self.params.trunk),
             dropout=self.params.dropout,
             dropout_at=self.params.dropout_at,
-            single_logit=self.params.single_logit and self.task.kind == "classification",
+            single_logit=self.params.single_logit and self.task.class_logits,
             init=self.params.init,
         )

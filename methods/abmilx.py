@@ -78,7 +78,7 @@ class ABMILX(MILMethod):
         title="ABMILX, end to end",
         paper=PAPER,
         inputs=("tiles", "features"),
-        tasks=("classification", "survival"),
+        tasks=("any",),
         scales=2,
         published=PUBLISHED_INPUTS,
         attention=True,

@@ -30,7 +30,7 @@ class ABMILXHead(MILMethod):
                 tile_px=256,
             ),
         ),
-        tasks=("classification", "survival"),
+        tasks=("any",),
         attention=True,
         open_points=(
             ALPHA,

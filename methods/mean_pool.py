@@ -28,7 +28,7 @@ class MeanPool(MILMethod):
         title="Mean pooling",
         paper="Wang et al. 2018 (MI-Net), arXiv 1610.02501",
         inputs=("features", "tiles"),
-        tasks=("classification", "survival"),
+        tasks=("any",),
         open_points=POOLING_OPEN_POINTS,
         parity="no frozen outputs to compare with; tested against the formula",
         presets={**classic_presets(dropout_at="last"), "colon": colon_preset()},
@@ -55,6 +55,6 @@ class MeanPool(MILMethod):
             widths=parse_widths(self.params.trunk),
             dropout=self.params.dropout,
             dropout_at=self.params.dropout_at,
-            single_logit=self.params.single_logit and self.task.kind == "classification",
+            single_logit=self.params.single_logit and self.task.class_logits,
             init=self.params.init,
         )

@@ -30,7 +30,7 @@ class TransMIL(MILMethod):
                 tile_px=256,
             ),
         ),
-        tasks=("classification", "survival"),
+        tasks=("any",),
         attention=True,
         permutation_invariant=False,
         open_points=(

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from harness.contract.card import InputKind
-    from harness.protocol.follow_up import FollowUp
+    from harness.tasks.task import Task
+    from harness.tasks.truth import Truth
 
 __all__ = ["BagSource", "Extent", "Scale"]
 
@@ -39,14 +40,15 @@ class BagSource(ABC):
     Attributes:
         kind: ``features`` (a bag is (n, D) float32) or ``tiles`` (a bag is (n, 3, H, W) uint8, RGB).
         ids: slide ids.
-        labels: class index per bag, shape (n_bags,) int64; None for bags whose labels are sealed (test). In survival
-            twice the number of the interval, plus 1 for an event.
+        labels: what the loss takes of each bag, shape (n_bags,): the class index, int64; in another task see
+            :meth:`harness.Task.encode`. None for bags whose labels are sealed (test).
         scales: magnifications, the finest first; a single one for features.
         dim: feature width D; 0 for tiles.
         reports: per bag the text of its pathology report; None for sealed bags, for methods whose card does not ask
             for ``reports``, and for datasets without any.
         patients: per bag the id of its patient; None where ``reports`` is.
-        follow_up: in survival how long each bag's patient was followed; None for sealed bags, and for classes.
+        truth: the bags' columns of the label table; None for sealed bags.
+        task: what the labels are of; None for classes.
     """
 
     kind: InputKind
@@ -56,7 +58,8 @@ class BagSource(ABC):
     dim: int
     reports: tuple[str, ...] | None = None
     patients: tuple[str, ...] | None = None
-    follow_up: FollowUp | None = None
+    truth: Truth | None = None
+    task: Task | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -11,7 +11,7 @@ import typer
 
 from harness import console
 from harness.cli.damaged import show_damaged
-from harness.cli.options import Out
+from harness.cli.options import Out, Plugins
 from harness.errors import DataError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def compare(
     first: Annotated[str, typer.Argument(help="Study id, a beginning of it, or of the hash at its end.")],
     second: Annotated[str, typer.Argument(help="The study to compare with it.")],
     out: Out = None,
+    plugin: Plugins = None,
 ) -> None:
     """Compare two studies on the same slides: scores of both, and second minus first with its 95 % interval.
 

@@ -51,7 +51,7 @@ def list_(data_root: DataRoot = None) -> None:
 
 
 @app.command("show")
-def show(name: Name) -> None:
+def show(name: Name, plugin: Plugins = None) -> None:
     """Show a dataset's card: counts, licence, where to get it, protocols and known errata."""
     from harness.protocol.catalog import find_dataset
 
@@ -92,24 +92,21 @@ def verify(
     open_slides: Annotated[
         bool, typer.Option("--open", help="Also open every slide, read from it and ask for its resolution.")
     ] = False,
-    plugin: Plugins = None,
     full: Annotated[
         bool,
         typer.Option("--full", help="Hash every byte of all files and compare with what is known; can be continued."),
     ] = False,
+    plugin: Plugins = None,
 ) -> None:
     """Compare labels, splits and files with the card. Exit code 2 when something is missing, wrong or has changed.
 
     A file that differs in size, times or inode from what it was when it was hashed is hashed again in any case.
     """
-    from harness.contract.registry import use_plugin
     from harness.data.verify import verify as check
     from harness.data.verify_content import ContentCheck
     from harness.protocol.catalog import find_dataset
     from harness.slides.files import slide_files
 
-    for spec in plugin or ():
-        use_plugin(spec)
     dataset = find_dataset(name, place="NAME")
     root = data_root_of(dataset.name, data_root)
     content = ContentCheck(dataset, root, slide_files, full=full)
@@ -151,8 +148,8 @@ def draw(
 
 def _task(dataset: Dataset) -> dict[str, str]:
     """What is predicted, where that is not classes."""
-    card = dataset.card
-    return {} if card.task == "classification" else {"task": f"{card.task} over {card.intervals} intervals of time"}
+    words = dataset.task.summary()
+    return {"task": words} if words else {}
 
 
 def _inputs(dataset: Dataset) -> list[str]:
@@ -180,7 +177,7 @@ def _protocols(dataset: Dataset) -> None:
         test = sorted({len(fold.test) for fold in splits.folds})
         sizes = f"{len(splits.folds)} x {test[0]}" + (f" to {test[-1]}" if len(test) > 1 else "")
         how = f"fit on {protocol.fit_on}, {protocol.select} epoch"
-        how += f", threshold {protocol.threshold}" if dataset.card.task == "classification" else ""
+        how += f", threshold {protocol.threshold}" if dataset.task.thresholded else ""
         scaling = "" if protocol.normalise == "none" else f", scaling {protocol.normalise}"
         ranked = "yes" if protocol.ranked else "no"
         title = f"{protocol.title}. {' '.join(protocol.note.split())}".strip()

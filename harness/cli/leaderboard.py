@@ -10,7 +10,7 @@ import typer
 
 from harness import console
 from harness.cli.damaged import show_damaged
-from harness.cli.options import Out
+from harness.cli.options import Out, Plugins
 from harness.errors import DataError
 from harness.suggest import unknown
 
@@ -39,16 +39,16 @@ def show(
     metric: Annotated[
         str | None, typer.Option(help="Score to rank by, such as accuracy or f1 (default: auc; for survival c_index).")
     ] = None,
+    plugin: Plugins = None,
 ) -> None:
     """Rank complete studies by dataset and protocol; the others stand below, each with the reason."""
-    from harness.evaluation.metrics import METRICS
-    from harness.evaluation.survival import SURVIVAL_METRICS
     from harness.report.leaderboard import leaderboard
+    from harness.tasks.registry import metrics_of_tasks
     from harness.tracking.store import RunStore
 
     if metric is not None:
         metric = _SHORT.get(metric.lower(), metric.lower())
-        every = (*METRICS, *SURVIVAL_METRICS)
+        every = metrics_of_tasks()
         if metric not in every:
             raise unknown("metric", metric, every, place="--metric", listing="the documentation")
     root = out or Path("runs")

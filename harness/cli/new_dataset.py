@@ -97,7 +97,7 @@ def _say(dataset: Dataset) -> None:
         console.warn(f"{erratum.what} {erratum.action}")
     counts = ", ".join(f"{count:,} {what}" for what, count in dataset.card.counts.items())
     console.say(f"made {dataset.folder}: {counts}")
-    if dataset.card.task == "classification" and len(dataset.card.classes) == 2:
+    if dataset.task.thresholded:
         console.say(f"the positive class is {dataset.card.classes[1]!r}; --classes chooses another order")
     where = shlex.quote(_shortest(dataset))
     console.say(f"next  bench datasets verify {where} --open")

@@ -47,10 +47,24 @@ Workers = Annotated[
 ]
 LARGEST_SEED = 2**63 - 1
 """The largest seed that every table and every random generator takes."""
+
+
+def _use(specs: list[str] | None) -> list[str] | None:
+    """Load plugins as soon as they are read from the command line."""
+    if specs:
+        from harness.contract.registry import use_plugin
+
+        for spec in specs:
+            use_plugin(spec)
+    return specs
+
+
 Plugins = Annotated[
     list[str] | None,
     typer.Option(
-        "--plugin", help="A .py file, package.module or package.module:Class with methods, sources. Repeatable."
+        "--plugin",
+        callback=_use,
+        help="A .py file, package.module or package.module:Class with a method, task or source. Repeatable.",
     ),
 ]
 

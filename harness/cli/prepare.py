@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness import console
-from harness.cli.options import Cache, DataRoot, Workers, data_root_of, finite, finite_all, folder_option
+from harness.cli.options import Cache, DataRoot, Plugins, Workers, data_root_of, finite, finite_all, folder_option
 from harness.cli.tissue_options import (
     TissueArea,
     TissueBackground,
@@ -70,6 +70,7 @@ def prepare(
     data_root: DataRoot = None,
     out: Annotated[Path | None, folder_option("--out", "Folder for what is found (default: in the cache).")] = None,
     cache: Cache = None,
+    plugin: Plugins = None,
     workers: Workers = None,
     refresh: Annotated[bool, typer.Option("--refresh", help="Prepare all slides anew.")] = False,
 ) -> None:

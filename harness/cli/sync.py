@@ -9,7 +9,7 @@ import typer
 
 from harness import console
 from harness.cli.damaged import show_damaged
-from harness.cli.options import Out
+from harness.cli.options import Out, Plugins
 from harness.errors import DataError
 from harness.folders import writable_folder
 
@@ -19,6 +19,7 @@ def sync(
     uri: Annotated[
         str | None, typer.Option(help="MLflow tracking URI (default: $MLFLOW_TRACKING_URI, or the runs folder's).")
     ] = None,
+    plugin: Plugins = None,
 ) -> None:
     """Write to MLflow what it does not show yet: after a server was down, or to a new one. Twice adds nothing."""
     from harness.report.publish import Publisher

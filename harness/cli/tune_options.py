@@ -49,8 +49,8 @@ def tune_settings(options: Mapping[str, Any]) -> TuneSettings | None:
     given = {name: options[name] for name in NAMES if options.get(name) is not None}
     if not given:
         return None
-    from harness.evaluation.metrics import METRICS
     from harness.suggest import unknown
+    from harness.tasks.registry import metrics_of_tasks
     from harness.tuning.settings import MOST_TRIALS, TuneSettings, seconds
 
     if "trials" not in given and "tune_budget" not in given:
@@ -70,8 +70,8 @@ def tune_settings(options: Mapping[str, Any]) -> TuneSettings | None:
             fix="leave it out",
         )
     metric = given.get("tune_metric", "")
-    if metric and metric not in (*METRICS, "c_index"):
-        raise unknown("score", metric, (*METRICS, "c_index"), place="--tune-metric", listing="bench run --help")
+    if metric and metric not in (known := metrics_of_tasks()):
+        raise unknown("score", metric, known, place="--tune-metric", listing="bench run --help")
     defaults = TuneSettings(trials=1)
     return TuneSettings(
         trials=_count(given, "trials", MOST_TRIALS),

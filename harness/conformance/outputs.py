@@ -13,6 +13,7 @@ from harness.conformance.subject import TEST, TRAIN, Subject
 from harness.conformance.told import told
 from harness.contract.output import BagOutput
 from harness.contract.prediction import Prediction
+from harness.tasks.survival import Survival
 from harness.training.mil import MILMethod
 from harness.training.mil_fit import BagNetwork, build_network
 
@@ -132,7 +133,7 @@ def further_inputs(subject: Subject) -> None:
 
 def survival(subject: Subject) -> None:
     """Follow-up can be learnt from where the card names survival: a column per interval, and one for no event."""
-    if "survival" not in subject.method.card.tasks:
+    if not subject.method.card.learns(Survival.name):
         raise NotJudged("the card names classification only")
     attempt = subject.attempt(survival=True)
     if attempt.error is not None:

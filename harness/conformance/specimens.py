@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.bags.source import BagSource, Extent, Scale
-from harness.protocol.follow_up import FollowUp
+from harness.tasks.follow_up import FollowUp
+from harness.tasks.survival import Survival
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -135,8 +136,9 @@ class Specimens(BagSource):
         numbers = np.arange(len(self.bags))
         times = np.asarray(np.where(self.labels == 0, 2.5, 0.5) + numbers // 2 % 2, np.float64)
         events = (numbers % 3 != 2).astype(np.int64)  # every third is censored
-        made.follow_up = FollowUp(tuple(f"patient_{name}" for name in self.ids), times, events)
-        made.labels = made.follow_up.codes(CUTS)
+        seen = FollowUp(tuple(f"patient_{name}" for name in self.ids), times, events)
+        made.truth, made.task = seen.truth, Survival.over(len(CUTS) + 1, cuts=CUTS)
+        made.labels = made.task.encode(made.truth)
         return made
 
     def with_bags(self, bags: Sequence[Specimen], *, sealed: bool = True) -> Specimens:

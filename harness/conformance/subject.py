@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ from harness.bags.source import BagSource
 from harness.conformance.observe import ObservedRun, StageNote, global_randomness, restore, state_of
 from harness.conformance.specimens import CUTS, Specimens, draw
 from harness.contract.card import InputKind
-from harness.contract.method import Method, Task
+from harness.contract.method import Method
 from harness.contract.params import Params
 from harness.contract.prediction import Prediction
-from harness.protocol.follow_up import interval_names
 from harness.seeds import Seeds
-from harness.unit.scoring import main_metric
+from harness.tasks.classification import Classification
+from harness.tasks.survival import Survival
+from harness.tasks.task import Task
 
 CLASSES = ("none", "some", "much")
 SMALL: dict[str, Any] = {"min_epochs": 0, "patience": None, "batch_size": 2, "tiles_per_bag": 6}
@@ -99,12 +100,11 @@ class Subject:
 
     def task(self, kind: InputKind, classes: int = 2) -> Task:
         """A task of two or three classes."""
-        return Task(CLASSES[:classes], encoder=self.encoder if kind == "tiles" else "")
+        return Classification(CLASSES[:classes], encoder=self.encoder if kind == "tiles" else "")
 
     def survival_task(self) -> Task:
         """A task of survival, in the intervals of the specimens' follow-up."""
-        task = self.task(self.kind)
-        return replace(task, classes=interval_names(len(CUTS) + 1), kind="survival")
+        return Survival.over(len(CUTS) + 1, encoder=self.task(self.kind).encoder, cuts=CUTS)
 
     def bags(
         self, count: int, seed: int, *, kind: InputKind | None = None, classes: int = 2, sealed: bool = False
@@ -172,7 +172,7 @@ class Subject:
             train, val = train.followed(), val.followed()
         task = self.survival_task() if survival else self.task(kind, classes)
         method = self.method(self.params, task)
-        run = self.run_in(folder or self.new_folder(), main_metric(task.kind))
+        run = self.run_in(folder or self.new_folder(), task.metrics[0])
         attempt = Attempt(method, run)
         run.watched = method
         try:

@@ -10,7 +10,8 @@ from harness.contract.published import PublishedInput
 
 InputKind = Literal["features", "tiles"]
 Need = Literal["reports", "masks"]
-TaskKind = Literal["classification", "survival"]
+ANY_TASK = "any"
+"""In the place of the tasks that a method can learn: all, as its loss is the one that the task gives."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class MethodCard:
         paper: author, year and identifier of the paper.
         inputs: what it can read, the preferred one first: frozen ``features``, or ``tiles`` (the tile encoder
             is trained too).
-        tasks: what it can predict: classes, and ``survival`` where its loss is the shared one of bag methods.
+        tasks: names of the tasks that it can learn, such as ``classification``; ``any`` where its loss is the shared
+            one of bag methods, which comes from the task.
         scales: how many magnifications it reads of tiles (see :meth:`harness.Method.scales_read`).
         published: inputs of whole slides that it was published with, each with its source; the first one that the
             study's kind of input has applies where the dataset names no other. Empty where there is none.
@@ -72,7 +74,7 @@ class MethodCard:
     paper: str
     version: int | None = None
     inputs: tuple[InputKind, ...] = ("features",)
-    tasks: tuple[TaskKind, ...] = ("classification",)
+    tasks: tuple[str, ...] = ("classification",)
     scales: int = 1
     published: tuple[PublishedInput, ...] = ()
     needs: tuple[Need, ...] = ()
@@ -83,3 +85,7 @@ class MethodCard:
     parity: str = ""
     described_by: tuple[str, ...] = ()
     smoke: Preset | None = None
+
+    def learns(self, task: str) -> bool:
+        """Whether it can learn the task of that name."""
+        return task in self.tasks or ANY_TASK in self.tasks

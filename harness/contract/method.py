@@ -4,44 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.contract.card import MethodCard, TaskKind
+from harness.contract.card import MethodCard
 from harness.contract.params import Params
+from harness.tasks.task import Task
 
 if TYPE_CHECKING:
     from harness.bags.source import BagSource
     from harness.contract.prediction import Prediction
     from harness.contract.stage import Stage
     from harness.training.run import Run
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is to be predicted.
-
-    Attributes:
-        classes: what a network has an output for: class names, and a label is an index into them. In survival the
-            intervals of time: outputs are logits of hazards, and a label is twice the interval, plus 1 for an event.
-        encoder: name of the tile encoder (see ``harness.encoders``) to build when the input is tiles; empty
-            when the input is features.
-        kind: ``classification`` or ``survival``.
-    """
-
-    classes: tuple[str, ...]
-    encoder: str = ""
-    kind: TaskKind = "classification"
-
-    @property
-    def n_classes(self) -> int:
-        """Number of classes (intervals): outputs of a network."""
-        return len(self.classes)
-
-    @property
-    def n_columns(self) -> int:
-        """Number of probabilities per slide: of each class, or of an event in each interval and of none in them."""
-        return len(self.classes) + (self.kind == "survival")
 
 
 class Method(ABC):

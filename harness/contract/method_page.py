@@ -15,11 +15,12 @@ from typing import Any
 
 from harness.atomic import replacing
 from harness.contract.card import MethodCard, Preset
-from harness.contract.method import Method, Task
+from harness.contract.method import Method
 from harness.contract.params import Field
 from harness.contract.published import PublishedInput
 from harness.contract.registry import find_method, list_methods
 from harness.errors import MethodError
+from harness.tasks.classification import Classification
 
 _FEATURE_WIDTH = 512
 _NEEDS = {"reports": "pathology reports", "masks": "pixel annotations (lesion masks)"}
@@ -98,7 +99,7 @@ def _described(method: type[Method]) -> Iterator[str]:
 
 def _network(method: type[Method]) -> list[type]:
     """The class of the network that a bag method builds from its defaults."""
-    build = getattr(method(method.Params(), Task(("no", "yes"))), "aggregator", None)
+    build = getattr(method(method.Params(), Classification(("no", "yes"))), "aggregator", None)
     return [] if build is None else [type(build(_FEATURE_WIDTH))]
 
 

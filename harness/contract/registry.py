@@ -15,6 +15,7 @@ from harness.contract.method import Method
 from harness.errors import BenchError
 from harness.plugins import registry as plugins
 from harness.protocol.source_registry import sources
+from harness.tasks.registry import task_registry
 
 GROUP = "harness.methods"
 
@@ -95,7 +96,7 @@ def use_plugin(spec: str) -> list[str]:
     Returns:
         The names of its methods.
     """
-    return registry().use_plugin(spec, sources())
+    return registry().use_plugin(spec, sources(), task_registry())
 
 
 def used_plugins() -> tuple[str, ...]:

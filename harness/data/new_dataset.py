@@ -14,14 +14,14 @@ from harness.data.new_labels import LabelledSlide, NewDataset, classes_of, follo
 from harness.data.slide_files import SlideFile, assign, slide_files
 from harness.errors import DataError, UsageError
 from harness.folders import expanded
-from harness.protocol.card import INTERVALS, DatasetCard
+from harness.protocol.card import DatasetCard
 from harness.protocol.card_file import CARD_FILE
 from harness.protocol.catalog import list_datasets
 from harness.protocol.dataset import Dataset, load_dataset
-from harness.protocol.follow_up import CENSORED, EVENT, most_intervals
 from harness.protocol.make_splits import stratified_folds
 from harness.protocol.splits import Fold, write_splits
 from harness.protocol.table import listed, write_table
+from harness.tasks.follow_up import CENSORED, EVENT, INTERVALS, most_intervals
 
 __all__ = ["NewDataset", "new_dataset"]
 

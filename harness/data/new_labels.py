@@ -11,12 +11,12 @@ import numpy as np
 from harness.data.slide_files import without_suffix
 from harness.errors import DataError, UsageError
 from harness.protocol.card import Erratum
-from harness.protocol.follow_up import CENSORED, EVENT, FollowUp, check_patients, read_event, read_time
 from harness.protocol.identity import check_spellings, identity, quoted
 from harness.protocol.missing import Missing, missing_in, refuse_missing
 from harness.protocol.names import check_name
 from harness.protocol.table import Row, listed, read_table
 from harness.suggest import unknown
+from harness.tasks.follow_up import CENSORED, EVENT, FollowUp, check_patients, read_event, read_time
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -92,6 +92,7 @@ def _work(errand: Errand, reason: str, crew: Crew) -> None:
     from harness.accounting.environment import environment
     from harness.contract.code_version import check_source, source_sha256
     from harness.contract.registry import find_method, use_plugin
+    from harness.tasks.registry import ready
     from harness.training.ranks import ALONE, device_of, join
     from harness.unit.work import work
 
@@ -101,6 +102,7 @@ def _work(errand: Errand, reason: str, crew: Crew) -> None:
         ranks = join(crew.rank, crew.world, crew.port, crew.listener, order.device)
     for plugin in errand.plugins:
         use_plugin(plugin)
+    order = replace(order, task=ready(order.task))
     found = environment(order.device)
     method = find_method(order.method)
     if order.source_sha256:

@@ -7,15 +7,15 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from harness.protocol.follow_up import CENSORED, EVENT, LATER, interval_names
+from harness.errors import BenchError
 from harness.protocol.source import Source
 from harness.protocol.source_registry import find_source
+from harness.tasks.follow_up import INTERVALS
+from harness.tasks.registry import DEFAULT, find_task
+from harness.tasks.task import Task
 
-TaskKind = Literal["classification", "survival"]
 InputKind = Literal["features", "tiles"]
 DamagedTiles = Literal["refuse", "leave_out"]
-INTERVALS = 4
-"""Intervals of time unless the card says otherwise, as in ABMILX (arXiv 2506.02408, code)."""
 
 
 # Numbers are strict: text such as "010" and true are none, and what no slide can have is refused.
@@ -230,7 +230,9 @@ class DatasetCard(_Strict):
         title, description: one line, and a paragraph.
         licence: of the data, with the attribution it asks for.
         get: where to get the data and where to put it.
-        task: ``classification``, or ``survival``: the label table then has the columns ``time`` and ``event``.
+        task: what is predicted: ``classification``, ``survival`` (the label table then has the columns ``time`` and
+            ``event``), or another registered task, as a name or, with its settings, ``{name: NAME, SETTING: VALUE}``.
+        task_settings: these settings.
         classes: class names; a label is an index into them, and of two classes the second is the positive one. In
             survival they name how follow-up ended and may be left out: censored and event.
         intervals: survival only: intervals of time that are predicted. Their limits are quantiles of the event times
@@ -259,7 +261,8 @@ class DatasetCard(_Strict):
     description: str
     licence: str
     get: str
-    task: TaskKind = "classification"
+    task: str = DEFAULT
+    task_settings: dict[str, Any] = {}
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
     intervals: Annotated[int, Field(strict=True, ge=2, le=100)] = INTERVALS
     counts: dict[str, Count]
@@ -278,12 +281,32 @@ class DatasetCard(_Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _name_outcomes(cls, content: Any) -> Any:
-        if isinstance(content, dict) and content.get("task") == "survival" and "classes" not in content:
-            return content | {"classes": [CENSORED, EVENT]}
+    def _task_of(cls, content: Any) -> Any:
+        """The settings of a task apart from its name, and the classes of a task that needs none named."""
+        if not isinstance(content, dict):
+            return content
+        task = content.get("task", DEFAULT)
+        if isinstance(task, dict) and isinstance(task.get("name"), str):
+            settings = {name: value for name, value in task.items() if name != "name"}
+            content = content | {"task": task["name"], "task_settings": settings}
+        if "classes" not in content and (named := _default_classes(content.get("task", DEFAULT))):
+            return content | {"classes": list(named)}
         return content
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """What a prediction gives a probability for: each class, or each interval of time and later."""
-        return self.classes if self.task == "classification" else (*interval_names(self.intervals), LATER)
+    def predicted(self) -> Task:
+        """The task, as the card sets it.
+
+        Raises:
+            BenchError: there is no such task, or it is broken.
+            ValueError, TypeError: its settings are wrong.
+        """
+        kind = find_task(self.task)
+        own = {"intervals": self.intervals} if "intervals" in kind.settings() else {}
+        return kind.of(self.classes, own | self.task_settings)
+
+
+def _default_classes(task: object) -> tuple[str, ...]:
+    try:
+        return find_task(task).default_classes if isinstance(task, str) else ()
+    except BenchError:  # told where the card is checked
+        return ()

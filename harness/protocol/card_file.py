@@ -8,13 +8,14 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from harness.errors import BenchError, DataError, shown
+from harness.errors import BenchError, DataError, UsageError, shown
 from harness.plain_yaml import YamlError, read_yaml
 from harness.protocol import card as cards
 from harness.protocol.card import DatasetCard, ReportsSource
 from harness.protocol.names import check_label
 from harness.protocol.source_registry import find_source
 from harness.suggest import nearest
+from harness.tasks.registry import find_task, task_registry
 
 CARD_FILE = "card.yaml"
 _LONGEST_NAME, _LONGEST_PATH = 100, 1000
@@ -107,10 +108,7 @@ def _check(card: DatasetCard, path: Path) -> None:
         )
     if len(set(card.classes)) != len(card.classes):
         raise _wrong(path, "classes", "a class stands twice", "give each class one name")
-    if card.task == "survival" and len(card.classes) != 2:
-        raise _wrong(path, "classes", "follow-up ends in one of two ways", "name censored and event, or leave it out")
-    if card.task != "survival" and "intervals" in card.model_fields_set:
-        raise _wrong(path, "intervals", "there are no intervals of time without survival", "add task: survival")
+    _check_task(card, path)
     _check_names(card, path)
     for number, settings in enumerate(card.inputs):
         if settings.kind not in card.source.offers:
@@ -149,6 +147,24 @@ def _check(card: DatasetCard, path: Path) -> None:
             raise _wrong(path, field, f"{file!r} leads out of the dataset folder", "give a path relative to it")
     for field, problem, fix in card.source.problems():
         raise _wrong(path, f"source.{field}", problem, fix)
+
+
+def _check_task(card: DatasetCard, path: Path) -> None:
+    """The task exists, takes the settings that the card gives, and can be made of them."""
+    try:
+        kind = find_task(card.task)
+    except UsageError as error:
+        plugin = "; a task of a plugin needs --plugin"
+        raise _wrong(path, "task", error.problem, error.fix + plugin) from error
+    settings = [*card.task_settings, *({"intervals"} & card.model_fields_set)]
+    if strange := [name for name in settings if name not in kind.settings()]:
+        owners = [name for name in task_registry().names if strange[0] in find_task(name).settings()]
+        fix = f"remove it; it belongs to task {' or '.join(owners)}" if owners else "remove it"
+        raise _wrong(path, strange[0], f"task {card.task} has no such setting", fix)
+    try:
+        card.predicted()
+    except (ValueError, TypeError) as error:
+        raise _wrong(path, "task", f"task {card.task} cannot be made: {error}", "correct its settings") from error
 
 
 def _check_names(card: DatasetCard, path: Path) -> None:

@@ -12,13 +12,14 @@ import numpy as np
 from harness.errors import DataError
 from harness.protocol.card import DatasetCard, ProtocolCard
 from harness.protocol.card_file import read_card
-from harness.protocol.follow_up import FollowUp, check_patients, read_event, read_time
 from harness.protocol.identity import check_spellings, did_you_mean
 from harness.protocol.missing import is_missing, missing_in, refuse_missing
 from harness.protocol.names import check_name
 from harness.protocol.splits import Splits, read_splits
 from harness.protocol.table import Row, read_table
 from harness.suggest import unknown
+from harness.tasks.task import Task
+from harness.tasks.truth import Truth
 
 SITE_COLUMN = "site"
 """The column that says where a slide comes from, unless the card names another one."""
@@ -33,14 +34,14 @@ class Entry:
         patient: patient id; slides of one patient are never parted.
         label: index of the slide's class in the card's ``classes``; in survival 1 for an event, 0 for censored.
         extra: the label table's other columns, as text.
-        time: in survival the time until the event or the end of follow-up; None otherwise.
+        truth: what the task predicts, by column of the label table.
     """
 
     slide: str
     patient: str
     label: int
     extra: Mapping[str, str]
-    time: float | None = None
+    truth: Mapping[str, int | float]
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,14 @@ class Dataset:
         """Slide id → patient id."""
         return {entry.slide: entry.patient for entry in self.entries}
 
-    def follow_up(self, slides: Sequence[str]) -> FollowUp:
-        """Follow-up of the patients of ``slides``, of a dataset of survival."""
-        entries = [self.by_slide[slide] for slide in slides]
-        return FollowUp(
-            tuple(entry.patient for entry in entries),
-            np.array([entry.time for entry in entries], np.float64),
-            np.array([entry.label for entry in entries], np.int64),
-        )
+    @cached_property
+    def task(self) -> Task:
+        """What is predicted."""
+        return self.card.predicted()
+
+    def truth(self, slides: Sequence[str]) -> Truth:
+        """Labels of ``slides``."""
+        return truth_of(self.task, [self.by_slide[slide] for slide in slides])
 
     def protocol(self, name: str | None = None) -> tuple[str, ProtocolCard]:
         """Name and card of a protocol; None for the default one.
@@ -121,18 +122,26 @@ def load_dataset(folder: Path) -> Dataset:
     """
     card = read_card(folder / "card.yaml")
     path = folder / card.labels
-    truth = ("time", "event") if card.task == "survival" else ("label",)
-    rows = read_table(path, ("slide", "patient", *truth))
-    needed = [(column, column) for column in ("slide", "patient", *truth)]
-    missing = missing_in(rows, needed, declared=card.classes if card.task == "classification" else ())
+    task = card.predicted()
+    columns = ("slide", "patient", *task.truth)
+    rows = read_table(path, columns)
+    missing = missing_in(rows, [(column, column) for column in columns], declared=card.classes)
     refuse_missing(missing, len(rows), path, fix="fill the cells in, or leave these lines out")
     site = _check_ids(rows, card, path)
-    entries = tuple(_entry(row, card, path, site) for row in rows)
+    entries = tuple(_entry(row, task, path, site) for row in rows)
     _check_declared(card, entries, folder / "card.yaml")
     dataset = Dataset(card, folder, entries)
-    if card.task == "survival":
-        check_patients(dataset.slides, dataset.follow_up(dataset.slides), place=str(path))
+    task.check(dataset.slides, dataset.truth(dataset.slides), place=str(path))
     return dataset
+
+
+def truth_of(task: Task, entries: Sequence[Entry]) -> Truth:
+    """Labels of some slides as columns."""
+    kinds = {column: np.int64 if kind in {"class", "count"} else np.float64 for column, kind in task.truth.items()}
+    return Truth(
+        tuple(entry.patient for entry in entries),
+        {column: np.array([entry.truth[column] for entry in entries], kind) for column, kind in kinds.items()},
+    )
 
 
 def _check_ids(rows: Sequence[Row], card: DatasetCard, path: Path) -> str:
@@ -158,31 +167,16 @@ def _check_ids(rows: Sequence[Row], card: DatasetCard, path: Path) -> str:
     return site
 
 
-def _entry(row: Row, card: DatasetCard, path: Path, site: str) -> Entry:
-    place = f"{path}, line {row.line}, column"
-    slide, patient = (check_name(row[kind], kind, f"{place} {kind}") for kind in ("slide", "patient"))
+def _entry(row: Row, task: Task, path: Path, site: str) -> Entry:
+    place = f"{path}, line {row.line}"
+    slide, patient = (check_name(row[kind], kind, f"{place}, column {kind}") for kind in ("slide", "patient"))
     extra = row.cells
     if site and is_missing(extra[site]):
         extra[site] = ""
-    if card.task == "survival":
-        time, label = read_time(row["time"], f"{place} time"), read_event(row["event"], f"{place} event")
-        used = {"slide", "patient", "time", "event"}
-    else:
-        time, label = None, _class_index(row["label"], card.classes, f"{place} label")
-        used = {"slide", "patient", "label"}
-    return Entry(slide, patient, label, {column: text for column, text in extra.items() if column not in used}, time)
-
-
-def _class_index(text: str, classes: Sequence[str], place: str) -> int:
-    """Index of a class that is written by name or, where no class is a number itself, by its number."""
-    if text in classes:
-        return classes.index(text)
-    if text in map(str, range(len(classes))) and not any(name.isdigit() for name in classes):
-        return int(text)
-    hint = did_you_mean(text, classes)
-    raise DataError(
-        f"label {text!r} is not a class of the card", place=place, fix=f"{hint}classes are: {', '.join(classes)}"
-    )
+    truth = task.read({column: row[column] for column in task.truth}, place)
+    used = {"slide", "patient", *task.truth}
+    rest = {column: text for column, text in extra.items() if column not in used}
+    return Entry(slide, patient, task.group(truth), rest, truth)
 
 
 def _check_declared(card: DatasetCard, entries: Sequence[Entry], path: Path) -> None:

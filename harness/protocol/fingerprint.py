@@ -55,9 +55,6 @@ def dataset_fingerprint(dataset: Dataset, content: Mapping[str, str], slides: Co
             fix=f"check the data with: bench datasets verify {dataset.name}",
         )
     entries = [entry for entry in dataset.entries if entry.slide in wanted]
-    reading = dataset.card.source.identity(dataset.card)
-    if dataset.card.task == "survival":
-        followed = sorted([e.slide, e.patient, e.time, e.label, content[e.slide]] for e in entries)
-        return sha256_json({"intervals": dataset.card.intervals, "slides": followed, **reading})
-    rows = sorted([e.slide, e.patient, dataset.card.classes[e.label], content[e.slide]] for e in entries)
-    return sha256_json({"classes": list(dataset.card.classes), "slides": rows, **reading})
+    task = dataset.task
+    rows = sorted([e.slide, e.patient, *task.identified(e.truth), content[e.slide]] for e in entries)
+    return sha256_json({**task.identity(), "slides": rows, **dataset.card.source.identity(dataset.card)})

@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-import numpy as np
-
 from harness.errors import DataError
 from harness.protocol.card import ProtocolCard
 from harness.protocol.dataset import Dataset
-from harness.protocol.follow_up import FollowUp, cut_points
 from harness.protocol.splits import Fold
-from harness.protocol.table import listed
 
 HYPER_PARAMETERS = "the hyper-parameters (--trials)"
 """What a search chooses by validation slides, in words."""
-
-_DEFINED_WITHOUT_A_CLASS = frozenset({"", "accuracy", "log_loss"})
 
 
 def check_folds(dataset: Dataset, name: str, protocol: ProtocolCard, folds: Sequence[Fold], *, tuned: str = "") -> None:
@@ -37,10 +31,7 @@ def check_folds(dataset: Dataset, name: str, protocol: ProtocolCard, folds: Sequ
     for fold in folds:
         place = f"{dataset.name}, protocol {name}, {fold.name}"
         fitted = fold.train if protocol.fit_on == "train" or tuned else fold.train + fold.val
-        if dataset.card.task == "survival":
-            cut_points(dataset.follow_up(fitted), dataset.card.intervals, place=place)
-        elif len(one := _classes(dataset, fitted)) == 1:
-            raise _one_class("training", one, "nothing can be learned", place)
+        dataset.task.check_training(dataset.truth(fitted), place=place)
         uses = _uses_of_validation(dataset, protocol)
         if uses and not fold.val:
             raise DataError(
@@ -62,20 +53,12 @@ def fold_warnings(dataset: Dataset, protocol: ProtocolCard, folds: Sequence[Fold
         protocol: says which validation slides are used, and whether folds are pooled for their scores.
         folds: all folds of the protocol.
     """
-    if dataset.card.task == "survival":
-        for where, slides in _tested(protocol, folds):
-            if not _comparable(dataset.follow_up(slides)):
-                yield f"the C-index of {where} is undefined: its test patients make no comparable pair"
-        return
     for fold in folds:
         for part, slides in (("training", fold.train), ("validation", fold.val)):
-            if slides and len(dataset.card.classes) > 2 and (lacking := _lacking(dataset, slides)):
-                by_loss = part == "validation" and protocol.select == "best" and protocol.fit_on == "train"
-                consequence = ": its AUC is undefined, and the loss chooses the epoch" * by_loss
-                yield f"no {part} slide of {fold.name} is {lacking}{consequence}"
+            chooses = part == "validation" and protocol.select == "best" and protocol.fit_on == "train"
+            yield from dataset.task.fold_warnings(part, fold.name, dataset.truth(slides), chooses=chooses)
     for where, slides in _tested(protocol, folds):
-        if lacking := _lacking(dataset, slides):
-            yield f"the AUC of {where} is undefined, and with it that of the whole study: no test slide is {lacking}"
+        yield from dataset.task.fold_warnings("test", where, dataset.truth(slides))
 
 
 def _uses_of_validation(dataset: Dataset, protocol: ProtocolCard) -> list[str]:
@@ -83,7 +66,7 @@ def _uses_of_validation(dataset: Dataset, protocol: ProtocolCard) -> list[str]:
     uses = []
     if protocol.select == "best" and protocol.fit_on == "train":
         uses.append("the epoch (select: best)")
-    if protocol.threshold == "validation" and dataset.card.task == "classification" and len(dataset.card.classes) == 2:
+    if protocol.threshold == "validation" and dataset.task.thresholded:
         uses.append("the threshold (threshold: validation)")
     return uses
 
@@ -102,29 +85,7 @@ def check_validation(dataset: Dataset, fold: Fold, uses: str, *, place: str, met
         DataError: they are of a single class, lack a class without which ``metric`` is undefined or, in survival, make
             no comparable pair of patients.
     """
-    if dataset.card.task == "survival":
-        if not _comparable(dataset.follow_up(fold.val)):
-            raise DataError(
-                f"validation patients choose {uses}, and no two of them make a comparable pair",
-                place=place,
-                fix="put patients with an event, and others with a longer follow-up, into the validation part",
-            )
-    elif len(one := _classes(dataset, fold.val)) == 1:
-        raise _one_class("validation", one, f"they cannot choose {uses}", place)
-    elif metric not in _DEFINED_WITHOUT_A_CLASS and (lacking := _lacking(dataset, fold.val)):
-        raise DataError(
-            f"no validation slide is {lacking}: {metric}, which chooses {HYPER_PARAMETERS}, is undefined",
-            place=place,
-            fix="put slides of every class into the validation part of the split file, or add --tune-metric log_loss",
-        )
-
-
-def _one_class(part: str, classes: set[str], consequence: str, place: str) -> DataError:
-    return DataError(
-        f"all {part} slides are of one class ({listed(sorted(classes))}): {consequence}",
-        place=place,
-        fix=f"put slides of every class into the {part} part of the split file",
-    )
+    dataset.task.check_choice(dataset.truth(fold.val), uses, place=place, metric=metric)
 
 
 def _tested(protocol: ProtocolCard, folds: Sequence[Fold]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -134,21 +95,3 @@ def _tested(protocol: ProtocolCard, folds: Sequence[Fold]) -> Iterator[tuple[str
         return
     for repeat, members in groupby(sorted(folds, key=lambda fold: fold.repeat), lambda fold: fold.repeat):
         yield f"repeat {repeat}", tuple(slide for fold in members for slide in fold.test)
-
-
-def _classes(dataset: Dataset, slides: Sequence[str]) -> set[str]:
-    return {dataset.card.classes[dataset.by_slide[slide].label] for slide in slides}
-
-
-def _lacking(dataset: Dataset, slides: Sequence[str]) -> str:
-    have = _classes(dataset, slides)
-    return " or ".join(name for name in dataset.card.classes if name not in have)
-
-
-def _comparable(seen: FollowUp) -> bool:
-    """Whether of any two it is known who had the event first, see :func:`harness.evaluation.survival.c_index`."""
-    times, events = np.asarray(seen.times), np.asarray(seen.events).astype(bool)
-    if not events.any():
-        return False
-    first = times[events].min()
-    return bool((times > first).any() or ((times == first) & ~events).any())

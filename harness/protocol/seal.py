@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 import numpy as np
 
 from harness.errors import LeakError, MethodError
-from harness.protocol.dataset import Dataset, Entry
-from harness.protocol.follow_up import FollowUp
+from harness.protocol.dataset import Dataset, Entry, truth_of
 from harness.protocol.splits import Fold
 from harness.protocol.table import listed
+from harness.tasks.task import Task
+from harness.tasks.truth import Truth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,39 +49,48 @@ class ScoredRows:
 
     Attributes:
         repeat, fold: which fold.
-        classes: class names; in survival intervals of time, and later.
+        task: what is predicted.
         slides, patients: ids, n each.
-        labels: class index, (n,) int64; in survival 1 for an event, 0 for censored.
-        probabilities: (n, n_classes) float64.
+        truth: labels.
+        probabilities: (n, n_columns) float64.
         attention: per slide the weight of each tile, or None.
         instance_labels: per slide the true label of each tile, or None where the dataset does not know them.
         asked: how often the asker has been answered by now, this time included. Above 1, somebody has looked before.
-        follow_up: in survival how long patients were followed; None for classes.
     """
 
     repeat: int
     fold: int
-    classes: tuple[str, ...]
+    task: Task
     slides: tuple[str, ...]
     patients: tuple[str, ...]
-    labels: NDArray[np.int64]
+    truth: Truth
     probabilities: NDArray[np.float64]
     attention: tuple[NDArray[np.float32], ...] | None
     instance_labels: tuple[NDArray[np.int64], ...] | None
     asked: int
-    follow_up: FollowUp | None = None
 
     def __len__(self) -> int:
         return len(self.slides)
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of what has a probability."""
+        return self.task.columns
+
+    @property
+    def groups(self) -> NDArray[np.int64]:
+        """Class index of each slide, or of its group, see :meth:`harness.tasks.task.Task.group`."""
+        values = ({name: column[row] for name, column in self.truth.columns.items()} for row in range(len(self)))
+        return np.array([self.task.group(one) for one in values], np.int64)
+
     def rows(self) -> list[dict[str, Any]]:
-        """One mapping per slide: slide, patient, label, repeat, fold, ``p_<class>`` for every class (and time)."""
+        """One mapping per slide: slide, patient, the truth, repeat, fold, and ``p_<class>`` for every class."""
         return [
-            {"slide": slide, "patient": patient, "label": int(label), "repeat": self.repeat, "fold": self.fold}
+            {"slide": slide, "patient": patient, "repeat": self.repeat, "fold": self.fold}
+            | {name: column[row].item() for name, column in self.truth.columns.items()}
             | {f"p_{name}": float(p) for name, p in zip(self.classes, probabilities, strict=True)}
-            | ({} if self.follow_up is None else {"time": float(self.follow_up.times[row])})
-            for row, (slide, patient, label, probabilities) in enumerate(
-                zip(self.slides, self.patients, self.labels, self.probabilities, strict=True)
+            for row, (slide, patient, probabilities) in enumerate(
+                zip(self.slides, self.patients, self.probabilities, strict=True)
             )
         ]
 
@@ -107,7 +117,7 @@ class Scorer:
         instance_labels: Callable[[str], NDArray[Any] | None] | None = None,
         journal: Journal | None = None,
     ) -> None:
-        self._classes = dataset.card.columns
+        self._task = dataset.task
         self._folds = frozenset(folds)
         self._asked: Counter[str] = Counter()
         self._journal = journal
@@ -150,7 +160,7 @@ class Scorer:
                 place=f"repeat {fold.repeat}, fold {fold.fold}",
                 fix="score the folds of the protocol as they are",
             )
-        orders = [_check(prediction, fold, len(self._classes)) for prediction in predictions]
+        orders = [_check(prediction, fold, self._task.n_columns) for prediction in predictions]
         ordered = [
             np.asarray(one.probabilities, np.float64)[order] for one, order in zip(predictions, orders, strict=True)
         ]
@@ -159,7 +169,7 @@ class Scorer:
         asked = self._asked[asker]
         if self._journal is not None:
             asked = self._journal(asker, fold.test, ordered[0] if len(ordered) == 1 else np.stack(ordered))
-        patients, labels, follow_up, instances = self._reveal(fold.test)
+        truth, instances = self._reveal(fold.test)
         found = []
         for prediction, order, probabilities in zip(predictions, orders, ordered, strict=True):
             attention = prediction.attention
@@ -169,22 +179,21 @@ class Scorer:
             rows = ScoredRows(
                 repeat=fold.repeat,
                 fold=fold.fold,
-                classes=self._classes,
+                task=self._task,
                 slides=fold.test,
-                patients=patients,
-                labels=labels,
+                patients=truth.patients,
+                truth=truth,
                 probabilities=probabilities,
                 attention=kept,
                 instance_labels=instances,
                 asked=asked,
-                follow_up=follow_up,
             )
             found.append(rows)
         return found
 
 
-def labels_for(dataset: Dataset, slides: Sequence[str], *, sealed: Collection[str] = ()) -> NDArray[np.int64]:
-    """Class index of each slide, (n,) int64. For training and validation slides only.
+def truth_for(dataset: Dataset, slides: Sequence[str], *, sealed: Collection[str] = ()) -> Truth:
+    """Labels of slides. For training and validation slides only.
 
     Args:
         dataset: the dataset.
@@ -201,39 +210,26 @@ def labels_for(dataset: Dataset, slides: Sequence[str], *, sealed: Collection[st
             place=f"dataset {dataset.name}",
             fix="ask for training and validation slides only; the Scorer judges test predictions",
         )
-    return np.array([dataset.by_slide[slide].label for slide in slides], np.int64)
+    return dataset.truth(slides)
 
 
-def follow_up_for(dataset: Dataset, slides: Sequence[str], *, sealed: Collection[str] = ()) -> FollowUp:
-    """Follow-up of the patients of training and validation slides, of a dataset of survival.
-
-    Raises:
-        LeakError: one of ``slides`` is sealed.
-    """
-    labels_for(dataset, slides, sealed=sealed)
-    return dataset.follow_up(slides)
-
-
-_Truth = tuple[tuple[str, ...], "NDArray[np.int64]", "FollowUp | None", "tuple[NDArray[np.int64], ...] | None"]
+_Truth = tuple[Truth, "tuple[NDArray[np.int64], ...] | None"]
 
 
 def _seal(
     dataset: Dataset, folds: Iterable[Fold], instance_labels: Callable[[str], NDArray[Any] | None] | None
 ) -> Callable[[Sequence[str]], _Truth]:
-    """A function from test slides to patients, labels, follow-up and instance labels."""
+    """A function from test slides to their labels and instance labels."""
     truth: Mapping[str, Entry] = {slide: dataset.by_slide[slide] for fold in folds for slide in fold.test}
-    survival = dataset.card.task == "survival"
+    task = dataset.task
 
     def reveal(slides: Sequence[str]) -> _Truth:
-        patients = tuple(truth[slide].patient for slide in slides)
-        labels = np.array([truth[slide].label for slide in slides], np.int64)
-        times = np.array([truth[slide].time for slide in slides], np.float64) if survival else None
-        follow_up = None if times is None else FollowUp(patients, times, labels)
+        labels = truth_of(task, [truth[slide] for slide in slides])
         if instance_labels is None:
-            return patients, labels, follow_up, None
+            return labels, None
         found = [instance_labels(slide) for slide in slides]
         known = tuple(np.asarray(one, np.int64) for one in found if one is not None)
-        return patients, labels, follow_up, known if len(known) == len(slides) else None
+        return labels, known if len(known) == len(slides) else None
 
     return reveal
 

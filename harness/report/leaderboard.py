@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.errors import DataError
-from harness.evaluation.metrics import LOWER_IS_BETTER, METRICS
 from harness.report.summary import Summary, summarise
+from harness.tasks.registry import DEFAULT, find_task, lower_is_better
 from harness.tracking.store import RunStore
 from harness.tracking.studies import Broken, Study
 
@@ -63,7 +63,7 @@ def leaderboard(store: RunStore, *, metric: str | None = None, datasets: Iterabl
 
     Args:
         store: the evidence.
-        metric: name of the score to rank by; None takes the AUC, and for survival the C-index.
+        metric: name of the score to rank by; None takes the first one of the task.
         datasets: show these only; None shows all.
     """
     studies, broken = store.studies_and_broken()
@@ -80,7 +80,7 @@ def leaderboard(store: RunStore, *, metric: str | None = None, datasets: Iterabl
             continue
         by = metric or _main_metric(summary)
         members.setdefault((*_key(study), by), []).append(_row(summary, by))
-    groups = tuple(Group(*key, ranked(rows, lower=key[-1] in LOWER_IS_BETTER)) for key, rows in sorted(members.items()))
+    groups = tuple(Group(*key, ranked(rows, lower=lower_is_better(key[-1]))) for key, rows in sorted(members.items()))
     return Leaderboard(groups, (*broken, *unreadable))
 
 
@@ -123,8 +123,8 @@ def units_text(study: Study) -> str:
 
 
 def _main_metric(summary: Summary) -> str:
-    """The first of the study's scores: the AUC, or for survival the C-index."""
-    return next(iter(summary.scores.scores)) if summary.scores else METRICS[0]
+    """The first of the study's scores."""
+    return next(iter(summary.scores.scores)) if summary.scores else find_task(DEFAULT).metrics[0]
 
 
 def _row(summary: Summary, metric: str) -> Row:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import console
-from harness.evaluation.study_scores import Predictions, study_scores
-from harness.report.figures import confusion_figure, curve_figure, roc_figure
+from harness.evaluation.study_scores import study_scores
+from harness.figures.plots import curve_figure
 from harness.report.study_table import input_text, labels_text, markdown
 from harness.report.summary import as_predictions, study_predictions, summarise
+from harness.tasks.registry import task_of
 from harness.tracking.mlflow_view import MlflowView
 from harness.tracking.predictions import PREDICTIONS
 from harness.tracking.staging import ARTEFACTS, CURVE, RECORD
@@ -19,7 +20,6 @@ from harness.tracking.store import LOG, STUDY, TRIALS, RunStore
 
 if TYPE_CHECKING:
     from harness.evaluation.study_scores import Score
-    from harness.evaluation.survival import SurvivalPredictions
     from harness.tracking.record import Record
     from harness.tracking.studies import Failure, Study
 
@@ -94,8 +94,8 @@ class Publisher:
             **({"input": text} if (text := input_text(study)) else {}),
             "mlflow.note.content": markdown(summary),
         }
-        auc = summary.scores.scores.get("auc") if summary.scores else None
-        return view.write_study(study, summary.metrics(), tags, lambda: study_files(self.store, study, auc))
+        score = next(iter(summary.scores.scores.values()), None) if summary.scores else None
+        return view.write_study(study, summary.metrics(), tags, lambda: study_files(self.store, study, score))
 
     def _guarded(self, write: Callable[[MlflowView], bool]) -> bool:
         """Do ``write`` unless publishing has failed before."""
@@ -120,15 +120,16 @@ def unit_files(store: RunStore, record: Record, scratch: Path) -> dict[str, Path
     folder = store.unit_folder(record.unit_id)
     files = {name: folder / name for name in (RECORD, PREDICTIONS, CURVE, LOG)}
     files |= {f"{ARTEFACTS}/{path.name}": path for path in sorted((folder / ARTEFACTS).glob("*"))}
-    data = as_predictions(store.predictions([record.unit_id]), record.classes)
+    task = task_of(record.config)
+    data = as_predictions(store.predictions([record.unit_id], task), record.classes, task)
     spec = record.spec
     title = f"{spec['method']} on {spec['dataset']}, r{spec['repeat']} f{spec['fold']} s{spec['seed']}"
-    auc = study_scores(data).scores.get("auc")
-    files |= _written(scratch, _score_figures(data, record.classes, title, auc))
+    score = study_scores(data).scores[task.metrics[0]]
+    files |= _written(scratch, task.figures(data, record.classes, title, score))
     return _real(files)
 
 
-def study_files(store: RunStore, study: Study, auc: Score | None) -> dict[str, Path]:
+def study_files(store: RunStore, study: Study, score: Score | None) -> dict[str, Path]:
     """Artefacts of a study's run; the figures stay in the study's folder."""
     folder = store.study_folder(study.study_id)
     files = {STUDY: folder / STUDY, TRIALS: folder / TRIALS}
@@ -136,7 +137,8 @@ def study_files(store: RunStore, study: Study, auc: Score | None) -> dict[str, P
     if data is not None:
         part = "" if study.complete else f" ({len(study.records)}/{len(study.planned or ()) or '?'} units)"
         title = f"{study.method} on {study.dataset}, {study.protocol}{part}"
-        figures = _score_figures(data, study.records[0].classes, title, auc)
+        first = study.records[0]
+        figures = task_of(first.config).figures(data, first.classes, title, score)
         curves = [store.curve(record.unit_id) for record in study.records]
         figures["curve.png"] = curve_figure(curves, title=title)
         files |= _written(folder, figures)
@@ -146,18 +148,6 @@ def study_files(store: RunStore, study: Study, auc: Score | None) -> dict[str, P
 def _real(files: Mapping[str, Path]) -> dict[str, Path]:
     """Those that are there. Links are left out: in a runs folder from elsewhere they could lead to any file here."""
     return {name: path for name, path in files.items() if path.is_file() and not path.is_symlink()}
-
-
-def _score_figures(
-    data: Predictions | SurvivalPredictions, classes: tuple[str, ...], title: str, auc: Score | None
-) -> dict[str, bytes | None]:
-    """ROC curve and confusion matrix; survival has neither."""
-    if not isinstance(data, Predictions):
-        return {}
-    return {
-        "roc.png": roc_figure(data, classes, title=title, auc=auc),
-        "confusion.png": confusion_figure(data, classes, title=title),
-    }
 
 
 def _written(folder: Path, figures: Mapping[str, bytes | None]) -> dict[str, Path]:

@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.errors import DataError
-from harness.evaluation.study_scores import Predictions, StudyScores, study_scores
-from harness.evaluation.survival import SurvivalPredictions
+from harness.evaluation.rows import Rows
+from harness.evaluation.study_scores import StudyScores, study_scores
 from harness.protocol.table import listed
 from harness.report.scrutiny import Scrutiny
+from harness.tasks.registry import task_of
 from harness.tracking.store import RunStore
 from harness.tracking.studies import Study
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.tasks.task import Task
     from harness.tracking.record import Record
 
 NO_GPU = "no GPU"
@@ -123,7 +125,7 @@ def summarise(store: RunStore, study: Study, *, resamples: int = 2000) -> Summar
     return Summary(study, scores, Cost.of(study.records), _extra(study.records), Scrutiny.of(study.records))
 
 
-def study_predictions(store: RunStore, study: Study) -> Predictions | SurvivalPredictions | None:
+def study_predictions(store: RunStore, study: Study) -> Rows | None:
     """Test predictions of the finished units of a study; None without any.
 
     Raises:
@@ -135,22 +137,25 @@ def study_predictions(store: RunStore, study: Study) -> Predictions | SurvivalPr
             place=str(store.unit_folder(other[0].unit_id)),
             fix="remove the folder that is wrong, and run the unit again",
         )
-    frame = store.predictions([record.unit_id for record in study.records])
+    if not study.records:
+        return None
+    task = task_of(study.records[0].config)
+    frame = store.predictions([record.unit_id for record in study.records], task)
     if not len(frame):
         return None
     settings = (study.config or {}).get("protocol_settings", {})
     if settings.get("auc") == "pooled":  # see ProtocolCard.auc
         frame = frame.assign(fold=0)
-    return as_predictions(frame, study.records[0].classes)
+    return as_predictions(frame, study.records[0].classes, task)
 
 
-def as_predictions(frame: pd.DataFrame, classes: Sequence[str]) -> Predictions | SurvivalPredictions:
+def as_predictions(frame: pd.DataFrame, classes: Sequence[str], task: type[Task]) -> Rows:
     """The store's table in the form that is scored.
 
     Raises:
         DataError: it is not a table of these classes.
     """
-    lacking = [] if "risk" in frame else [name for name in classes if f"p_{name}" not in frame]
+    lacking = [name for name in classes if f"p_{name}" not in frame]
     if lacking:
         raise DataError(
             f"the predictions have no column for class {lacking[0][:40]!r} of the record",
@@ -158,13 +163,10 @@ def as_predictions(frame: pd.DataFrame, classes: Sequence[str]) -> Predictions |
             fix="run the unit again: the same bench run command does",
         )
     unit = {name: frame[name].to_numpy() for name in ("repeat", "fold", "seed", "patient", "slide")}
-    if "risk" in frame:
-        return SurvivalPredictions(**unit, **{name: frame[name].to_numpy() for name in ("time", "event", "risk")})
-    return Predictions(
-        **unit,
-        **{name: frame[name].to_numpy() for name in ("label", "predicted")},
-        probabilities=frame[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64),
+    truth, decision = (
+        {name: frame[name].to_numpy() for name in columns if name in frame} for columns in (task.truth, task.decision)
     )
+    return task.rows(unit, truth, frame[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64), decision)
 
 
 def _extra(records: Sequence[Record]) -> dict[str, float]:

@@ -6,14 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from harness.evaluation.localisation import localisation
-from harness.evaluation.rows import Rows
-from harness.evaluation.study_scores import Predictions, study_scores
-from harness.evaluation.survival import SurvivalPredictions, risk_of
-from harness.evaluation.threshold import predicted_classes
-from harness.tracking.predictions import UnitPredictions, UnitSurvival
+from harness.evaluation.study_scores import study_scores
+from harness.tracking.predictions import UnitPredictions
 from harness.tracking.record import Record
 
 if TYPE_CHECKING:
@@ -23,18 +18,18 @@ if TYPE_CHECKING:
     from harness.unit.judge import UnitResult
 
 
-def predictions_of(job: UnitJob, result: UnitResult) -> UnitPredictions | UnitSurvival:
+def predictions_of(job: UnitJob, result: UnitResult) -> UnitPredictions:
     """The table of test predictions."""
     scored = result.scored
-    common: dict[str, Any] = {name: getattr(job.spec, name) for name in ("repeat", "fold", "seed")}
-    common |= {name: getattr(scored, name) for name in ("classes", "slides", "patients", "probabilities")}
-    if (seen := scored.follow_up) is not None:
-        return UnitSurvival(**common, times=seen.times, events=seen.events, risks=risk_of(scored.probabilities))
     return UnitPredictions(
-        **common,
-        labels=scored.labels,
-        predicted=predicted_classes(scored.probabilities, result.threshold),
-        threshold=result.threshold,
+        task=scored.task,
+        repeat=job.spec.repeat,
+        fold=job.spec.fold,
+        seed=job.spec.seed,
+        slides=scored.slides,
+        truth=scored.truth,
+        probabilities=scored.probabilities,
+        decision=scored.task.decide(scored.probabilities, result.threshold),
     )
 
 
@@ -42,7 +37,7 @@ def record_of(
     resolved: ResolvedStudy,
     job: UnitJob,
     result: UnitResult,
-    predictions: UnitPredictions | UnitSurvival,
+    predictions: UnitPredictions,
     *,
     started: datetime,
     environment: Mapping[str, Any],
@@ -102,33 +97,13 @@ def log_of(record: Record) -> str:
 
 
 def _decided(result: UnitResult) -> dict[str, Any]:
-    """The threshold, or the intervals of time; and the epoch, where the protocol has it chosen on the test slides."""
-    found: dict[str, Any] = {"threshold": result.threshold}
-    if result.scored.follow_up is not None:
-        found = {"cuts": list(result.cuts)}
+    """What the task decides, such as the threshold; and the epoch, where it was chosen on the test slides."""
+    found = result.task.decided(result.threshold)
     return found if result.epoch is None else {**found, "epoch_on_test": result.epoch}
 
 
-def _rows(predictions: UnitPredictions | UnitSurvival) -> Rows:
-    unit = {name: np.full(len(predictions.slides), getattr(predictions, name)) for name in ("repeat", "fold", "seed")}
-    unit["patient"] = np.asarray(predictions.patients)
-    if isinstance(predictions, UnitSurvival):
-        return SurvivalPredictions(
-            **unit,
-            time=np.asarray(predictions.times),
-            event=np.asarray(predictions.events),
-            risk=np.asarray(predictions.risks),
-        )
-    return Predictions(
-        **unit,
-        label=np.asarray(predictions.labels),
-        probabilities=predictions.probabilities,
-        predicted=np.asarray(predictions.predicted),
-    )
-
-
-def _scores(predictions: UnitPredictions | UnitSurvival) -> dict[str, Mapping[str, float | None]]:
-    scores = study_scores(_rows(predictions)).scores
+def _scores(predictions: UnitPredictions) -> dict[str, Mapping[str, float | None]]:
+    scores = study_scores(predictions.rows()).scores
     return {
         name: {
             "value": score.value,

@@ -38,7 +38,6 @@ from harness.unit.job import UnitJob
 from harness.unit.judge import threshold_of, validation_scores
 from harness.unit.on_test import at_epoch, kept_epoch, score_epochs
 from harness.unit.order import make_order
-from harness.unit.scoring import main_metric
 
 if TYPE_CHECKING:
     from harness.contract.params import Params
@@ -101,7 +100,7 @@ def _check(resolved: ResolvedStudy) -> None:
         )
     for fold in resolved.folds if resolved.tuning is not None else ():
         inner_folds(
-            fold, 1, resolved.dataset, main_metric(resolved.dataset.card.task)
+            fold, 1, resolved.dataset, resolved.dataset.task.metrics[0]
         )  # refuses a fold that has nothing to choose a trial on
 
 
@@ -137,7 +136,7 @@ class Trainings:
         self.store = store
         self.folder = folder
         self.device = device
-        self.metric = main_metric(resolved.dataset.card.task)
+        self.metric = resolved.dataset.task.metrics[0]
         # What is tuned or judged on validation slides must not train on them.
         leaky = resolved.tuning is not None or resolved.protocol.on_test
         self.protocol = trial_protocol(resolved.protocol) if leaky else resolved.protocol

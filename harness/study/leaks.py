@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.evaluation.study_scores import Predictions
-from harness.evaluation.survival import SurvivalPredictions, risk_of
-from harness.evaluation.threshold import predicted_classes
 from harness.tuning.trials import Trial, best
 from harness.unit.on_test import best_of, scores_on_test, threshold_on_test
 
@@ -105,19 +102,14 @@ def predictions_of(chosen: Sequence[Choice]) -> Rows:
     }
     columns["patient"] = np.concatenate([np.asarray(one.rows.patients) for one in chosen])
     columns["slide"] = np.concatenate([np.asarray(one.rows.slides) for one in chosen])
-    followed = [one.rows.follow_up for one in chosen]
-    if followed[0] is not None:
-        return SurvivalPredictions(
-            **columns,
-            time=np.concatenate([seen.times for seen in followed if seen is not None]),
-            event=np.concatenate([seen.events for seen in followed if seen is not None]),
-            risk=np.concatenate([risk_of(one.rows.probabilities) for one in chosen]),
-        )
-    return Predictions(
-        **columns,
-        label=np.concatenate([one.rows.labels for one in chosen]),
-        probabilities=np.concatenate([one.rows.probabilities for one in chosen]),
-        predicted=np.concatenate([predicted_classes(one.rows.probabilities, one.threshold) for one in chosen]),
+    rows = [one.rows for one in chosen]
+    decisions = [one.task.decide(one.probabilities, choice.threshold) for one, choice in zip(rows, chosen, strict=True)]
+    task = rows[0].task
+    return task.rows(
+        columns,
+        {name: np.concatenate([one.truth[name] for one in rows]) for name in task.truth},
+        np.concatenate([one.probabilities for one in rows]),
+        {name: np.concatenate([one[name] for one in decisions]) for name in task.decision},
     )
 
 

@@ -28,7 +28,6 @@ from harness.suggest import unknown
 from harness.training.mil_params import MILParams, check_devices
 from harness.tuning.settings import TuneSettings
 from harness.tuning.space import space_of
-from harness.unit.scoring import main_metric
 from harness.unit.spec import UnitSpec
 
 if TYPE_CHECKING:
@@ -150,8 +149,7 @@ class ResolvedStudy:
     @property
     def _task(self) -> dict[str, Any]:
         """What is predicted, where that is not classes."""
-        card = self.dataset.card
-        return {} if card.task == "classification" else {"task": card.task, "intervals": card.intervals}
+        return self.dataset.task.described()
 
     @property
     def _published(self) -> dict[str, Any]:
@@ -288,8 +286,8 @@ def _preset(card: MethodCard, dataset: Dataset, config: StudyConfig) -> tuple[st
 def _check_task(card: MethodCard, dataset: Dataset) -> None:
     """Refuse a dataset whose task the method cannot learn."""
     task = dataset.card.task
-    if task not in card.tasks:
-        able = [one.name for one in list_methods() if one.card is not None and task in one.card.tasks]
+    if not card.learns(task):
+        able = [one.name for one in list_methods() if one.card is not None and one.card.learns(task)]
         raise UsageError(
             f"method {card.name} cannot learn {task}, which is the task of dataset {dataset.name}",
             place="--method",
@@ -311,7 +309,7 @@ def _tuning_metric(config: StudyConfig, dataset: Dataset) -> str:
     """The score that chooses hyper-parameters on the protocol's own validation slides; empty where none does."""
     if config.tune is None or config.tune.folds > 1:
         return ""
-    return config.tune.metric or main_metric(dataset.card.task)
+    return config.tune.metric or dataset.task.metrics[0]
 
 
 def _split_settings(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

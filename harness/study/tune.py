@@ -21,7 +21,6 @@ from harness.tuning.space import space_of
 from harness.unit.job import UnitJob
 from harness.unit.judge import validation_scores
 from harness.unit.order import Order, make_order
-from harness.unit.scoring import main_metric
 from harness.unit.spec import UnitSpec
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ class Tuner:
         self.device = device
         self.trials = TrialStore(store.root)
         self.space = space_of(resolved.method.Params, fixed=resolved.fixed, method=resolved.method_card.name)
-        self.metric = settings.metric or main_metric(resolved.dataset.card.task)
+        self.metric = settings.metric or resolved.dataset.task.metrics[0]
         self.inner = {
             fold.name: inner_folds(fold, settings.folds, resolved.dataset, self.metric) for fold in resolved.folds
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,113 +16,86 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from harness.evaluation.rows import Rows
+    from harness.tasks.task import Task
+    from harness.tasks.truth import Column, Truth
+
 
 PREDICTIONS = "predictions.parquet"
+_UNIT: dict[str, Column] = {"repeat": "count", "fold": "count", "seed": "count"}
+_WHOLE = frozenset({"class", "count"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnitRows(ABC):
-    """Test predictions of one unit, whatever was predicted.
+class UnitPredictions:
+    """Test predictions of one unit.
 
     Attributes:
+        task: what was predicted; C columns have a probability.
         repeat, fold, seed: the unit.
-        classes: names of what has a probability: classes, or intervals of time and later; C of them.
-        slides, patients: ids, n each.
+        slides: ids, n.
+        truth: labels of the slides.
         probabilities: shape (n, C).
+        decision: what follows from the probabilities, by column, (n,) each; see :attr:`harness.Task.decision`.
     """
 
+    task: Task
     repeat: int
     fold: int
     seed: int
-    classes: Sequence[str]
     slides: Sequence[str]
-    patients: Sequence[str]
+    truth: Truth
     probabilities: NDArray[np.float64]
+    decision: Mapping[str, NDArray[Any]]
 
-    @abstractmethod
-    def truth(self) -> Mapping[str, Sequence[Any] | NDArray[Any]]:
-        """Columns of what is true."""
-
-    @abstractmethod
-    def verdict(self) -> Mapping[str, Sequence[Any] | NDArray[Any]]:
-        """Columns of what follows from the probabilities."""
+    def rows(self) -> Rows:
+        """In the form that is scored."""
+        unit = {name: np.full(len(self.slides), getattr(self, name)) for name in ("repeat", "fold", "seed")}
+        unit["patient"] = np.asarray(self.truth.patients)
+        return self.task.rows(unit, self.truth.columns, self.probabilities, self.decision)
 
     def write(self, path: Path) -> None:
-        """Write as Parquet: slide, patient, the truth, repeat, fold, seed, ``p_<class>`` ..., the verdict."""
+        """Write as Parquet: slide, patient, the truth, repeat, fold, seed, ``p_<column>`` ..., the decision."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         n = len(self.slides)
-        names = [f"p_{name}" for name in self.classes]
+        names = [f"p_{name}" for name in self.task.columns]
         probabilities = np.asarray(self.probabilities, dtype=np.float64)
         if probabilities.shape != (n, len(names)) or len(set(names)) != len(names):
-            raise ValueError(f"probabilities {probabilities.shape} for {n} slides and classes {list(self.classes)}")
+            raise ValueError(f"probabilities {probabilities.shape} for {n} slides and columns {names}")
+
+        def typed(values: Mapping[str, NDArray[Any]], kinds: Mapping[str, Column]) -> dict[str, Any]:
+            return {
+                # Where nothing was decided, as there is no threshold, the cell is empty and not NaN.
+                name: pa.array(values[name], _type(kind), mask=np.isnan(values[name]) if kind == "optional" else None)
+                for name, kind in kinds.items()
+            }
+
         columns = {
             "slide": pa.array(list(self.slides), pa.string()),
-            "patient": pa.array(list(self.patients), pa.string()),
-            **{name: pa.array(column, _type(name)) for name, column in self.truth().items()},
+            "patient": pa.array(list(self.truth.patients), pa.string()),
+            **typed(self.truth.columns, self.task.truth),
             **{name: pa.array(np.full(n, getattr(self, name)), pa.int64()) for name in ("repeat", "fold", "seed")},
             **{name: pa.array(probabilities[:, k], pa.float64()) for k, name in enumerate(names)},
-            **{name: pa.array(column, _type(name)) for name, column in self.verdict().items()},
+            **typed(self.decision, self.task.decision),
         }
         with path.open("wb") as sink:  # a path such as "seed:0/..." would be taken for a URI
             pq.write_table(pa.table(columns), sink)
 
 
-@dataclass(frozen=True, kw_only=True)
-class UnitPredictions(UnitRows):
-    """Predicted classes of one unit.
-
-    Attributes:
-        labels: true classes, shape (n,).
-        predicted: predicted classes, shape (n,).
-        threshold: on the probability of class 1; None where the most probable class was taken.
-    """
-
-    labels: NDArray[np.integer]
-    predicted: NDArray[np.integer]
-    threshold: float | None
-
-    def truth(self) -> Mapping[str, Sequence[Any] | NDArray[Any]]:
-        """The true class."""
-        return {"label": np.asarray(self.labels)}
-
-    def verdict(self) -> Mapping[str, Sequence[Any] | NDArray[Any]]:
-        """The predicted class, and the threshold that led to it."""
-        return {"predicted": np.asarray(self.predicted), "threshold": [self.threshold] * len(self.slides)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class UnitSurvival(UnitRows):
-    """Predicted survival of one unit.
-
-    Attributes:
-        times: until the event or the end of follow-up, shape (n,).
-        events: 1 where the event was seen, 0 for censored, shape (n,).
-        risks: larger means an earlier event, shape (n,).
-    """
-
-    times: NDArray[np.float64]
-    events: NDArray[np.integer]
-    risks: NDArray[np.float64]
-
-    def truth(self) -> Mapping[str, Sequence[Any] | NDArray[Any]]:
-        """Time and event."""
-        return {"time": np.asarray(self.times), "event": np.asarray(self.events)}
-
-    def verdict(self) -> Mapping[str, Sequence[Any] | NDArray[Any]]:
-        """The risk."""
-        return {"risk": np.asarray(self.risks)}
-
-
-def _type(column: str) -> Any:
+def _type(kind: Column) -> Any:
     import pyarrow as pa
 
-    return pa.int64() if column in {"label", "event", "predicted"} else pa.float64()
+    return pa.int64() if kind in _WHOLE else pa.float64()
 
 
-def read_predictions(path: Path) -> pd.DataFrame:
-    """The table that :meth:`UnitRows.write` wrote.
+def read_predictions(path: Path, task: type[Task]) -> pd.DataFrame:
+    """The table that :meth:`UnitPredictions.write` wrote.
+
+    Args:
+        path: the file.
+        task: what was predicted.
 
     Raises:
         DataError: missing, unreadable, larger than its file can hold, or with columns that are missing or wrong.
@@ -141,7 +113,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
     except (OSError, ValueError, MemoryError, OverflowError, pa.ArrowException) as error:
         lines = str(getattr(error, "strerror", None) or error).splitlines() or ["it is damaged"]
         raise _damaged(path, f"predictions cannot be read: {lines[0]}") from error
-    if problem := _wrong_column(frame):
+    if problem := _wrong_column(frame, task):
         raise _damaged(path, f"damaged: {problem}")
     return frame
 
@@ -150,27 +122,27 @@ def _damaged(path: Path, problem: str) -> DataError:
     return DataError(problem, place=str(path), fix=f"remove {path.parent} and run the unit again")
 
 
-def _wrong_column(frame: pd.DataFrame) -> str:
+def _wrong_column(frame: pd.DataFrame, task: type[Task]) -> str:
     """What is wrong with the columns of a table of predictions; empty where nothing is."""
-    survival = "risk" in frame
-    whole = ["repeat", "fold", "seed", *(["event"] if survival else ["label", "predicted"])]
-    real = ["time", "risk"] if survival else []
+    kinds: dict[str, Column] = {**_UNIT, **task.truth, **task.decision}
     chances = [str(name) for name in frame if str(name).startswith("p_")]
-    if missing := [name for name in ("slide", "patient", *whole, *real) if name not in frame]:
+    needed = [name for name, kind in kinds.items() if kind != "optional"]
+    if missing := [name for name in ("slide", "patient", *needed) if name not in frame]:
         return f"the column {missing[0]} is missing"
     if len(set(frame)) != len(frame.columns):
         return "a column stands twice"
     for name in ("slide", "patient"):
         if not all(isinstance(value, str) for value in frame[name]):
             return f"{name} is not text in every row"
-    for name in (*whole, *real, *chances):
-        kinds = "iu" if name in whole else "iuf"
+    for name in (*needed, *chances):
         values = frame[name].to_numpy()
-        if values.dtype.kind not in kinds or not np.isfinite(values).all():
+        if values.dtype.kind not in ("iu" if kinds.get(name) in _WHOLE else "iuf") or not np.isfinite(values).all():
             return f"{name} is not a number in every row"
         if name in chances and not ((values >= 0) & (values <= 1 + 1e-6)).all():
             return f"{name} is no probability in every row"
-    if not survival and len(frame) and not (frame[["label", "predicted"]].to_numpy() < len(chances)).all():
+    whole = [name for name in needed if kinds[name] in _WHOLE]
+    classes = [name for name in needed if kinds[name] == "class"]
+    if len(frame) and not (frame[classes].to_numpy() < len(chances)).all():
         return "a class has no probability"
     if len(frame) and (frame[whole].to_numpy() < 0).any():
         return "a count is negative"

@@ -17,9 +17,10 @@ from harness.errors import DataError, shown
 from harness.filelock import locked
 from harness.hashing import sha256_file
 from harness.reading import read_json, read_text
+from harness.tasks.registry import task_of
 from harness.tracking.damage import damage_of
 from harness.tracking.names import is_inside, plain, safe_name
-from harness.tracking.predictions import PREDICTIONS, UnitRows, read_predictions
+from harness.tracking.predictions import PREDICTIONS, UnitPredictions, read_predictions
 from harness.tracking.questions import FILE as QUESTIONS
 from harness.tracking.record import Record
 from harness.tracking.rows import read_rows, write_rows
@@ -29,6 +30,8 @@ from harness.tracking.studies import Broken, Failure, Study, group_studies
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from harness.tasks.task import Task
 
 LOG = "log.txt"
 STUDY = "study.json"
@@ -94,7 +97,7 @@ class RunStore:
     def write_unit(
         self,
         record: Record,
-        predictions: UnitRows,
+        predictions: UnitPredictions,
         *,
         curve: Iterable[Mapping[str, Any]] = (),
         log: str | None = None,
@@ -257,15 +260,21 @@ class RunStore:
             f"there is no study {study_id!r}", place=str(self.root), fix="bench leaderboard show lists them"
         )
 
-    def predictions(self, unit_ids: Sequence[str]) -> pd.DataFrame:
+    def predictions(self, unit_ids: Sequence[str], task: type[Task] | None = None) -> pd.DataFrame:
         """Test predictions of some units, one row per slide and unit, with a column ``unit_id``.
+
+        Args:
+            unit_ids: the units, all of one task.
+            task: what they predict; None looks it up in the first one's record.
 
         Raises:
             DataError: missing or unreadable predictions.
         """
         import pandas as pd
 
-        frames = [read_predictions(self.unit_folder(unit_id) / PREDICTIONS) for unit_id in unit_ids]
+        if task is None and unit_ids:
+            task = task_of(self.record(unit_ids[0]).config)
+        frames = [read_predictions(self.unit_folder(unit_id) / PREDICTIONS, task) for unit_id in unit_ids if task]
         for unit_id, frame in zip(unit_ids, frames, strict=True):
             frame["unit_id"] = unit_id
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()

@@ -42,7 +42,8 @@ class Context:
         workdir: scratch space that survives an interruption (checkpoints, re-embedded features).
         meter: accounts time and memory by stage.
         select: the protocol's rule: ``best`` epoch on validation, or ``last``.
-        metric: metric that the best epoch is chosen by: ``auc``, in survival ``c_index``.
+        metric: metric that the best epoch is chosen by: the task's first one.
+        lower_is_better: metrics of which a smaller value is better.
         label: what progress bars are headed with.
         fold: the slides of this unit by part, as far as the leak audit needs them; None outside a protocol.
         checkpoint_seconds: least seconds between two checkpoints; ``$BENCH_CHECKPOINT_SECONDS``, or else 10.
@@ -64,6 +65,7 @@ class Context:
     precision: Precision = "fp32"
     select: Literal["best", "last"] = "best"
     metric: str = "auc"
+    lower_is_better: frozenset[str] = frozenset()
     label: str = ""
     fold: Fold | None = None
     checkpoint_seconds: float = field(default_factory=lambda: float(os.environ.get("BENCH_CHECKPOINT_SECONDS", "10")))

@@ -8,29 +8,26 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from harness.bags.augment import Augment
 from harness.bags.loader import BagLoader, Batch
 from harness.bags.packed import PackedBags, pack
 from harness.bags.source import BagSource
 from harness.contract.aggregator import Aggregator
-from harness.contract.method import Task
 from harness.contract.output import BagOutput
 from harness.contract.prediction import Prediction
 from harness.contract.stage import Stage
 from harness.encoders import build_encoder
 from harness.errors import DataError
-from harness.evaluation import metrics
-from harness.evaluation.survival import c_index, interval_log_loss, risk_of
-from harness.protocol.follow_up import decoded
+from harness.tasks.classification import Classification
+from harness.tasks.task import Task
+from harness.tasks.truth import Truth
 from harness.training.attentive import most_attended
 from harness.training.chunked_encode import encode_in_chunks
 from harness.training.mil_params import MILParams, check_devices
 from harness.training.ranks import ALONE, Ranks
 from harness.training.recipe import optimizers_of, schedule_of, selection_of
 from harness.training.run import Run
-from harness.training.survival import interval_probabilities, survival_loss
 from harness.training.sync_norm import has_batch_norm, synchronised
 
 if TYPE_CHECKING:
@@ -69,7 +66,7 @@ class BagNetwork(nn.Module):
         chunk: tiles per pass through the encoder; in training, batch norm takes its statistics over a chunk. 0 takes
             all tiles of the batch at once.
         recompute: keep the activations of one chunk only, and encode every chunk a second time for its gradient.
-        survival: logits are those of hazards, not of classes.
+        task: what the outputs are of; None for classes.
         ranks: those that train it together. Where their batch norm is synchronised, all of them make as many passes.
     """
 
@@ -80,7 +77,7 @@ class BagNetwork(nn.Module):
         *,
         chunk: int = 0,
         recompute: bool = False,
-        survival: bool = False,
+        task: Task | None = None,
         ranks: Ranks = ALONE,
     ) -> None:
         super().__init__()
@@ -88,7 +85,7 @@ class BagNetwork(nn.Module):
         self.encoder = encoder
         self.chunk = chunk
         self.recompute = recompute
-        self.survival = survival
+        self.task = Classification(()) if task is None else task
         self.ranks = ranks
 
     def encode(self, tiles: Tensor) -> Tensor:
@@ -117,12 +114,12 @@ class BagNetwork(nn.Module):
         return output
 
     def loss(self, output: BagOutput, labels: Tensor) -> Tensor:
-        """Mean loss over the bags: the aggregator's own for classes, the likelihood of follow-up for survival."""
-        return survival_loss(output.logits, labels) if self.survival else self.aggregator.loss(output, labels)
+        """Mean loss over the bags: the task's, which for classes is the aggregator's own."""
+        return self.task.loss(output, labels, self.aggregator.loss)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """(B, C) probabilities in double precision, so that they sum to one to the last digits that are kept."""
-        return interval_probabilities(logits) if self.survival else functional.softmax(logits.double(), -1)
+        return self.task.probabilities(logits)
 
 
 def build_network(method: BagMethod, train: BagSource, run: Run) -> BagNetwork:
@@ -143,7 +140,7 @@ def build_network(method: BagMethod, train: BagSource, run: Run) -> BagNetwork:
         encoder,
         chunk=method.params.encode_chunk,
         recompute=method.params.recompute,
-        survival=method.task.kind == "survival",
+        task=method.task,
         ranks=run.ranks,
     )
     synchronised(network, run.ranks, run.device)
@@ -214,16 +211,12 @@ def validate(network: BagNetwork, val: BagSource, run: Run) -> Mapping[str, floa
 
 
 def validation_scores(val: BagSource, prediction: Prediction) -> Mapping[str, float]:
-    """What ``Stage.validate`` gives for labelled bags: loss, AUC, balanced accuracy; in survival loss and C-index."""
+    """What ``Stage.validate`` gives for labelled bags: the loss and the task's monitored scores, by name."""
     assert val.labels is not None
     probabilities = prediction.probabilities
-    if (seen := val.follow_up) is not None:
-        return {
-            "loss": interval_log_loss(*decoded(val.labels), probabilities),
-            "c_index": float(c_index(seen.times, seen.events, risk_of(probabilities))[0]),
-        }
-    scores = metrics.score(val.labels, probabilities, probabilities.argmax(1))
-    return {"loss": scores["log_loss"], "auc": scores["auc"], "balanced_accuracy": scores["balanced_accuracy"]}
+    task = val.task or Classification(tuple(map(str, range(probabilities.shape[1]))))
+    truth = val.truth or Truth(tuple(val.ids), {"label": val.labels})
+    return task.validation(val.labels, truth, probabilities)
 
 
 @torch.no_grad()

@@ -52,7 +52,7 @@ def selection_of(params: MILParams, run: Run, *, validated: bool) -> dict[str, A
     metric = run.metric if params.select_metric == "protocol" else params.select_metric
     return {
         "select_by": metric,
-        "maximise": metric != "loss",
+        "maximise": metric != "loss" and metric not in run.lower_is_better,
         "select_from": params.select_from,
         "patience": params.patience,
         "min_epochs": params.min_epochs,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from harness.evaluation.metrics import LOWER_IS_BETTER
+from harness.tasks.registry import lower_is_better
 from harness.tuning.settings import Pruner
 
 State = Literal["open", "complete", "pruned", "failed"]
@@ -53,7 +53,7 @@ def best(trials: Sequence[Trial], metric: str) -> Trial | None:
 
 def gain(value: float, metric: str) -> float:
     """``value`` so that larger is better."""
-    return -value if metric in LOWER_IS_BETTER else value
+    return -value if lower_is_better(metric) else value
 
 
 def prune(pruner: Pruner, batch: Sequence[Trial], others: Sequence[Trial], metric: str) -> None:

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from harness.evaluation.survival import risk_of
-
 if TYPE_CHECKING:
     from harness.protocol.seal import ScoredRows
     from harness.unit.inputs import Inputs
@@ -27,10 +25,8 @@ def explain_unit(scored: ScoredRows, inputs: Inputs) -> dict[str, bytes]:
     """
     if scored.attention is None or inputs.picture_of is None:
         return {}
-    survival = scored.follow_up is not None
-    certainty = risk_of(scored.probabilities) if survival else scored.probabilities[:, 1:].max(axis=1)
-    surest = np.argsort(-certainty, kind="stable")
-    chosen = sorted(surest, key=lambda row: scored.labels[row] == 0)[:SLIDES]
+    surest, groups = np.argsort(-scored.task.certainty(scored.probabilities), kind="stable"), scored.groups
+    chosen = sorted(surest, key=lambda row: groups[row] == 0)[:SLIDES]
     return {
         f"attention-{scored.slides[row]}.png": _png(inputs.picture_of(scored.slides[row], scored.attention[row]))
         for row in chosen

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import MethodError
-from harness.evaluation.threshold import choose_threshold
 from harness.unit.on_test import at_epoch, best_of, score_epochs, scores_on_test, threshold_on_test
-from harness.unit.scoring import scores_of
 
 if TYPE_CHECKING:
     from harness.protocol.seal import ScoredRows, Scorer
+    from harness.tasks.task import Task
     from harness.unit.answer import UnitAnswer
     from harness.unit.job import UnitJob
     from harness.unit.order import Order
@@ -26,7 +25,7 @@ class UnitResult:
         threshold: decision threshold on the second class's probability; None decides by the largest one.
         validation: validation scores by name; empty without validation slides.
         answer: what the process that trained left behind.
-        cuts: in survival the limits between the intervals of time; empty for classes.
+        task: what was predicted, fitted to the training slides.
         epoch: the epoch that was chosen on the test slides; None where none was, as it should be.
     """
 
@@ -34,7 +33,7 @@ class UnitResult:
     threshold: float | None
     validation: dict[str, float]
     answer: UnitAnswer
-    cuts: tuple[float, ...] = ()
+    task: Task
     epoch: int | None = None
 
 
@@ -72,7 +71,7 @@ def judge(job: UnitJob, order: Order, answer: UnitAnswer, scorer: Scorer) -> Uni
         validation=validation_scores(order, answer),
         scored=scored,
         answer=answer,
-        cuts=order.cuts,
+        task=order.task,
         epoch=epoch,
     )
 
@@ -81,16 +80,16 @@ def validation_scores(order: Order, answer: UnitAnswer) -> dict[str, float]:
     """Scores of the validation predictions by name; empty without validation slides."""
     if order.val is None or answer.val is None:
         return {}
-    return scores_of(order.val.labels, order.val.follow_up, answer.val.probabilities)
+    return order.task.scores(order.val.truth, answer.val.probabilities)
 
 
 def threshold_of(job: UnitJob, order: Order, answer: UnitAnswer) -> float | None:
-    """The decision threshold of a binary task from the validation slides; None for the largest probability.
+    """The decision threshold from the validation slides; None where the task or the protocol has none.
 
     Raises:
         MethodError: the protocol wants one, and there are no validation slides.
     """
-    if job.protocol.threshold != "validation" or order.task.kind == "survival" or order.task.n_classes != 2:
+    if job.protocol.threshold != "validation" or not order.task.thresholded:
         return None
     if order.val is None or answer.val is None:
         raise MethodError(
@@ -98,4 +97,4 @@ def threshold_of(job: UnitJob, order: Order, answer: UnitAnswer) -> float | None
             place=f"{job.spec.dataset}, protocol {job.spec.protocol}, {job.fold.name}",
             fix="set threshold: argmax in the protocol, or list validation slides in its split file",
         )
-    return choose_threshold(order.val.labels, answer.val.probabilities[:, 1])
+    return order.task.threshold(order.val.truth, answer.val.probabilities)

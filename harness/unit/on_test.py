@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.contract.prediction import Prediction
 from harness.errors import MethodError
-from harness.evaluation.threshold import choose_threshold
-from harness.unit.scoring import scores_of
+from harness.tasks.registry import lower_is_better
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,25 +67,24 @@ def kept_epoch(answer: UnitAnswer) -> int:
 
 def scores_on_test(rows: ScoredRows) -> dict[str, float]:
     """Scores of test predictions by name, the one that an epoch is chosen by first."""
-    return scores_of(rows.labels, rows.follow_up, rows.probabilities)
+    return rows.task.scores(rows.truth, rows.probabilities)
 
 
 def best_of(scores: Sequence[Mapping[str, float]]) -> int:
-    """Number of the best scores: by AUC or C-index (their first), of equals by the smaller log loss, then the first.
+    """Number of the best scores: by their first, of equals by the smaller log loss, then the first.
 
     An AUC that is undefined, the fold testing one class only, leaves it to the log loss.
     """
     metric = next(iter(scores[0]))
+    sign = 1 if lower_is_better(metric) else -1
 
     def rank(number: int) -> tuple[float, float, int]:
         value, loss = scores[number][metric], scores[number].get("log_loss", math.nan)
-        return math.inf if math.isnan(value) else -value, math.inf if math.isnan(loss) else loss, number
+        return math.inf if math.isnan(value) else sign * value, math.inf if math.isnan(loss) else loss, number
 
     return min(range(len(scores)), key=rank)
 
 
 def threshold_on_test(rows: ScoredRows) -> float | None:
     """The threshold with the best balanced accuracy on the test slides (largest Youden index); None if not binary."""
-    if rows.follow_up is not None or rows.probabilities.shape[1] != 2:
-        return None
-    return choose_threshold(rows.labels, rows.probabilities[:, 1])
+    return rows.task.threshold(rows.truth, rows.probabilities)

@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING, Any
 from harness.contract.code_version import source_sha256
 from harness.data.reports import reports_fingerprint, reports_for
 from harness.errors import DataError
+from harness.protocol.seal import truth_for
 from harness.seeds import Seeds
-from harness.unit.target import Target, target_of, truth_for
+from harness.tasks.task import Task, in_use
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from harness.bags.access import BagAccess
-    from harness.contract.method import Task
     from harness.protocol.dataset import Dataset
-    from harness.protocol.follow_up import FollowUp
     from harness.protocol.splits import Fold
+    from harness.tasks.truth import Truth
     from harness.training.run import Precision
     from harness.unit.inputs import Inputs
     from harness.unit.job import UnitJob
@@ -34,18 +33,18 @@ class Part:
 
     Attributes:
         slides: slide ids.
-        labels: class indices, (n,) int64; in survival twice the interval, plus 1 for an event.
+        labels: as the loss takes them, (n,).
+        truth: as the label table has them.
         reports, patients: per slide, for methods that learn from reports; None for the others.
         lesions: lesion masks of these slides, for methods that learn from them; None for the others.
-        follow_up: in survival how long patients were followed; None for classes.
     """
 
     slides: tuple[str, ...]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
+    truth: Truth
     reports: tuple[str, ...] | None = None
     patients: tuple[str, ...] | None = None
     lesions: Lesions | None = None
-    follow_up: FollowUp | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +54,7 @@ class Order:
     Attributes:
         unit_id: the unit.
         method: its registered name.
-        params, task: what the method is built with.
+        params, task: what the method is built with; the task is fitted to the training slides.
         train, val: open slides; ``val`` None where nothing is validated.
         test: sealed slides, under ids that tell nothing; in no order that does.
         fold: the fold under these ids, for the leak audit of later stages.
@@ -67,7 +66,6 @@ class Order:
         root_seed: what all draws are derived from.
         source_sha256: SHA-256 of the source of the study's method; the process that trains compares it with what it has
             imported. Empty where nothing is recorded.
-        cuts: in survival the limits between the intervals of time.
         watch: whether the weights of every epoch predict the validation and test slides.
         devices: how many devices train together, from ``device`` on.
     """
@@ -88,7 +86,6 @@ class Order:
     workdir: Path
     root_seed: int
     source_sha256: str = ""
-    cuts: tuple[float, ...] = ()
     watch: bool = False
     devices: int = 1
 
@@ -104,16 +101,16 @@ def make_order(job: UnitJob, inputs: Inputs) -> tuple[Order, dict[str, str]]:
     fitted = job.fold.train + job.fold.val if job.fit_all else job.fold.train
     validated = () if job.fit_all else job.fold.val
     fold = replace(job.fold, train=fitted, val=validated, test=tuple(sorted(names[slide] for slide in job.fold.test)))
-    target = target_of(job, inputs.dataset, fitted)
+    task = _task(job, inputs.dataset, fitted)
     on_test = job.protocol.select == "test"
     shown = {slide: names.get(slide, slide) for _, part in job.fold.parts() for slide in part}
     order = Order(
         unit_id=job.spec.unit_id,
         method=job.spec.method,
         params=job.params.as_dict(),
-        task=target.task,
-        train=_part(job, inputs, fitted, target),
-        val=_part(job, inputs, validated, target) if validated else None,
+        task=task,
+        train=_part(job, inputs, fitted, task),
+        val=_part(job, inputs, validated, task) if validated else None,
         test=fold.test,
         fold=fold,
         normalise_by=_normalise_by(job, fitted, tuple(shown.values())),
@@ -125,7 +122,6 @@ def make_order(job: UnitJob, inputs: Inputs) -> tuple[Order, dict[str, str]]:
         workdir=job.workdir,
         root_seed=Seeds(job.spec.seed).seed("unit", job.spec.dataset, job.spec.repeat, job.spec.fold),
         source_sha256=source_sha256(job.method),
-        cuts=target.cuts,
         watch=job.watch or on_test,
         devices=job.spec.devices,
     )
@@ -157,19 +153,26 @@ def aliases(job: UnitJob, inputs: Inputs) -> dict[str, str]:
     return {slide: f"{prefix}-{number:0{width}d}" for slide, number in zip(job.fold.test, rank, strict=True)}
 
 
-def _part(job: UnitJob, inputs: Inputs, slides: Sequence[str], target: Target) -> Part:
+def _task(job: UnitJob, dataset: Dataset, fitted: Sequence[str]) -> Task:
+    """The task, fitted to the slides that are trained on and to them alone."""
+    truth = truth_for(dataset, fitted, sealed=job.fold.test + job.sealed)
+    place = f"{job.spec.dataset}, {job.spec.protocol}, {job.fold.name}"
+    return in_use(dataset.task.fitted(truth, place=place), str(job.spec.input["encoder"]))
+
+
+def _part(job: UnitJob, inputs: Inputs, slides: Sequence[str], task: Task) -> Part:
     dataset, needs, sealed = inputs.dataset, job.method.card.needs, job.fold.test + job.sealed
     reads = "reports" in needs
     # Annotations go to methods that say on their card that they use them, and never those of test slides.
     lesions = inputs.lesions.only(slides, sealed=sealed) if "masks" in needs and inputs.lesions is not None else None
-    labels, follow_up = truth_for(target, dataset, slides, sealed)
+    truth = truth_for(dataset, slides, sealed=sealed)
     return Part(
         slides=tuple(slides),
-        labels=labels,
+        labels=task.encode(truth),
+        truth=truth,
         reports=reports_for(dataset, slides, sealed=sealed) if reads else None,
         patients=tuple(dataset.patients[slide] for slide in slides) if reads else None,
         lesions=lesions,
-        follow_up=follow_up,
     )
 
 

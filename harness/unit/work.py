@@ -14,7 +14,6 @@ from harness.training.ranks import ALONE, Ranks
 from harness.training.run import Run
 from harness.unit.answer import UnitAnswer
 from harness.unit.out_of_memory import within_memory
-from harness.unit.scoring import main_metric
 from harness.unit.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -91,7 +90,8 @@ def _run(order: Order, ranks: Ranks) -> Run:
         workdir=order.workdir,
         meter=Meter(str(device), devices=ranks.world),
         select=cast("Literal['best', 'last']", order.select),
-        metric=main_metric(order.task.kind),
+        metric=order.task.metrics[0],
+        lower_is_better=order.task.lower_is_better,
         label=order.fold.name,
         ranks=ranks,
         memory=Memory(limit=limit_from_environment()),
@@ -113,7 +113,8 @@ def _advice(params: Params) -> str:
 
 def _open(order: Order, part: Part, normaliser: Normaliser | None) -> BagSource:
     bags = order.access.bags(part.slides, part.labels, normaliser=normaliser, mask_of=part.lesions)
-    bags.reports, bags.patients, bags.follow_up = part.reports, part.patients, part.follow_up
+    bags.reports, bags.patients = part.reports, part.patients
+    bags.truth, bags.task = part.truth, order.task
     return bags
 
 

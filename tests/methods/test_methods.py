@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from harness import MILMethod, MILParams, Task, UsageError, pack
+from harness import Classification, MILMethod, MILParams, Survival, UsageError, pack
 from harness.accounting.meter import Meter
 from harness.bags.feature_source import FeatureBags
 from harness.bags.tile_source import PatchReader, TileBags
@@ -25,8 +25,8 @@ from harness.contract.registry import find_method
 from harness.encoders import build_encoder
 from harness.evaluation.metrics import macro_auc
 from harness.evaluation.survival import c_index, risk_of
-from harness.protocol.follow_up import FollowUp, interval_names
 from harness.seeds import Seeds
+from harness.tasks.follow_up import FollowUp
 from harness.training import mil_fit
 from harness.training.loop import train_stage
 from harness.training.mil_fit import BagNetwork, build_network
@@ -40,7 +40,7 @@ BUILT_IN = {name: point for name, point in POINTS.items() if name in {
     "mean_pool", "max_pool", "abmil", "gated_abmil", "abmilx", "abmilx_head",
     "clam_sb", "clam_mb", "dsmil", "transmil", "dtfd",
 }}  # fmt: skip
-TASK = Task(("no", "yes"))
+TASK = Classification(("no", "yes"))
 
 
 def method(name: str) -> type[MILMethod]:
@@ -140,7 +140,7 @@ def test_learns_tiles_end_to_end(name: str, run: Run) -> None:
     cls = method(name)
     colon = cls.card.presets["colon"]
     params = cls.Params.build({**colon.params, "epochs": 4, "lr": 1e-3, "tiles_per_bag": 0}, place="test")
-    trained = cls(params, Task(("no", "yes"), encoder=colon.input["encoder"]))
+    trained = cls(params, Classification(("no", "yes"), encoder=colon.input["encoder"]))
     trained.fit(tile_bags(12, 0), tile_bags(8, 1), run)
     test = tile_bags(16, 2)
     assert test.labels is not None
@@ -157,20 +157,20 @@ def test_learns_survival_from_tiles_end_to_end(run: Run) -> None:
         rows = {f"s{k}": (k * 4, k * 4 + 4) for k in range(count)}
         follow_up = FollowUp(tuple(rows), rng.exponential(np.exp(-4 * hazard)), rng.integers(0, 4, count).clip(0, 1))
         bags = TileBags(list(rows), follow_up.codes((0.2, 1.0)), PatchReader(patches, rows))
-        bags.follow_up = follow_up
+        bags.truth, bags.task = follow_up.truth, Survival.over(3, cuts=(0.2, 1.0))
         return bags
 
     cls = method("abmilx")
     colon = cls.card.presets["colon"]
     params = cls.Params.build({**colon.params, "epochs": 3, "lr": 1e-3, "tiles_per_bag": 0}, place="test")
-    trained = cls(params, Task(interval_names(3), encoder=colon.input["encoder"], kind="survival"))
+    trained = cls(params, Survival.over(3, encoder=colon.input["encoder"]))
     run.metric = "c_index"
     trained.fit(drawn(40, 0), drawn(20, 1), run)
     test = drawn(40, 2)
     prediction = trained.predict(test, run)
     prediction.check(test.ids, 4, method="abmilx")
-    assert test.follow_up is not None
-    assert c_index(test.follow_up.times, test.follow_up.events, risk_of(prediction.probabilities))[0] > 0.7
+    assert test.truth is not None
+    assert c_index(test.truth["time"], test.truth["event"], risk_of(prediction.probabilities))[0] > 0.7
 
 
 @pytest.mark.parametrize("encoder", [None, "conv27"])
@@ -199,7 +199,7 @@ def survival_bags(count: int, seed: int) -> FeatureBags:
     times, ends = rng.exponential(np.exp(-3 * hazards)), rng.exponential(3, count)
     follow_up = FollowUp(tuple(bags), np.minimum(times, ends), (times <= ends).astype(np.int64))
     source = FeatureBags(list(bags), follow_up.codes((0.3, 1.0, 2.5)), bags.__getitem__, 8)
-    source.follow_up = follow_up
+    source.truth, source.task = follow_up.truth, Survival.over(4, cuts=(0.3, 1.0, 2.5))
     return source
 
 
@@ -215,11 +215,12 @@ def test_methods_with_the_shared_loss_learn_survival(name: str) -> None:
 def test_learns_survival(able: str, intervals: int, run: Run) -> None:
     cls = method(able)
     values = {**SMALL[able], "epochs": 6, "batch_size": 4, "min_epochs": 0}
-    trained = cls(cls.Params.build(values, place="test"), Task(interval_names(intervals), kind="survival"))
+    trained = cls(cls.Params.build(values, place="test"), Survival.over(intervals))
     train, val, test = survival_bags(60, 0), survival_bags(30, 1), survival_bags(60, 2)
     for bags in (train, val):
-        assert bags.follow_up is not None
-        bags.labels = bags.follow_up.codes((0.3, 1.0, 2.5)[: intervals - 1])
+        assert bags.truth is not None
+        bags.task = Survival.over(intervals, cuts=(0.3, 1.0, 2.5)[: intervals - 1])
+        bags.labels = bags.task.encode(bags.truth)
     run.metric = "c_index"
     trained.fit(train, val, run)
     prediction = trained.predict(test, run)
@@ -325,7 +326,7 @@ def test_tiles_are_cropped_for_the_encoder_in_training_and_resized_in_prediction
     sides: list[int] = []
     cls = method("mean_pool")
     params = cls.Params.build({"epochs": 1, "augment": augment, "crop_px": 24, "trunk": "none"}, place="test")
-    trained = cls(params, Task(("no", "yes"), encoder="random:resnet18@layer1"))
+    trained = cls(params, Classification(("no", "yes"), encoder="random:resnet18@layer1"))
     bags = tile_bags(4, 0)
     network = build_network(trained, bags, run)
     assert network.encoder is not None
@@ -377,7 +378,7 @@ def test_abmilx_learns_from_tiles_drawn_by_region(run: Run, kind: str) -> None:
     make, count = (feature_bags, 40) if kind == "features" else (tile_bags, 16)
     values = {**SMALL["abmilx"], **OTHER_SAMPLER, "tile_sampling": "regions", "epochs": 12, "patience": None}
     values |= {"lr": 5e-3 if kind == "features" else 2e-3}
-    trained = cls(cls.Params.build(values, place="test"), Task(("no", "yes"), encoder="conv27"))
+    trained = cls(cls.Params.build(values, place="test"), Classification(("no", "yes"), encoder="conv27"))
     trained.fit(make(count, 0), make(count // 2, 1), run)
     test = make(count, 2)
     assert test.labels is not None
@@ -390,7 +391,7 @@ def test_abmilx_trains_on_what_it_attends_to(run: Run, kind: str) -> None:
     cls = method("abmilx")
     make = feature_bags if kind == "features" else tile_bags
     values = {**SMALL["abmilx"], **OTHER_SAMPLER, "tile_sampling": "attention", "epochs": 2}
-    trained = cls(cls.Params.build(values, place="test"), Task(("no", "yes"), encoder="conv27"))
+    trained = cls(cls.Params.build(values, place="test"), Classification(("no", "yes"), encoder="conv27"))
     seen: list[list[int]] = []
     for stage in trained.stages(make(8, 0), make(4, 1), run):
         first = {name: value.clone() for name, value in trained.network.state_dict().items()}

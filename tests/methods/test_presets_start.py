@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness import Method, Preset, Task
+from harness import Classification, Method, Preset
 from harness.conformance.specimens import Specimens, draw
 from harness.contract.registry import Registry
 
@@ -63,7 +63,7 @@ def test_a_preset_trains_for_an_epoch(name: str, label: str, make_run: Any) -> N
     if encoder and not encoder.startswith("conv"):
         encoder = f"random:{encoder}"
     params = cls.Params.build(small(cls, preset), place=label)
-    method = cls(params, Task(("no", "yes"), encoder=encoder))
+    method = cls(params, Classification(("no", "yes"), encoder=encoder))
     run = make_run(checkpoint_seconds=3600.0)
     method.fit(bags(cls, preset, 4, 1), bags(cls, preset, 2, 2), run)
     test = bags(cls, preset, 2, 3, sealed=True)

@@ -42,7 +42,11 @@ def test_dataset_fingerprint_follows_labels_patients_and_content_only(tiny: Data
     assert dataset_fingerprint(replace(tiny, entries=tiny.entries[::-1]), content) == first
     assert dataset_fingerprint(replace(tiny, card=tiny.card.model_copy(update={"title": "Other"})), content) == first
     entry, rest = tiny.entries[0], tiny.entries[1:]
-    for changed in (replace(entry, label=1), replace(entry, patient="p9"), replace(entry, slide="x")):
+    for changed in (
+        replace(entry, label=1, truth={"label": 1}),
+        replace(entry, patient="p9"),
+        replace(entry, slide="x"),
+    ):
         other = replace(tiny, entries=(changed, *rest))
         assert dataset_fingerprint(other, content | {"x": "normal_001"}) != first
     assert dataset_fingerprint(tiny, content | {"test_001": "other"}) != first

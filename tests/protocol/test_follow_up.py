@@ -9,7 +9,7 @@ from harness.data.verify import verify
 from harness.errors import DataError
 from harness.protocol.dataset import load_dataset
 from harness.protocol.fingerprint import dataset_fingerprint
-from harness.protocol.follow_up import FollowUp, cut_points, decoded, interval_names
+from harness.tasks.follow_up import FollowUp, cut_points, decoded, interval_names
 
 TABLE = """slide,patient,time,event,label
 normal_001,p1,10,1,x
@@ -25,27 +25,27 @@ CARD = {"task": "survival", "classes": ..., "intervals": 2, "counts": {"slides":
 def test_a_survival_card_is_read(write) -> None:
     dataset = load_dataset(write(labels=TABLE, card=CARD))
     assert dataset.card.classes == ("censored", "event")
-    assert dataset.card.columns == ("interval_1", "interval_2", "later")
-    assert [(entry.time, entry.label) for entry in dataset.entries[:3]] == [(10, 1), (10, 1), (2.5, 0)]
+    assert dataset.task.columns == ("interval_1", "interval_2", "later")
+    assert [(entry.truth["time"], entry.label) for entry in dataset.entries[:3]] == [(10, 1), (10, 1), (2.5, 0)]
     assert dataset.entries[0].extra == {"label": "x"}
-    follow_up = dataset.follow_up(["test_001", "tumor_002"])
+    follow_up = FollowUp.of(dataset.truth(["test_001", "tumor_002"]))
     assert follow_up.patients == ("p4", "p3")
     assert follow_up.times.tolist() == [90, 7]
     assert follow_up.events.tolist() == [0, 1]
 
 
 def test_a_card_without_a_task_is_one_of_classes(tiny) -> None:
-    assert (tiny.card.task, tiny.card.columns) == ("classification", ("normal", "tumor"))
-    assert tiny.entries[0].time is None
+    assert (tiny.card.task, tiny.task.columns) == ("classification", ("normal", "tumor"))
+    assert list(tiny.entries[0].truth) == ["label"]
 
 
 @pytest.mark.parametrize(
     ("fields", "field", "words"),
     [
         ({"task": "survivel"}, "task", "'survival'"),
-        ({"task": "survival", "classes": ["a", "b", "c"]}, "classes", "one of two ways"),
+        ({"task": "survival", "classes": ["a", "b", "c"]}, "task", "the two ways"),
         ({"task": "survival", "intervals": 1}, "intervals", "greater than or equal to 2"),
-        ({"intervals": 4}, "intervals", "add task: survival"),
+        ({"intervals": 4}, "intervals", "task survival"),
     ],
 )
 def test_mistakes_on_the_card(write, fields, field: str, words: str) -> None:
@@ -107,7 +107,7 @@ def test_verify_says_which_fold_has_too_few_events(write) -> None:
 def test_numbers_as_spreadsheets_write_them(write) -> None:
     table = TABLE.replace("2.5", "2,5").replace(",", ";").replace("2;5", "2,5").replace(";1\n", ";1.0\n")
     plain, german = (load_dataset(write(labels=labels, card=CARD)) for labels in (TABLE, table))
-    assert [(e.time, e.label) for e in plain.entries] == [(e.time, e.label) for e in german.entries]
+    assert [e.truth for e in plain.entries] == [e.truth for e in german.entries]
 
 
 def follow_up(times, events, patients=None) -> FollowUp:

@@ -11,7 +11,7 @@ import pytest
 from harness.contract.prediction import Prediction
 from harness.errors import LeakError, MethodError
 from harness.protocol.dataset import Dataset
-from harness.protocol.seal import Scorer, labels_for
+from harness.protocol.seal import Scorer, truth_for
 
 TILES = {"test_001": np.array([0, 0]), "test_002": np.array([0, 1, 1])}
 P = np.array([[0.75, 0.25], [0.125, 0.875]])
@@ -111,6 +111,6 @@ def test_unknown_instance_truth_is_none(tiny: Dataset) -> None:
 
 def test_labels_are_opened_for_training_only(tiny: Dataset) -> None:
     (fold,) = tiny.splits().folds
-    assert labels_for(tiny, fold.train, sealed=fold.test).tolist() == [0, 0, 1]
+    assert truth_for(tiny, fold.train, sealed=fold.test)["label"].tolist() == [0, 0, 1]
     with pytest.raises(LeakError, match="labels of 1 test slides were asked for: test_002"):
-        labels_for(tiny, (*fold.train, "test_002"), sealed=fold.test)
+        truth_for(tiny, (*fold.train, "test_002"), sealed=fold.test)

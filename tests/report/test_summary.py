@@ -82,7 +82,8 @@ def test_further_results_are_averaged_over_units(store: RunStore, last: float, m
 def test_rows_hold_numbers_or_nothing(store: RunStore) -> None:
     for fold in range(3):
         rows = predictions(fold=fold)
-        one_class = replace(rows, labels=np.zeros_like(rows.labels))
+        labels = np.zeros_like(rows.truth["label"])
+        one_class = replace(rows, truth=replace(rows.truth, columns={"label": labels}))
         store.write_unit(record(fold=fold), one_class)
     rows = {name: values for name, *values in text.score_rows(summarise(store, store.study(STUDY), resamples=20))}
     assert rows["auc"] == [None, None, None]

@@ -7,18 +7,24 @@ import pytest
 
 from harness.evaluation.study_scores import Predictions
 from harness.evaluation.survival import SurvivalPredictions
-from harness.protocol.follow_up import FollowUp
 from harness.protocol.seal import ScoredRows
 from harness.study.leaks import Training, choices, predictions_of
+from harness.tasks.classification import Classification
+from harness.tasks.follow_up import FollowUp
+from harness.tasks.survival import Survival
+from harness.tasks.truth import Truth
 
 LABELS = np.array([0, 0, 1, 1])
 PERFECT, GOOD, BAD, AWFUL = [0.1, 0.2, 0.3, 0.4], [0.1, 0.7, 0.6, 0.8], [0.6, 0.1, 0.2, 0.4], [0.4, 0.3, 0.2, 0.1]
 
 
 def rows(positive: list[float], follow_up: FollowUp | None = None) -> ScoredRows:
+    """Two columns either way: of classes, or of one interval and later."""
     names = tuple("abcd")
     p = np.array(positive)
-    return ScoredRows(0, 0, ("n", "y"), names, names, LABELS, np.stack([1 - p, p], 1), None, None, 1, follow_up)
+    task = Classification(("n", "y")) if follow_up is None else Survival(("interval_1",), intervals=1)
+    truth = Truth(names, {"label": LABELS}) if follow_up is None else follow_up.truth
+    return ScoredRows(0, 0, task, names, names, truth, np.stack([1 - p, p], 1), None, None, 1)
 
 
 def training(trial: int, auc: float | None, *epochs: list[float], epoch: int = 0, seed: int = 0) -> Training:

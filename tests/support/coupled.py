@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from harness import Task
+from harness import Classification
 from harness.accounting.meter import Meter
 from harness.bags.tile_source import PatchReader, TileBags
 from harness.protocol.splits import Fold
@@ -16,7 +16,7 @@ from harness.training.run import Run
 from methods.icmil import ICMIL
 from methods.icmil.coupling import Coupling
 
-TASK = Task(("no", "yes"), encoder="conv27")
+TASK = Classification(("no", "yes"), encoder="conv27")
 QUICK = {
     "epochs": 4,
     "lr": 1e-3,

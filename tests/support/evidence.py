@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from harness.evaluation.survival import risk_of
-from harness.tracking.predictions import UnitPredictions, UnitSurvival
+from harness.tasks.classification import Classification
+from harness.tasks.survival import Survival
+from harness.tasks.truth import Truth
+from harness.tracking.predictions import UnitPredictions
 from harness.tracking.record import Record
 from harness.tracking.store import RunStore
 
@@ -35,40 +37,47 @@ def predictions(
         repeat=repeat,
         fold=fold,
         seed=seed,
-        classes=classes,
+        task=(task := Classification(classes)),
         slides=[f"slide_{k}" for k in slides],
-        patients=[f"patient_{k // 2}" for k in slides],
-        labels=labels,
+        truth=Truth(tuple(f"patient_{k // 2}" for k in slides), {"label": labels}),
         probabilities=p,
-        predicted=p.argmax(axis=1),
-        threshold=0.5 if len(classes) == 2 else None,
+        decision=task.decide(p, None) | {"threshold": np.full(len(p), 0.5 if len(classes) == 2 else np.nan)},
     )
 
 
-def survival(*, repeat: int = 0, fold: int = 0, seed: int = 0, n: int = 24, folds: int = 3) -> UnitSurvival:
+def survival(*, repeat: int = 0, fold: int = 0, seed: int = 0, n: int = 24, folds: int = 3) -> UnitPredictions:
     """Test predictions of survival of one fold; the risk is mostly right."""
     rng = np.random.default_rng([repeat, fold, seed])
     slides = np.flatnonzero(np.arange(n) % folds == fold)
     hazard = np.linspace(-2, 2, n)[slides]
     p = np.array([rng.dirichlet([1 + np.exp(h), 1, 1 + np.exp(-h)]) for h in 2 * hazard])
-    return UnitSurvival(
+    return UnitPredictions(
         repeat=repeat,
         fold=fold,
         seed=seed,
-        classes=("interval_1", "interval_2", "later"),
+        task=(task := Survival.over(2)),
         slides=[f"slide_{k}" for k in slides],
-        patients=[f"patient_{k}" for k in slides],
+        truth=Truth(
+            tuple(f"patient_{k}" for k in slides),
+            {"time": np.exp(-hazard), "event": (slides % 4 != 0).astype(np.int64)},
+        ),
         probabilities=p,
-        times=np.exp(-hazard),
-        events=(slides % 4 != 0).astype(np.int64),
-        risks=risk_of(p),
+        decision=task.decide(p, None),
     )
 
 
 def fill_survival(store: RunStore, *, study: str = "abmil-lived-cv3-0123", folds: int = 3) -> list[Record]:
     """Store a finished study of survival."""
     made = [record(study=study, fold=fold, classes=("interval_1", "interval_2", "later")) for fold in range(folds)]
-    made = [replace(one, spec={**one.spec, "dataset": "lived"}, scores={"c_index": {"value": 0.7}}) for one in made]
+    made = [
+        replace(
+            one,
+            spec={**one.spec, "dataset": "lived"},
+            config={**one.config, "task": "survival"},
+            scores={"c_index": {"value": 0.7}},
+        )
+        for one in made
+    ]
     names = {"study_id": study, "method": "abmil", "dataset": "lived", "protocol": "cv3", "ranked": True}
     store.write_study(names | {"units": [one.unit_id for one in made], "n_units": folds, "config": names})
     return [store.write_unit(one, survival(fold=fold, folds=folds), curve=CURVE) for fold, one in enumerate(made)]

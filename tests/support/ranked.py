@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harness import Task
+from harness import Classification
 from harness.accounting.meter import Meter
 from harness.bags.feature_source import FeatureBags
 from harness.bags.packed import pack
@@ -125,7 +125,7 @@ def tiny(folder: Path, **params: Any) -> Any:
         temporary.replace(path)
     (kind,) = load_plugin(str(path))
     values = {"lr": 0.003, "epochs": 2, "batch_size": 4, "augment": "strong", "optimizer": "sgd"} | params
-    return kind(kind.Params.build(values, place="test"), Task(("negative", "positive"), encoder="conv64"))
+    return kind(kind.Params.build(values, place="test"), Classification(("negative", "positive"), encoder="conv64"))
 
 
 def fit(ranks: Ranks, folder: Path, *, stop_after: int = 0, n_bags: int = 10, **params: Any) -> dict[str, Any]:
@@ -224,7 +224,7 @@ def every_method(ranks: Ranks, folder: Path) -> dict[str, Any]:
         params = kind.Params.build({"epochs": 1, "batch_size": 4, **small}, place="test")
         (folder / one.name).mkdir(exist_ok=True)
         run = run_of(ranks, folder / one.name)
-        method = kind(params, Task(("negative", "positive")))
+        method = kind(params, Classification(("negative", "positive")))
         method.fit(source, source, run)
         weights = method.predict(source, run).probabilities.tobytes()
         trained.append([one.name, hashlib.sha256(weights).hexdigest()])

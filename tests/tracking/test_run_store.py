@@ -39,7 +39,7 @@ def test_what_was_written_comes_back(store: RunStore, tmp_path: Path) -> None:
     unit = ["repeat", "fold", "seed"]
     assert list(frame) == ["slide", "patient", "label", *unit, "p_no", "p_yes", "predicted", "threshold", "unit_id"]
     assert np.array_equal(frame[["p_no", "p_yes"]].to_numpy(), rows.probabilities)
-    assert frame.slide.tolist() == rows.slides and frame.label.tolist() == rows.labels.tolist()
+    assert frame.slide.tolist() == rows.slides and frame.label.tolist() == rows.truth["label"].tolist()
     assert [float(row["loss"]) for row in store.curve(made.unit_id)] == [row["loss"] for row in CURVE]
 
 
@@ -152,7 +152,8 @@ def test_two_processes_may_write_the_same_unit(store: RunStore) -> None:
 def test_hostile_names_stay_inside(store: RunStore) -> None:
     classes = ("../../no", 'a "b"\0', "ü")
     made = record(unit_id="../../../evil", classes=classes)
-    rows = replace(predictions(classes=classes), slides=["../x"] * 8, patients=["\\"] * 8)
+    rows = predictions(classes=classes)
+    rows = replace(rows, slides=["../x"] * 8, truth=replace(rows.truth, patients=("\\",) * 8))
     store.write_unit(made, rows, artefacts={"../../../out.png": b"x", "..": b"y"})
     assert store.is_done("../../../evil")
     inside = store.root.resolve()

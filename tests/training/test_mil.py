@@ -7,7 +7,7 @@ import pytest
 import torch
 from support.plugins import load_plugin
 
-from harness import Task
+from harness import Classification
 from harness.bags.tile_source import PatchReader, TileBags
 from harness.training.mil_fit import build_network, predict
 
@@ -31,7 +31,9 @@ def tiny(tiny_plugin):
 
     def make(**params):
         values = {"lr": 0.003, "epochs": 8, "batch_size": 4, "augment": "flips"} | params
-        return method(method.Params.build(values, place="test"), Task(("negative", "positive"), encoder="conv64"))
+        return method(
+            method.Params.build(values, place="test"), Classification(("negative", "positive"), encoder="conv64")
+        )
 
     return make
 

@@ -15,7 +15,9 @@ from support.units import run_unit, unit_of
 from harness.errors import DataError, LeakError
 from harness.evaluation.survival import c_index, risk_of
 from harness.protocol.dataset import Dataset, load_dataset
-from harness.protocol.seal import Scorer, follow_up_for
+from harness.protocol.seal import Scorer, truth_for
+from harness.tasks.survival import Survival
+from harness.tasks.task import Task
 from harness.unit.explain_unit import explain_unit
 from harness.unit.order import make_order
 
@@ -38,6 +40,12 @@ class Small(MILMethod):
     def aggregator(self, dim):
         return Mean(dim, self.task.n_classes)
 """
+
+
+def cuts_of(task: Task) -> tuple[float, ...]:
+    """The limits between the intervals of time."""
+    assert isinstance(task, Survival)
+    return task.cuts
 
 
 @pytest.fixture
@@ -64,16 +72,15 @@ def test_a_unit_predicts_survival_and_is_scored_by_the_sealed_follow_up(unit, li
     scored = result.scored
     assert scored.classes == ("interval_1", "interval_2", "interval_3", "later")
     assert scored.probabilities.shape == (len(job.fold.test), 4)
-    assert scored.follow_up is not None
-    assert scored.follow_up.times.tolist() == [lived.by_slide[slide].time for slide in job.fold.test]
-    assert scored.labels.tolist() == [lived.by_slide[slide].label for slide in job.fold.test]
-    assert c_index(scored.follow_up.times, scored.follow_up.events, risk_of(scored.probabilities), None)[0] > 0.7
-    assert (result.threshold, set(result.validation), len(result.cuts)) == (None, {"c_index"}, 2)
+    assert scored.truth["time"].tolist() == [lived.by_slide[slide].truth["time"] for slide in job.fold.test]
+    assert scored.groups.tolist() == [lived.by_slide[slide].label for slide in job.fold.test]
+    assert c_index(scored.truth["time"], scored.truth["event"], risk_of(scored.probabilities), None)[0] > 0.7
+    assert (result.threshold, set(result.validation), len(cuts_of(result.task))) == (None, {"c_index"}, 2)
     assert result.answer.facts["train"]["selected_by"] == "c_index"
     assert "time" in scored.rows()[0]
     pictures = replace(inputs, picture_of=lambda slide, weights: np.zeros((2, 2, 3), np.uint8))
     shown = explain_unit(replace(scored, attention=tuple(np.ones(1, np.float32) for _ in scored.slides)), pictures)
-    highest = scored.slides[int(np.argmax(np.where(scored.labels == 1, risk_of(scored.probabilities), -np.inf)))]
+    highest = scored.slides[int(np.argmax(np.where(scored.groups == 1, risk_of(scored.probabilities), -np.inf)))]
     assert f"attention-{highest}.png" in shown
 
 
@@ -85,23 +92,26 @@ def test_training_is_told_nothing_that_depends_on_the_test_patients(unit, lived:
     other = replace(
         lived,
         entries=tuple(
-            replace(entry, time=99.0, label=1 - entry.label) if entry.slide in tested else entry
+            replace(entry, truth={"time": 99.0, "event": 1 - entry.label}, label=1 - entry.label)
+            if entry.slide in tested
+            else entry
             for entry in lived.entries
         ),
     )
     changed, _ = make_order(job, replace(inputs, dataset=other))
-    assert order.cuts == changed.cuts
+    assert order.task == changed.task
     assert (order.train.labels == changed.train.labels).all()
     assert pickle.dumps(replace(order, access=None)) == pickle.dumps(replace(changed, access=None))
     trained = set(job.fold.train)
     moved = replace(
         lived,
         entries=tuple(
-            replace(entry, time=2 * entry.time) if entry.slide in trained and entry.time else entry
+            replace(entry, truth={**entry.truth, "time": 2 * entry.truth["time"]}) if entry.slide in trained else entry
             for entry in lived.entries
         ),
     )
-    assert make_order(job, replace(inputs, dataset=moved))[0].cuts == pytest.approx([2 * cut for cut in order.cuts])
+    cuts = cuts_of(make_order(job, replace(inputs, dataset=moved))[0].task)
+    assert cuts == pytest.approx([2 * cut for cut in cuts_of(order.task)])
 
 
 def test_labels_are_intervals_and_events_of_the_training_patients(unit, lived: Dataset) -> None:
@@ -111,19 +121,21 @@ def test_labels_are_intervals_and_events_of_the_training_patients(unit, lived: D
     for slide, label in zip(order.train.slides, order.train.labels, strict=True):
         entry = lived.by_slide[slide]
         assert label % 2 == entry.label
-        assert label // 2 == sum(entry.time >= cut for cut in order.cuts)
-    assert order.val is not None and order.val.follow_up is not None
-    assert order.val.follow_up.patients == tuple(lived.patients[slide] for slide in job.fold.val)
+        assert label // 2 == sum(entry.truth["time"] >= cut for cut in cuts_of(order.task))
+    assert order.val is not None
+    assert order.val.truth.patients == tuple(lived.patients[slide] for slide in job.fold.val)
 
 
 def test_follow_up_of_test_slides_is_sealed(lived: Dataset) -> None:
     (fold, *_) = lived.splits().folds
     with pytest.raises(LeakError, match="labels of 1 test slides"):
-        follow_up_for(lived, [*fold.train, fold.test[0]], sealed=fold.test)
+        truth_for(lived, [*fold.train, fold.test[0]], sealed=fold.test)
 
 
 def test_too_few_events_are_an_error_before_training(unit, lived: Dataset) -> None:
     job, inputs, scorer = unit(lived)
-    censored = replace(lived, entries=tuple(replace(entry, label=0) for entry in lived.entries))
+    censored = replace(
+        lived, entries=tuple(replace(entry, label=0, truth={**entry.truth, "event": 0}) for entry in lived.entries)
+    )
     with pytest.raises(DataError, match="3 intervals cannot be cut from 0 events"):
         run_unit(job, replace(inputs, dataset=censored), scorer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness import Task
+from harness import Classification
 from harness.bags.tile_source import PatchReader, TileBags
 from methods.dre_slcl import DreParams, DreSlcl
 
@@ -42,6 +42,6 @@ def make_method():
 
     def make(**params: object) -> DreSlcl:
         values = DreParams.build(SMOKE | params, place="test")
-        return DreSlcl(values, Task(("negative", "positive"), encoder="conv64"))
+        return DreSlcl(values, Classification(("negative", "positive"), encoder="conv64"))
 
     return make

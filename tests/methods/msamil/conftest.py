@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness import BagSource, Scale, Task
+from harness import BagSource, Classification, Scale
 from harness.bags.source import Extent
 from methods.msamil import MsaMIL
 
@@ -129,4 +129,4 @@ def make_params():
 @pytest.fixture
 def make_method(make_params):
     """A function that makes the method with small settings."""
-    return lambda **changes: MsaMIL(make_params(**changes), Task(("no", "yes"), encoder="conv64"))
+    return lambda **changes: MsaMIL(make_params(**changes), Classification(("no", "yes"), encoder="conv64"))

@@ -9,7 +9,17 @@ import pytest
 import torch
 from support.tiles import tile_bags
 
-from harness import Aggregator, BagOutput, MethodCard, MethodError, MILMethod, MILParams, Stage, Task, segment_mean
+from harness import (
+    Aggregator,
+    BagOutput,
+    Classification,
+    MethodCard,
+    MethodError,
+    MILMethod,
+    MILParams,
+    Stage,
+    segment_mean,
+)
 from harness.bags.feature_source import FeatureBags
 from harness.bags.loader import BagLoader
 from harness.seeds import Seeds
@@ -51,7 +61,7 @@ class Calm(Mean):
 
 def _method(kind: type = Mean, encoder: str = "", **params: object) -> Mean:
     values = {"epochs": 2, "batch_size": 2, "optimizer": "sgd", "lr": 0.01} | params
-    return kind(kind.Params.build(values, place="test"), Task(("no", "yes"), encoder=encoder))
+    return kind(kind.Params.build(values, place="test"), Classification(("no", "yes"), encoder=encoder))
 
 
 def _short(monkeypatch, run, enough: Fallback | None) -> list[Fallback]:

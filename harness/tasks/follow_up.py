@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.errors import DataError
+from harness.tasks.truth import Truth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +25,9 @@ _WHOLE = re.compile(r"([01])(?:[.,]0*)?", re.ASCII)
 
 LATER = "later"
 """What a prediction calls the time beyond the last interval."""
+
+INTERVALS = 4
+"""Intervals of time unless the card says otherwise, as in ABMILX (arXiv 2506.02408, code)."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,16 @@ class FollowUp:
     patients: tuple[str, ...]
     times: NDArray[np.float64]
     events: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, truth: Truth) -> FollowUp:
+        """From the columns of the label table."""
+        return cls(truth.patients, np.asarray(truth["time"], np.float64), np.asarray(truth["event"], np.int64))
+
+    @property
+    def truth(self) -> Truth:
+        """As columns of the label table."""
+        return Truth(self.patients, {"time": self.times, "event": self.events})
 
     def codes(self, cuts: Sequence[float]) -> NDArray[np.int64]:
         """What a bag's label is in survival: twice the interval, plus 1 for an event; (n,) int64.

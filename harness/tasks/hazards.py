@@ -22,7 +22,7 @@ def survival_loss(logits: Tensor, codes: Tensor) -> Tensor:
     Args:
         logits: of the hazards, (B, K).
         codes: twice the interval, plus 1 for an event, (B,) int64; see
-            :meth:`harness.protocol.follow_up.FollowUp.codes`.
+            :meth:`harness.tasks.follow_up.FollowUp.codes`.
     """
     z = logits.to(torch.promote_types(logits.dtype, torch.float32))
     interval, event = (codes >> 1)[:, None], (codes & 1)[:, None].bool()

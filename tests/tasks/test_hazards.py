@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from harness.evaluation.survival import interval_log_loss, risk_of
-from harness.training.survival import interval_probabilities, survival_loss
+from harness.tasks.hazards import interval_probabilities, survival_loss
 
 GENERATOR = torch.Generator().manual_seed(3)
 LOGITS = torch.randn(40, 4, dtype=torch.float64, generator=GENERATOR) * 2

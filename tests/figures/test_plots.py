@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from harness.evaluation.study_scores import Predictions, study_scores
-from harness.report import figures
-from harness.report.figures import confusion_figure, curve_figure, roc_figure
+from harness.figures import plots as figures
+from harness.figures.plots import confusion_figure, curve_figure, roc_figure
 
 
 def made(*, n: int = 30, classes: int = 2, folds: int = 1, one_class: bool = False) -> Predictions:

@@ -1,0 +1,1 @@
+"""Drawn figures, each as the bytes of a PNG."""
