@@ -144,10 +144,10 @@ def _survival_dataset(folder: Path) -> Path:
     (home / "splits").mkdir(parents=True)
     np.savez(home / "features.npz", X=x, bag=np.repeat(np.arange(1, n + 1), tiles), y=(time_ <= censoring).astype(int))
     seen = np.minimum(time_, censoring) + 0.01
-    rows = [f"s{k:03d},p{k:03d},{seen[k]:.6f},{int(time_[k] <= censoring[k])}" for k in range(n)]
+    rows = [f"{SURVIVAL}_{k + 1:03d},p{k:03d},{seen[k]:.6f},{int(time_[k] <= censoring[k])}" for k in range(n)]
     (home / "labels.csv").write_text("slide,patient,time,event\n" + "\n".join(rows) + "\n")
     parts = ("train", "train", "train", "val", "test")
-    lines = [f"0,{fold},s{k:03d},{parts[(k + fold) % 5]}" for fold in range(2) for k in range(n)]
+    lines = [f"0,{fold},{SURVIVAL}_{k + 1:03d},{parts[(k + fold) % 5]}" for fold in range(2) for k in range(n)]
     (home / "splits" / "cv.csv").write_text("repeat,fold,slide,part\n" + "\n".join(lines) + "\n")
     card = {
         "name": SURVIVAL,
