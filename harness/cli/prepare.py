@@ -96,12 +96,15 @@ def prepare(
     changes = {name: value for name, value in tissue.items() if value is not None}
     options = _Options(mpp, tuple(sorted(set(tile_mpp or ()))), tile_px, changes, out, cache or cache_root())
     processes = workers or os.cpu_count() or 1
+    _prepare_all(_jobs(target, data_root, options, processes), processes, refresh=refresh)
+
+
+def _jobs(target: str, data_root: Path | None, options: _Options, processes: int) -> Iterable[_Job]:
+    """What is to be prepared: a folder of slides, or the inputs of a dataset."""
     dataset = _dataset(target)
     if dataset is None:
-        jobs = [_folder_job(expanded(target), options)]
-    else:
-        jobs = _dataset_jobs(dataset, data_root_of(dataset.name, data_root), options, processes)
-    _prepare_all(jobs, processes, refresh=refresh)
+        return [_folder_job(expanded(target), options)]
+    return _dataset_jobs(dataset, data_root_of(dataset.name, data_root), options, processes)
 
 
 def _prepare_all(jobs: Iterable[_Job], processes: int, *, refresh: bool) -> None:

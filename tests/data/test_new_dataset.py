@@ -283,7 +283,7 @@ def test_a_spreadsheet_with_decimal_commas(wish: NewDataset) -> None:
     wish = replace(
         rewrite(wish, *rows, head="sep=;\nfile;who;months;died\n"), time_column="months", event_column="died"
     )
-    assert new_dataset(wish).by_slide["s02"].time == 2.5
+    assert new_dataset(wish).by_slide["s02"].truth["time"] == 2.5
 
 
 def test_taken_names_and_folders(wish: NewDataset) -> None:
@@ -388,7 +388,11 @@ def test_a_dataset_of_survival(wish: NewDataset) -> None:
     dataset = new_dataset(followed(wish, *FOLLOWED))
     # Seven of nine patients with an event: two to three are trained on in each fold.
     assert (dataset.card.task, dataset.card.intervals, dataset.card.classes) == ("survival", 2, ("censored", "event"))
-    assert [(e.slide, e.time, e.label) for e in dataset.entries[:3]] == [("s00", 1, 0), ("s01", 1, 0), ("s02", 2, 1)]
+    assert [(e.slide, e.truth["time"], e.label) for e in dataset.entries[:3]] == [
+        ("s00", 1, 0),
+        ("s01", 1, 0),
+        ("s02", 2, 1),
+    ]
     assert dataset.card.counts == {"slides": 18, "patients": 9, "censored": 4, "event": 14}
     for fold in dataset.splits().folds:
         audit(fold, dataset.patients, None)

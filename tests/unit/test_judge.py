@@ -19,7 +19,7 @@ def test_a_unit_learns_the_toy_task_and_repeats_itself_bit_for_bit(toy_unit):
     other = run_unit(*toy_unit(name="c", seed=1))
     assert np.array_equal(first.scored.probabilities, again.scored.probabilities)
     assert not np.array_equal(first.scored.probabilities, other.scored.probabilities)
-    hits = (first.scored.probabilities[:, 1] >= first.threshold) == first.scored.labels
+    hits = (first.scored.probabilities[:, 1] >= first.threshold) == first.scored.truth["label"]
     assert hits.mean() >= 0.7
     assert first.scored.asked == 1
 
