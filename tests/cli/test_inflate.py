@@ -130,7 +130,8 @@ def test_killed_and_started_again_it_ends_with_the_same_result(place, tmp_path):
     environment["BENCH_CHECKPOINT_SECONDS"] = "0"
 
     def start(out: Path) -> subprocess.Popen[str]:
-        words = ["inflate", "tiny", str(tmp_path / "toy"), "--trials", "3", "--fold", "0", *place, "--out", str(out)]
+        options = [str(out) if word == str(tmp_path / "runs") else word for word in place]
+        words = ["inflate", "tiny", str(tmp_path / "toy"), "--trials", "3", "--fold", "0", *options]
         return subprocess.Popen(
             [sys.executable, "-m", "harness.cli.main", *words],
             env=environment,
