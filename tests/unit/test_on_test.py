@@ -22,7 +22,7 @@ def test_the_best_epoch_on_the_test_slides_is_chosen_and_every_look_is_counted(t
     assert order.watch
     assert order.select == "last"
     result = run_unit(job, inputs, scorer)
-    labels, epochs = result.scored.labels, result.answer.epochs
+    labels, epochs = result.scored.truth["label"], result.answer.epochs
     row = {slide: k for k, slide in enumerate(result.answer.test.slides)}
     rows = [row[slide] for slide in result.scored.slides]
     scores = [score(labels, one[rows], one[rows].argmax(1)) for one in epochs.test]
