@@ -21,7 +21,7 @@ def test_a_database_that_another_process_has_locked(toy, undisturbed):
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         text = study.finish()
-        assert text.count("warning") == 1
+        assert text.count("warning: MLflow") == 1
         assert "MLflow is not kept up to date: (sqlite3.OperationalError) database is locked" in text
         assert "bench sync fills in what is missing" in text
         other.execute("ROLLBACK")
