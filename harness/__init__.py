@@ -10,6 +10,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.api.aggregator import Aggregator
+    from harness.api.card import MethodCard, Preset
+    from harness.api.effect import SELECTING, SET, Conditions
+    from harness.api.method import Method
+    from harness.api.output import BagOutput
+    from harness.api.params import Params, fixed, redeclared, tunable
+    from harness.api.prediction import Prediction
+    from harness.api.published import PublishedInput
+    from harness.api.stage import Stage
     from harness.bags.access import FeatureAccess, TileAccess
     from harness.bags.augment import Augment
     from harness.bags.packed import PackedBags, pack
@@ -22,25 +31,18 @@ if TYPE_CHECKING:
         segment_weighted_sum,
     )
     from harness.bags.source import BagSource, Scale
-    from harness.contract.aggregator import Aggregator
-    from harness.contract.card import MethodCard, Preset
-    from harness.contract.effect import SELECTING, SET, Conditions
-    from harness.contract.method import Method
-    from harness.contract.output import BagOutput
-    from harness.contract.params import Params, fixed, redeclared, tunable
-    from harness.contract.prediction import Prediction
-    from harness.contract.published import PublishedInput
-    from harness.contract.stage import Stage
-    from harness.data.verify import Finding
+    from harness.core.errors import BenchError, DataError, LeakError, MethodError, UsageError
+    from harness.core.seeds import Seeds
+    from harness.datasets.fingerprint import bag_fingerprint
+    from harness.datasets.source import Source
     from harness.encoders import TileEncoder, build_encoder
-    from harness.errors import BenchError, DataError, LeakError, MethodError, UsageError
     from harness.evaluation.metrics import score
     from harness.evaluation.rows import Rows
     from harness.evaluation.study_scores import Predictions
     from harness.features.kept import KeptFeatures
-    from harness.protocol.fingerprint import bag_fingerprint
-    from harness.protocol.source import Source
-    from harness.seeds import Seeds
+    from harness.protocols.verify import Finding
+    from harness.sources.inputs import Inputs
+    from harness.sources.opening import Opening
     from harness.tasks.classification import Classification
     from harness.tasks.survival import Survival
     from harness.tasks.task import Task
@@ -53,60 +55,58 @@ if TYPE_CHECKING:
     from harness.training.optim import build_schedule
     from harness.training.run import Run
     from harness.training.sync_norm import has_batch_norm
-    from harness.unit.inputs import Inputs
-    from harness.unit.opening import Opening
 
 _LAZY = {
-    "Aggregator": "harness.contract.aggregator",
+    "Aggregator": "harness.api.aggregator",
     "Augment": "harness.bags.augment",
-    "BagOutput": "harness.contract.output",
+    "BagOutput": "harness.api.output",
     "BagSource": "harness.bags.source",
-    "BenchError": "harness.errors",
+    "BenchError": "harness.core.errors",
     "Classification": "harness.tasks.classification",
-    "Conditions": "harness.contract.effect",
-    "DataError": "harness.errors",
-    "Source": "harness.protocol.source",
+    "Conditions": "harness.api.effect",
+    "DataError": "harness.core.errors",
+    "Source": "harness.datasets.source",
     "FeatureAccess": "harness.bags.access",
-    "Finding": "harness.data.verify",
-    "Inputs": "harness.unit.inputs",
-    "Opening": "harness.unit.opening",
+    "Finding": "harness.protocols.verify",
+    "Inputs": "harness.sources.inputs",
+    "Opening": "harness.sources.opening",
     "TileAccess": "harness.bags.access",
-    "bag_fingerprint": "harness.protocol.fingerprint",
+    "bag_fingerprint": "harness.datasets.fingerprint",
     "EncodedBags": "harness.training.embed",
     "KeptFeatures": "harness.features.kept",
-    "LeakError": "harness.errors",
+    "LeakError": "harness.core.errors",
     "MILMethod": "harness.training.mil",
     "MILParams": "harness.training.mil_params",
-    "Method": "harness.contract.method",
-    "MethodCard": "harness.contract.card",
-    "MethodError": "harness.errors",
+    "Method": "harness.api.method",
+    "MethodCard": "harness.api.card",
+    "MethodError": "harness.core.errors",
     "PackedBags": "harness.bags.packed",
-    "Params": "harness.contract.params",
-    "Prediction": "harness.contract.prediction",
+    "Params": "harness.api.params",
+    "Prediction": "harness.api.prediction",
     "Predictions": "harness.evaluation.study_scores",
-    "Preset": "harness.contract.card",
-    "PublishedInput": "harness.contract.published",
+    "Preset": "harness.api.card",
+    "PublishedInput": "harness.api.published",
     "Run": "harness.training.run",
     "Rows": "harness.evaluation.rows",
-    "SELECTING": "harness.contract.effect",
-    "SET": "harness.contract.effect",
+    "SELECTING": "harness.api.effect",
+    "SET": "harness.api.effect",
     "Scale": "harness.bags.source",
-    "Seeds": "harness.seeds",
-    "Stage": "harness.contract.stage",
+    "Seeds": "harness.core.seeds",
+    "Stage": "harness.api.stage",
     "Survival": "harness.tasks.survival",
     "Task": "harness.tasks.task",
     "TileEncoder": "harness.encoders",
     "Truth": "harness.tasks.truth",
-    "UsageError": "harness.errors",
+    "UsageError": "harness.core.errors",
     "build_encoder": "harness.encoders",
     "build_schedule": "harness.training.optim",
     "embed_bags": "harness.training.embed",
     "encode_in_chunks": "harness.training.chunked_encode",
-    "fixed": "harness.contract.params",
+    "fixed": "harness.api.params",
     "has_batch_norm": "harness.training.sync_norm",
     "keep_embedded": "harness.training.embed",
     "pack": "harness.bags.packed",
-    "redeclared": "harness.contract.params",
+    "redeclared": "harness.api.params",
     "score": "harness.evaluation.metrics",
     "segment_ids": "harness.bags.segments",
     "segment_max": "harness.bags.segments",
@@ -114,7 +114,7 @@ _LAZY = {
     "segment_softmax": "harness.bags.segments",
     "segment_sum": "harness.bags.segments",
     "segment_weighted_sum": "harness.bags.segments",
-    "tunable": "harness.contract.params",
+    "tunable": "harness.api.params",
     "validation_scores": "harness.training.mil_fit",
 }
 

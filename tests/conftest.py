@@ -56,7 +56,7 @@ def make_run(tmp_path: Path):
     import torch
 
     from harness.accounting.meter import Meter
-    from harness.seeds import Seeds
+    from harness.core.seeds import Seeds
     from harness.training.run import Run
 
     def make(name: str = "run", **changes: object) -> Run:

@@ -17,7 +17,7 @@ SOURCES = sorted(path for folder in ("harness", "methods") for path in (ROOT / f
 LONGEST_FILE = 350
 LONGEST_FUNCTION = 60
 
-WITHOUT_TORCH = ("cli", "data", "evaluation", "protocol", "report", "slides", "synthetic", "tracking")
+WITHOUT_TORCH = ("cli", "core", "datasets", "evaluation", "protocols", "results", "slides", "synthetic")
 """Rooms of which every module can be imported without torch."""
 
 

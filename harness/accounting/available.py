@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.accounting.gpu import cuda_index
-from harness.errors import UsageError, shown
+from harness.core.errors import UsageError, shown
 
 VARIABLE = "BENCH_MEMORY_LIMIT"
 """Environment variable that stands in for ``--memory-limit``."""

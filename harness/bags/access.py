@@ -12,7 +12,7 @@ import numpy as np
 from harness.bags.feature_source import FeatureBags, Normaliser
 from harness.bags.mapped import MappedArray
 from harness.bags.tile_source import MaskOf, TileBags, TileReader
-from harness.errors import DataError
+from harness.core.errors import DataError
 from harness.features.store import COORD_DTYPE, COORDS, DTYPES, FEATURES
 
 if TYPE_CHECKING:

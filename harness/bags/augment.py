@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.errors import UsageError
-from harness.suggest import unknown
+from harness.core.errors import UsageError
+from harness.core.suggest import unknown
 
 NAMES = ("none", "flips", "rotate", "strong", "weak", "weak_strong")
 """What :class:`Augment` knows."""

@@ -12,7 +12,7 @@ import torch
 from harness.bags.packed import PackedBags, pack
 from harness.bags.sampling import draw_balanced, draw_multi_scale, regions_of
 from harness.bags.source import BagSource
-from harness.seeds import Seeds
+from harness.core.seeds import Seeds
 
 CPU = torch.device("cpu")
 NONE = np.empty(0, np.int64)

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from harness.bags.source import Extent
-from harness.errors import DataError
+from harness.core.errors import DataError
 from harness.slides.index import SlideIndex
 from harness.slides.reader import open_slide
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from harness.contract.card import InputKind
+    from harness.api.card import InputKind
     from harness.tasks.task import Task
     from harness.tasks.truth import Truth
 

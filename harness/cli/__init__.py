@@ -1,5 +1,5 @@
 """The ``bench`` command."""
 
-from harness.interpreter import isolate
+from harness.core.interpreter import isolate
 
 isolate()  # before what the commands import is looked for

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness import console
 from harness.cli.damaged import show_damaged
 from harness.cli.options import Out, Plugins
-from harness.errors import DataError
+from harness.core import console
+from harness.core.errors import DataError
 
 if TYPE_CHECKING:
     from harness.evaluation.bootstrap import Difference
-    from harness.report.compare import Comparison
-    from harness.report.summary import Summary
+    from harness.results.compare import Comparison
+    from harness.results.summary import Summary
 
 
 def compare(
@@ -30,8 +30,8 @@ def compare(
 
     Each bootstrap resample draws the same patients in both studies, so the interval is that of the difference.
     """
-    from harness.report.compare import compare_studies, find_study
-    from harness.tracking.store import RunStore
+    from harness.results.compare import compare_studies, find_study
+    from harness.results.store import RunStore
 
     store = RunStore(out or Path("runs"))
     studies, broken = store.studies_and_broken()
@@ -50,7 +50,7 @@ def compare(
 
 
 def _show(found: Comparison) -> None:
-    from harness.report.study_table import interval_text
+    from harness.results.study_table import interval_text
 
     for letter, summary in (("A", found.first), ("B", found.second)):
         console.say(f"{letter}  {_described(summary)}")
@@ -73,8 +73,8 @@ def _show(found: Comparison) -> None:
 
 
 def _described(summary: Summary) -> str:
-    from harness.report.leaderboard import units_text
-    from harness.report.study_table import SLIDE_LABELS, input_text, labels_text
+    from harness.results.leaderboard import units_text
+    from harness.results.study_table import SLIDE_LABELS, input_text, labels_text
 
     study, labels = summary.study, labels_text(summary.study)
     # What was learnt from pixel masks or reports must not pass for weak supervision.

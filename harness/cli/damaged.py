@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from harness import console
+from harness.core import console
 
 if TYPE_CHECKING:
-    from harness.tracking.studies import Broken
+    from harness.results.studies import Broken
 
 
 def show_damaged(broken: Sequence[Broken]) -> None:

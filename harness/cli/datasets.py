@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness import console
 from harness.cli.new_dataset import new
 from harness.cli.options import LARGEST_SEED, DataRoot, Plugins, Workers, data_root_of
-from harness.folders import expanded, writable_folder
+from harness.core import console
+from harness.core.folders import expanded, writable_folder
 
 if TYPE_CHECKING:
-    from harness.data.verify import Report
-    from harness.protocol.dataset import Dataset
+    from harness.datasets.dataset import Dataset
+    from harness.protocols.verify import Report
 
 app = typer.Typer(no_args_is_help=True, help="List datasets, show a card, check the data, or make a new dataset.")
 
@@ -25,7 +25,7 @@ Name = Annotated[str, typer.Argument(help="Dataset name, or the path of its fold
 @app.command("list")
 def list_(data_root: DataRoot = None) -> None:
     """List all datasets: from the package, $BENCH_DATASETS and plugins; broken ones with their reason."""
-    from harness.protocol.catalog import list_datasets
+    from harness.datasets.catalog import list_datasets
 
     catalogue = list_datasets()
     rows = [
@@ -53,7 +53,7 @@ def list_(data_root: DataRoot = None) -> None:
 @app.command("show")
 def show(name: Name, plugin: Plugins = None) -> None:
     """Show a dataset's card: counts, licence, where to get it, protocols and known errata."""
-    from harness.protocol.catalog import find_dataset
+    from harness.datasets.catalog import find_dataset
 
     dataset = find_dataset(name, place="NAME")
     card = dataset.card
@@ -102,9 +102,9 @@ def verify(
 
     A file that differs in size, times or inode from what it was when it was hashed is hashed again in any case.
     """
-    from harness.data.verify import verify as check
-    from harness.data.verify_content import ContentCheck
-    from harness.protocol.catalog import find_dataset
+    from harness.datasets.catalog import find_dataset
+    from harness.protocols.verify import verify as check
+    from harness.protocols.verify_content import ContentCheck
     from harness.slides.files import slide_files
 
     dataset = find_dataset(name, place="NAME")

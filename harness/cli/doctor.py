@@ -16,10 +16,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from harness import console, interpreter
 from harness.cli.options import Cache, DataRoot, Out
-from harness.errors import UsageError
-from harness.folders import expanded, writable_folder
+from harness.core import console, interpreter
+from harness.core.errors import UsageError
+from harness.core.folders import expanded, writable_folder
 
 State = Literal["ok", "note", "wrong"]
 _GIB = 2**30
@@ -53,7 +53,7 @@ def doctor(
 
     Ends with code 1 if something that every run needs is broken.
     """
-    from harness.resources import cache_root
+    from harness.core.resources import cache_root
 
     checks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
         ("Python", _python),
@@ -170,7 +170,7 @@ _OPTION = {"cache": "--cache or $BENCH_CACHE", "runs folder": "--out"}
 
 
 def _methods() -> Iterator[Finding]:
-    from harness.contract.registry import list_methods
+    from harness.api.registry import list_methods
 
     entries = list_methods()
     for entry in entries:

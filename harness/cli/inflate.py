@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness import console
 from harness.cli.launch_options import Address, CpusPerUnit, GpusPerUnit, Launcher, MemoryLimit, Parallel
 from harness.cli.options import Cache, DataRoot, Out, Plugins, Workers
 from harness.cli.study_options import (
@@ -26,9 +25,10 @@ from harness.cli.study_options import (
     plugins,
     study_config,
 )
+from harness.core import console
 
 if TYPE_CHECKING:
-    from harness.study.inflate_result import InflateResult, Number, Selection
+    from harness.studies.selection_bias_result import InflateResult, Number, Selection
 
 _SHOWN = {"accuracy": "ACC", "auc": "AUC", "c_index": "C-index"}
 
@@ -75,14 +75,14 @@ def inflate(
     study = study_config(options)
     check_folders(study)
 
-    from harness.contract.registry import use_plugin
-    from harness.study.resolve import resolve
+    from harness.api.registry import use_plugin
+    from harness.studies.resolve import resolve
 
     for spec in plugins(options):
         use_plugin(spec)
     resolved = resolve(study)
 
-    from harness.study.inflate import inflate as run_inflate
+    from harness.studies.selection_bias import inflate as run_inflate
 
     result, path = run_inflate(resolved, study)
     _show(result, path)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.errors import UsageError, shown
+from harness.core.errors import UsageError, shown
 
 if TYPE_CHECKING:
     from harness.launch.settings import LaunchSettings

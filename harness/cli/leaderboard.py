@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness import console
 from harness.cli.damaged import show_damaged
 from harness.cli.options import Out, Plugins
-from harness.errors import DataError
-from harness.suggest import unknown
+from harness.core import console
+from harness.core.errors import DataError
+from harness.core.suggest import unknown
 
 if TYPE_CHECKING:
-    from harness.report.leaderboard import Group, Row
+    from harness.results.leaderboard import Group, Row
 
 app = typer.Typer(no_args_is_help=True, help="Rank the studies found in a runs folder.")
 
@@ -42,9 +42,9 @@ def show(
     plugin: Plugins = None,
 ) -> None:
     """Rank complete studies by dataset and protocol; the others stand below, each with the reason."""
-    from harness.report.leaderboard import leaderboard
+    from harness.results.leaderboard import leaderboard
+    from harness.results.store import RunStore
     from harness.tasks.registry import metrics_of_tasks
-    from harness.tracking.store import RunStore
 
     if metric is not None:
         metric = _SHORT.get(metric.lower(), metric.lower())
@@ -73,7 +73,7 @@ def show(
 @app.command("published")
 def published(dataset: Annotated[str, typer.Argument(help="Dataset name.")]) -> None:
     """Scores from elsewhere, each with its source and protocol. Other protocols: not comparable as they stand."""
-    from harness.report.reference import datasets_with_references, read_references
+    from harness.results.reference import datasets_with_references, read_references
 
     references = read_references(dataset)
     if not references:
@@ -94,7 +94,7 @@ def _spread(value: float | None) -> str:
 
 
 def _show_group(group: Group, *, twins: list[Group]) -> None:
-    from harness.report.study_table import SLIDE_LABELS, input_text, labels_text
+    from harness.results.study_table import SLIDE_LABELS, input_text, labels_text
 
     title = f"{group.dataset}, protocol {group.protocol}"
     if len(twins) > 1:  # same names, other content: these do not compare
@@ -133,8 +133,8 @@ def _show_group(group: Group, *, twins: list[Group]) -> None:
 
 
 def _cells(row: Row, others: Sequence[str], metric: str, *, reasons: bool) -> list[str]:
-    from harness.report import study_table as text
-    from harness.report.leaderboard import units_text
+    from harness.results import study_table as text
+    from harness.results.leaderboard import units_text
 
     study, cost, numbers = row.summary.study, row.summary.cost, row.summary.metrics()
     limits = [numbers.get(f"{metric}_{side}") for side in ("low", "high")]

@@ -13,12 +13,12 @@ from typing import Annotated, Any
 import typer
 
 import harness
-from harness import console
 from harness.cli import compare, datasets, doctor, inflate, leaderboard, methods, prepare, run, sync, test, tune, ui
 from harness.cli.signals import stopped_by_signals
 from harness.cli.usage import Group, ParserError, in_three_lines, typed_command
-from harness.errors import BenchError, SystemProblemError
-from harness.home import settle_home
+from harness.core import console
+from harness.core.errors import BenchError, SystemProblemError
+from harness.core.home import settle_home
 
 _ORDER = (
     "run",

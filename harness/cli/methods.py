@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from harness import console
+from harness.api.method_page import input_text, search_range, shown
 from harness.cli.options import Plugins
-from harness.contract.method_page import input_text, search_range, shown
+from harness.core import console
 
 app = typer.Typer(no_args_is_help=True, help="List methods, or show the card of one.")
 
@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="List methods, or show the card of 
 @app.command("list")
 def list_(plugin: Plugins = None) -> None:
     """List all methods: built-in, installed and from plugins; broken ones with their reason."""
-    from harness.contract.registry import list_methods, use_plugin
+    from harness.api.registry import list_methods, use_plugin
 
     for spec in plugin or ():
         use_plugin(spec)
@@ -41,7 +41,7 @@ def list_(plugin: Plugins = None) -> None:
 @app.command("show")
 def show(name: Annotated[str, typer.Argument(help="Method name.")], plugin: Plugins = None) -> None:
     """Show a method's card: paper, inputs, parity, hyper-parameters, presets and what the paper leaves open."""
-    from harness.contract.registry import find_method, use_plugin
+    from harness.api.registry import find_method, use_plugin
 
     for spec in plugin or ():
         use_plugin(spec)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness import console
 from harness.cli.options import LARGEST_SEED, finite, folder_option
-from harness.folders import expanded, readable_folder, writable_folder
+from harness.core import console
+from harness.core.folders import expanded, readable_folder, writable_folder
 
 if TYPE_CHECKING:
-    from harness.protocol.dataset import Dataset
+    from harness.datasets.dataset import Dataset
 
 
 TimeColumn = Annotated[
@@ -68,7 +68,7 @@ def new(
     seed: Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Another seed gives other folds.")] = 0,
 ) -> None:
     """Make a dataset of a folder of slides and a table: card, labels, fixed folds by patient, README."""
-    from harness.data.new_dataset import NewDataset, new_dataset
+    from harness.datasets.new_dataset import NewDataset, new_dataset
 
     wish = NewDataset(
         name=name,
@@ -108,7 +108,7 @@ def _home() -> Path:
     """The first folder in ``$BENCH_DATASETS``, else the current one."""
     import os
 
-    from harness.protocol.catalog import VARIABLE
+    from harness.datasets.catalog import VARIABLE
 
     first = next((text for text in os.environ.get(VARIABLE, "").split(os.pathsep) if text.strip()), "")
     return expanded(first) if first else Path()
@@ -116,7 +116,7 @@ def _home() -> Path:
 
 def _shortest(dataset: Dataset) -> str:
     """How to call a dataset: by name where the catalogue knows it, else by path."""
-    from harness.protocol.catalog import list_datasets
+    from harness.datasets.catalog import list_datasets
 
     known = {one.name for one in list_datasets() if one.dataset is not None}
     if dataset.name in known:

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.errors import UsageError, shown
-from harness.folders import expanded
-from harness.suggest import unknown
+from harness.core.errors import UsageError, shown
+from harness.core.folders import expanded
+from harness.core.suggest import unknown
 
 
 def folder_option(name: str, help: str) -> Any:
@@ -52,7 +52,7 @@ LARGEST_SEED = 2**63 - 1
 def _use(specs: list[str] | None) -> list[str] | None:
     """Load plugins as soon as they are read from the command line."""
     if specs:
-        from harness.contract.registry import use_plugin
+        from harness.api.registry import use_plugin
 
         for spec in specs:
             use_plugin(spec)
@@ -117,7 +117,7 @@ def assignments(texts: Iterable[str], *, place: str = "--set") -> dict[str, Any]
     Raises:
         UsageError: no ``=``, no key, a key that is repeated with another value, or a value that is no YAML.
     """
-    from harness.plain_yaml import YamlError, parse_yaml
+    from harness.core.plain_yaml import YamlError, parse_yaml
 
     values: dict[str, Any] = {}
     for text in texts:
@@ -149,7 +149,7 @@ def config_file(path: Path, known: Sequence[str]) -> dict[str, Any]:
     Raises:
         UsageError: the file is missing or is no mapping, or a key is no option.
     """
-    from harness.plain_yaml import YamlError, read_yaml
+    from harness.core.plain_yaml import YamlError, read_yaml
 
     place = f"--config {path}"
     try:

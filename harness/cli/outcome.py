@@ -8,12 +8,12 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import console
+from harness.core import console
 
 if TYPE_CHECKING:
-    from harness.study.config import StudyConfig
-    from harness.study.resolve import ResolvedStudy
-    from harness.study.result import StudyResult
+    from harness.studies.config import StudyConfig
+    from harness.studies.resolve import ResolvedStudy
+    from harness.studies.result import StudyResult
 
 _NAME = 20
 """Columns for the names of what a study used."""
@@ -43,8 +43,8 @@ def show_plan(resolved: ResolvedStudy, config: StudyConfig) -> None:
 
 def show_result(result: StudyResult, resolved: ResolvedStudy, config: StudyConfig) -> None:
     """Print the scores with their intervals, what they cost, and what to look at next."""
-    from harness.report.study_table import cost_rows, limits_text, number_text
-    from harness.report.summary import Cost
+    from harness.results.study_table import cost_rows, limits_text, number_text
+    from harness.results.summary import Cost
 
     rows = [(metric, number_text(value), limits_text(low, high)) for metric, value, low, high in result.rows]
     done = (

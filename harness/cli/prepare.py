@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness import console
 from harness.cli.options import Cache, DataRoot, Plugins, Workers, data_root_of, finite, finite_all, folder_option
 from harness.cli.tissue_options import (
     TissueArea,
@@ -20,12 +19,13 @@ from harness.cli.tissue_options import (
     TissuePen,
     TissueThreshold,
 )
-from harness.errors import UnitFailedError, UsageError
-from harness.folders import expanded, readable_folder, writable_folder
+from harness.core import console
+from harness.core.errors import UnitFailedError, UsageError
+from harness.core.folders import expanded, readable_folder, writable_folder
 
 if TYPE_CHECKING:
-    from harness.protocol.card import TissueSettings
-    from harness.protocol.dataset import Dataset
+    from harness.datasets.card import TissueSettings
+    from harness.datasets.dataset import Dataset
     from harness.slides.prepare import PrepareReport, PrepareSettings
 
 _TILE_MPP = (0.5,)
@@ -78,7 +78,7 @@ def prepare(
 
     A slide that cannot be prepared is named and stops no other; the command then ends with code 1.
     """
-    from harness.resources import cache_root
+    from harness.core.resources import cache_root
 
     for option, folder in (("--out", out), ("--cache", cache)):
         if folder is not None:
@@ -146,8 +146,8 @@ class _Options:
 
 def _dataset(target: str) -> Dataset | None:
     """The dataset that is meant, or None for a folder of slides."""
-    from harness.protocol.card_file import CARD_FILE
-    from harness.protocol.catalog import find_dataset
+    from harness.datasets.card_file import CARD_FILE
+    from harness.datasets.catalog import find_dataset
 
     path = expanded(target)
     if not path.exists() or (path / CARD_FILE).is_file():
@@ -159,9 +159,9 @@ def _dataset(target: str) -> Dataset | None:
 
 
 def _folder_job(folder: Path, options: _Options) -> _Job:
-    from harness.hashing import sha256_text
-    from harness.protocol.card import TissueSettings
-    from harness.protocol.table import listed
+    from harness.core.hashing import sha256_text
+    from harness.datasets.card import TissueSettings
+    from harness.datasets.table import listed
     from harness.slides.discover import discover
     from harness.slides.prepare import PrepareSettings
 
@@ -182,9 +182,9 @@ def _folder_job(folder: Path, options: _Options) -> _Job:
 
 def _dataset_jobs(dataset: Dataset, data_root: Path | None, options: _Options, processes: int) -> list[_Job]:
     """One job for each way in which the dataset's card says that its slides are read."""
-    from harness.protocol.card import SlidesSource
+    from harness.datasets.card import SlidesSource
     from harness.slides.prepare import PrepareSettings
-    from harness.unit.open_slides import prepared_folder, slide_files
+    from harness.sources.open_slides import prepared_folder, slide_files
 
     source = dataset.card.source
     if not isinstance(source, SlidesSource):

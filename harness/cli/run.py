@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from harness import console
 from harness.cli.launch_options import Address, CpusPerUnit, GpusPerUnit, Launcher, MemoryLimit, Parallel
 from harness.cli.options import Cache, DataRoot, Out, Plugins, Workers, config_file
 from harness.cli.study_options import (
@@ -31,7 +30,8 @@ from harness.cli.study_options import (
     study_config,
 )
 from harness.cli.tune_options import Prune, Trials, TuneBatch, TuneBudget, TuneFolds, TuneMetric, TuneSampler
-from harness.errors import MethodError, UnitFailedError
+from harness.core import console
+from harness.core.errors import MethodError, UnitFailedError
 
 
 def run(
@@ -85,9 +85,9 @@ def _run(options: Mapping[str, Any], *, dry_run: bool) -> None:
     if not dry_run:
         check_folders(study)
 
+    from harness.api.registry import use_plugin
     from harness.cli import outcome
-    from harness.contract.registry import use_plugin
-    from harness.study.resolve import resolve
+    from harness.studies.resolve import resolve
 
     for spec in plugins(options):
         _warn_if_broken(use_plugin(spec), wanted=study.method)
@@ -96,7 +96,7 @@ def _run(options: Mapping[str, Any], *, dry_run: bool) -> None:
         outcome.show_plan(resolved, study)
         return
 
-    from harness.study.run import run_study
+    from harness.studies.run import run_study
 
     result = run_study(resolved, study)
     outcome.show_result(result, resolved, study)
@@ -117,7 +117,7 @@ def _run(options: Mapping[str, Any], *, dry_run: bool) -> None:
 
 def _warn_if_broken(names: Sequence[str], *, wanted: str) -> None:
     """A broken plugin harms no other method, but whoever names it will want to know."""
-    from harness.contract.registry import find_method
+    from harness.api.registry import find_method
 
     for name in names:
         if name != wanted:

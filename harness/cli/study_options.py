@@ -25,9 +25,9 @@ from harness.cli.options import (
 )
 from harness.cli.tune_options import NAMES as TUNE_NAMES
 from harness.cli.tune_options import tune_settings
-from harness.errors import UsageError, shown
-from harness.folders import expanded, readable_folder, writable_folder
-from harness.study.config import COMMAND_LINE, CONFIG_FILE, ENVIRONMENT, StudyConfig
+from harness.core.errors import UsageError, shown
+from harness.core.folders import expanded, readable_folder, writable_folder
+from harness.studies.config import COMMAND_LINE, CONFIG_FILE, ENVIRONMENT, StudyConfig
 
 ProtocolName = Annotated[str | None, typer.Option("--protocol", help="Protocol name (default: the dataset's).")]
 Preset = Annotated[

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from harness import console
 from harness.cli.damaged import show_damaged
 from harness.cli.options import Out, Plugins
-from harness.errors import DataError
-from harness.folders import writable_folder
+from harness.core import console
+from harness.core.errors import DataError
+from harness.core.folders import writable_folder
 
 
 def sync(
@@ -22,9 +22,9 @@ def sync(
     plugin: Plugins = None,
 ) -> None:
     """Write to MLflow what it does not show yet: after a server was down, or to a new one. Twice adds nothing."""
-    from harness.report.publish import Publisher
-    from harness.tracking.mlflow_view import default_uri
-    from harness.tracking.store import RunStore
+    from harness.results.mlflow_view import default_uri
+    from harness.results.publish import Publisher
+    from harness.results.store import RunStore
 
     root = out or Path("runs")
     if not root.is_dir():

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness import console
 from harness.cli.options import Plugins
+from harness.core import console
 
 if TYPE_CHECKING:
     from harness.conformance import Outcome
@@ -29,9 +29,9 @@ def test(
 
     Ends with code 1 if a check fails.
     """
+    from harness.api.registry import use_plugin
     from harness.conformance import CHECKS
-    from harness.contract.registry import use_plugin
-    from harness.errors import UsageError
+    from harness.core.errors import UsageError
 
     if checks:
         console.table("Checks", ["name", "promise"], [(one.name, one.promise) for one in CHECKS.values()])
@@ -56,7 +56,7 @@ def test(
 
 def _known_checks(names: Sequence[str]) -> None:
     from harness.conformance import CHECKS
-    from harness.suggest import unknown
+    from harness.core.suggest import unknown
 
     for name in names:
         if name not in CHECKS:
@@ -64,16 +64,16 @@ def _known_checks(names: Sequence[str]) -> None:
 
 
 def _listed() -> list[str]:
-    from harness.contract.registry import list_methods
+    from harness.api.registry import list_methods
 
     return [entry.name for entry in list_methods()]
 
 
 def _results(names: Sequence[str], checks: Sequence[str]) -> Iterator[tuple[str, list[Outcome]]]:
     """The outcomes of every method; one that cannot be loaded has a single failed check."""
+    from harness.api.registry import find_method
     from harness.conformance import CHECKS, Outcome, check_method_contract
-    from harness.contract.registry import find_method
-    from harness.errors import MethodError
+    from harness.core.errors import MethodError
 
     with console.progress("contract", len(names) * len(checks or CHECKS)) as bar:
         for name in names:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness import console
 from harness.cli.damaged import show_damaged
 from harness.cli.options import Out
-from harness.errors import DataError
-from harness.folders import writable_folder
+from harness.core import console
+from harness.core.errors import DataError
+from harness.core.folders import writable_folder
 
 if TYPE_CHECKING:
-    from harness.tuning.history import History
+    from harness.studies.tuning.history import History
 
 app = typer.Typer(no_args_is_help=True, help="Look at how a study was tuned.")
 
@@ -28,10 +28,10 @@ def show(
     out: Out = None,
 ) -> None:
     """Show the chosen hyper-parameters of every fold, which of them mattered, and write Optuna's plots."""
-    from harness.report.compare import find_study
-    from harness.suggest import unknown
-    from harness.tracking.store import RunStore
-    from harness.tuning.history import histories
+    from harness.core.suggest import unknown
+    from harness.results.compare import find_study
+    from harness.results.store import RunStore
+    from harness.studies.tuning.history import histories
 
     store = RunStore(out or Path("runs"))
     studies, broken = store.studies_and_broken()

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.errors import UsageError, shown
+from harness.core.errors import UsageError, shown
 
 if TYPE_CHECKING:
-    from harness.tuning.settings import TuneSettings
+    from harness.studies.tuning.settings import TuneSettings
 
 NAMES = ("trials", "tune_budget", "tune_sampler", "tune_batch", "tune_folds", "tune_metric", "prune")
 """What a configuration file may say of tuning."""
@@ -49,9 +49,9 @@ def tune_settings(options: Mapping[str, Any]) -> TuneSettings | None:
     given = {name: options[name] for name in NAMES if options.get(name) is not None}
     if not given:
         return None
-    from harness.suggest import unknown
+    from harness.core.suggest import unknown
+    from harness.studies.tuning.settings import MOST_TRIALS, TuneSettings, seconds
     from harness.tasks.registry import metrics_of_tasks
-    from harness.tuning.settings import MOST_TRIALS, TuneSettings, seconds
 
     if "trials" not in given and "tune_budget" not in given:
         first = "--" + next(iter(given)).replace("_", "-")

@@ -17,9 +17,9 @@ from typing import Annotated, Any
 
 import typer
 
-from harness import console, interpreter
 from harness.cli.options import Out
-from harness.errors import BenchError, DataError, UsageError
+from harness.core import console, interpreter
+from harness.core.errors import BenchError, DataError, UsageError
 
 _START_S = 120.0
 _STOP_S = 10.0
@@ -31,8 +31,8 @@ def ui(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all, at your own risk.")] = "127.0.0.1",
 ) -> None:
     """Look at all runs in the browser: start the MLflow UI and keep it up until Ctrl-C."""
-    from harness.tracking.mlflow_place import without_strays
-    from harness.tracking.mlflow_view import MlflowView
+    from harness.results.mlflow_place import without_strays
+    from harness.results.mlflow_view import MlflowView
 
     root = out or Path("runs")
     if server := _remote():
@@ -86,9 +86,9 @@ def _check_port(host: str, port: int) -> None:
 
 def _fill(root: Path) -> str:
     """The tracking database, brought up to date with the records: runs that it missed are added."""
-    from harness.report.publish import Publisher
-    from harness.tracking.mlflow_view import default_uri
-    from harness.tracking.store import RunStore
+    from harness.results.mlflow_view import default_uri
+    from harness.results.publish import Publisher
+    from harness.results.store import RunStore
 
     if not (root / "mlflow.db").is_file():
         console.note("making the MLflow database from the records")

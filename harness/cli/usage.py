@@ -8,8 +8,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from harness import errors
-from harness.suggest import nearest, unknown
+from harness.core import errors
+from harness.core.suggest import nearest, unknown
 
 _LONGEST = 400
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
+from harness.api.check import check_method
+from harness.api.params import Field
 from harness.conformance.outcome import Broken, Check
 from harness.conformance.subject import Subject
-from harness.contract.check import check_method
-from harness.contract.params import Field
-from harness.errors import BenchError, UsageError
-from harness.hashing import sha256_json
+from harness.core.errors import BenchError, UsageError
+from harness.core.hashing import sha256_json
 
 _NEEDS = {"reports", "masks"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.contract.prediction import Prediction
+from harness.api.prediction import Prediction
 
 
 def same_prediction(one: Prediction, other: Prediction, *, tolerance: float) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from harness.conformance.outcome import Broken, Check
 from harness.conformance.subject import TRAIN, Subject
 from harness.conformance.told import told
-from harness.errors import BenchError
+from harness.core.errors import BenchError
 
 
 def one_tile(subject: Subject) -> None:

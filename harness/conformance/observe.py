@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harness.contract.stage import Stage
+from harness.api.stage import Stage
 from harness.training.run import Run
 
 

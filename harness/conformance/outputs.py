@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from harness.api.output import BagOutput
+from harness.api.prediction import Prediction
 from harness.bags.packed import PackedBags, pack
 from harness.conformance.outcome import Broken, Check, NotJudged
 from harness.conformance.specimens import Specimens
 from harness.conformance.subject import TEST, TRAIN, Subject
 from harness.conformance.told import told
-from harness.contract.output import BagOutput
-from harness.contract.prediction import Prediction
 from harness.tasks.survival import Survival
 from harness.training.mil import MILMethod
 from harness.training.mil_fit import BagNetwork, build_network

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
+from harness.api.output import BagOutput
+from harness.api.prediction import Prediction
 from harness.conformance.compare import same_prediction
 from harness.conformance.observe import global_randomness, modules_of, restore, state_of
 from harness.conformance.outcome import Broken, Check, NotJudged
 from harness.conformance.outputs import bag_network, packed_bags
 from harness.conformance.specimens import Specimen
 from harness.conformance.subject import Subject
-from harness.contract.output import BagOutput
-from harness.contract.prediction import Prediction
 
 TOLERANCE = 1e-4
 """Of logits, probabilities and attention in float32, where sums may run in another order."""

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from harness.api.registry import find_method, use_plugin
 from harness.conformance.suite import CHECKS, ContractSuite
-from harness.contract.registry import find_method, use_plugin
-from harness.errors import BenchError
+from harness.core.errors import BenchError
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

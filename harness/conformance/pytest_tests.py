@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import ClassVar
 
+from harness.api.method import Method
 from harness.conformance.suite import CHECKS, ContractSuite
-from harness.contract.method import Method
 
 
 def conformance_tests(method: type[Method], *, without: Collection[str] = ()) -> type:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from harness.contract.card import InputKind, Need
+    from harness.api.card import InputKind, Need
 
 FEATURE_DIM = 16
 FINEST_MPP = 0.5

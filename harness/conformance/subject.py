@@ -12,14 +12,14 @@ from typing import Any
 import torch
 
 from harness.accounting.meter import Meter
+from harness.api.card import InputKind
+from harness.api.method import Method
+from harness.api.params import Params
+from harness.api.prediction import Prediction
 from harness.bags.source import BagSource
 from harness.conformance.observe import ObservedRun, StageNote, global_randomness, restore, state_of
 from harness.conformance.specimens import CUTS, Specimens, draw
-from harness.contract.card import InputKind
-from harness.contract.method import Method
-from harness.contract.params import Params
-from harness.contract.prediction import Prediction
-from harness.seeds import Seeds
+from harness.core.seeds import Seeds
 from harness.tasks.classification import Classification
 from harness.tasks.survival import Survival
 from harness.tasks.task import Task

@@ -6,12 +6,12 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Self
 
+from harness.api.method import Method
 from harness.conformance import card, edges, outputs, prediction, training
 from harness.conformance.outcome import Broken, Check, NotJudged, Outcome
 from harness.conformance.subject import Subject
 from harness.conformance.told import told
-from harness.contract.method import Method
-from harness.suggest import unknown
+from harness.core.suggest import unknown
 
 CHECKS: dict[str, Check] = {
     check.name: check

@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 
 import harness
-from harness.errors import BenchError
+from harness.core.errors import BenchError
 
 _OURS = Path(harness.__file__).parent
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 
 Triple = tuple[float, float, float]
 

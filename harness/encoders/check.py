@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from harness.core.errors import DataError, UsageError
+from harness.core.suggest import unknown
 from harness.encoders.names import CONV27_PX, CONV64_LEAST_PX, SMALL, EncoderName, parse_name
-from harness.errors import DataError, UsageError
-from harness.suggest import unknown
 
 _RESNETS = {f"timm.models.{name}" for name in ("resnet", "res2net", "resnest", "sknet")}
 """Modules whose networks are of timm's class ResNet."""

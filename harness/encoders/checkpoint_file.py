@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import torch
 
-from harness.errors import DataError
+from harness.core.errors import DataError
 
 _LEGACY_PICKLES = 4
 """A file of torch before 1.6 starts with this many pickles: magic number, version, system, and the content."""

@@ -10,9 +10,9 @@ from urllib.parse import urlparse
 
 from torch import nn
 
+from harness.core.errors import DataError
 from harness.encoders.check import check_timm
 from harness.encoders.names import EncoderName
-from harness.errors import DataError
 
 _NETWORK = ("huggingface_hub", "httpx", "httpcore", "requests", "urllib3")
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from harness.seeds import derive_seed
+from harness.core.seeds import derive_seed
 
 
 @contextmanager

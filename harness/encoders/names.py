@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness.errors import UsageError
-from harness.folders import expanded
-from harness.suggest import nearest
+from harness.core.errors import UsageError
+from harness.core.folders import expanded
+from harness.core.suggest import nearest
 
 Origin = Literal["pretrained", "random", "file"]
 

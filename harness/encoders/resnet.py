@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from harness.core.errors import UsageError
 from harness.encoders.names import EncoderName
-from harness.errors import UsageError
 
 
 class TruncatedResNet(nn.Module):

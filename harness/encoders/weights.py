@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness import console
+from harness.core import console
+from harness.core.errors import DataError
 from harness.encoders.checkpoint_file import read_checkpoint
-from harness.errors import DataError
 
 PREFERRED = ("teacher", "state_dict", "model_state_dict", "model", "net", "student")
 """Where a file holds the network more than once, the first of these is read: DINO evaluates its teacher, and averaged

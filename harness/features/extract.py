@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 import harness
-from harness import console
-from harness.errors import DataError, MethodError
+from harness.core import console
+from harness.core.errors import DataError, MethodError
+from harness.core.hashing import canonical_json, sha256_text
 from harness.features.manifest import MANIFEST, DType, FeatureKey, Header, Manifest, ShapedBy
 from harness.features.store import FeatureStore
 from harness.features.writer import FeatureWriter
-from harness.hashing import canonical_json, sha256_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from harness import console
-from harness.errors import DataError
+from harness.core import console
+from harness.core.errors import DataError
 from harness.features.manifest import MANIFEST, DType, Manifest
 from harness.features.writer import FeatureWriter
 

@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from harness.atomic import write_json
-from harness.errors import DataError
-from harness.hashing import sha256_json
-from harness.protocol.audit import audit_stage
-from harness.reading import read_json
+from harness.core.atomic import write_json
+from harness.core.errors import DataError
+from harness.core.hashing import sha256_json
+from harness.core.reading import read_json
+from harness.protocols.audit import audit_stage
 
 if TYPE_CHECKING:
-    from harness.protocol.splits import Fold
+    from harness.datasets.splits import Fold
 
 FORMAT = 1
 MANIFEST = "manifest.json"

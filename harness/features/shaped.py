@@ -12,8 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.core.errors import DataError
 from harness.encoders.names import parse_name
-from harness.errors import DataError
 from harness.features.manifest import ShapedBy
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def save_weights(module: nn.Module, path: Path, shaped_by: ShapedBy | None) -> N
     """
     from safetensors.torch import save_file
 
-    from harness.atomic import replacing
+    from harness.core.atomic import replacing
 
     tensors = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
     with replacing(path) as temporary:

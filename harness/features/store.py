@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from harness.errors import DataError, LeakError
+from harness.core.errors import DataError, LeakError
 from harness.features.manifest import FeatureKey, Manifest, SlideEntry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.protocol.splits import Fold
+    from harness.datasets.splits import Fold
 
 FEATURES = "features.bin"
 COORDS = "coords.bin"

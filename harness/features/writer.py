@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from harness import console
-from harness.atomic import placing
-from harness.errors import DataError
+from harness.core import console
+from harness.core.atomic import placing
+from harness.core.errors import DataError
+from harness.core.filelock import locked
 from harness.features.manifest import MANIFEST, Header, Manifest, SlideEntry
 from harness.features.store import COORD_DTYPE, COORDS, DTYPES, FEATURES
-from harness.filelock import locked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

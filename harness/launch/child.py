@@ -14,8 +14,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import console
-from harness.errors import BenchError, SystemProblemError
+from harness.core import console
+from harness.core.errors import BenchError, SystemProblemError
 from harness.launch.crew import LOST, Crew
 from harness.launch.hiding import hide
 
@@ -90,8 +90,8 @@ def _failed(error: Exception, line: Connection, crew: Crew) -> int:
 def _work(errand: Errand, reason: str, crew: Crew) -> None:
     # Imported here: nothing of a method or its plugins runs before the labels are out of sight.
     from harness.accounting.environment import environment
-    from harness.contract.code_version import check_source, source_sha256
-    from harness.contract.registry import find_method, use_plugin
+    from harness.api.code_version import check_source, source_sha256
+    from harness.api.registry import find_method, use_plugin
     from harness.tasks.registry import ready
     from harness.training.ranks import ALONE, device_of, join
     from harness.unit.work import work

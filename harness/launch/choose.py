@@ -34,7 +34,7 @@ def choose_launcher(settings: LaunchSettings, device: torch.device, devices: int
     if settings.launcher == "inline":
         return Inline(threads, variables)
     from harness.accounting.environment import usable_cores
-    from harness.errors import UsageError
+    from harness.core.errors import UsageError
     from harness.launch.on_ray import OnRay
     from harness.launch.ray_cluster import Cluster
 

@@ -17,7 +17,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from typing import Any, Self
 
-from harness import console
+from harness.core import console
 from harness.launch.ending import ending
 from harness.launch.parent import die_with_parent
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
-from harness.errors import BenchError, MethodError, SystemProblemError
+from harness.core.errors import BenchError, MethodError, SystemProblemError
 from harness.launch.workers import WorkerDiedError, WorkFailedError
 
 if TYPE_CHECKING:

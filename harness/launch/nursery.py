@@ -1,7 +1,7 @@
 """A process that has loaded what training needs and has seen no data: each unit is trained in a fork of it.
 
 Loading torch takes seconds, a fork milliseconds, and what a unit's method leaves behind dies with its fork. Run as
-``-m harness.launch.nursery FD`` (:func:`harness.interpreter.command`) with a connected socket; see
+``-m harness.launch.nursery FD`` (:func:`harness.core.interpreter.command`) with a connected socket; see
 :mod:`harness.launch.workers` for the other end.
 """
 
@@ -14,7 +14,7 @@ import signal
 import sys
 from multiprocessing.connection import Connection
 
-from harness import console
+from harness.core import console
 from harness.launch.parent import die_with_parent
 
 
@@ -41,7 +41,7 @@ def _preload() -> None:
     """Import what every unit needs; none of it may start a thread or touch a GPU."""
     import harness.unit.work  # noqa: F401
     from harness.accounting.environment import environment
-    from harness.unit.device import make_repeatable
+    from harness.training.device import make_repeatable
 
     make_repeatable()  # holds for the forks too; the first call imports much
     environment()  # asks other programs, and remembers what they said; of a GPU it asks in the fork

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from harness import console
-from harness.errors import BenchError
+from harness.core import console
+from harness.core.errors import BenchError
 from harness.launch.ray_cluster import Cluster
 from harness.launch.ray_task import Call, do, outcome_of
 from harness.launch.workers import WorkerDiedError

@@ -16,10 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from harness import console, interpreter
-from harness.errors import UsageError
-from harness.filelock import try_lock
-from harness.home import can_write
+from harness.core import console, interpreter
+from harness.core.errors import UsageError
+from harness.core.filelock import try_lock
+from harness.core.home import can_write
 
 if TYPE_CHECKING:
     from harness.launch.settings import LaunchSettings

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import harness
-from harness import console
-from harness.errors import BenchError, DataError
+from harness.core import console
+from harness.core.errors import BenchError, DataError
 from harness.launch.launcher import describe
 from harness.launch.workers import Worker, WorkerDiedError, WorkFailedError, raised
 from harness.unit.answer import UnitAnswer

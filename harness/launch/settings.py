@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.errors import UsageError, shown
-from harness.suggest import unknown
+from harness.core.errors import UsageError, shown
+from harness.core.suggest import unknown
 
 LAUNCHERS = ("inline", "ray")
 _MOST = 4096

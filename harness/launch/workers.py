@@ -16,8 +16,8 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self
 
-from harness import console, errors, interpreter
-from harness.errors import BenchError, MethodError
+from harness.core import console, errors, interpreter
+from harness.core.errors import BenchError, MethodError
 from harness.launch.child import INTERRUPTED, Errand
 from harness.launch.ending import ending
 from harness.unit.answer import UnitAnswer

@@ -14,9 +14,9 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import TypeVar
 
-from harness.errors import MethodError, UsageError
-from harness.folders import expanded
-from harness.hashing import sha256_text
+from harness.core.errors import MethodError, UsageError
+from harness.core.folders import expanded
+from harness.core.hashing import sha256_text
 
 T = TypeVar("T")
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Generic, TypeVar
 
-from harness.errors import MethodError, UsageError
+from harness.core.errors import MethodError, UsageError
+from harness.core.suggest import unknown
 from harness.plugins.load import absolute, derived, import_failures, load_classes, plugin_origin
-from harness.suggest import unknown
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.errors import DataError
+from harness.core.errors import DataError
 from harness.slides.resolution import Resolution
 
 RGB = NDArray[np.uint8]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.errors import DataError
+from harness.core.errors import DataError
 from harness.slides.intact import opened_tiff
 
 if TYPE_CHECKING:

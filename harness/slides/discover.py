@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.data.slide_files import FLAT_SUFFIXES, SLIDE_SUFFIXES, slide_files
-from harness.errors import DataError
+from harness.core.errors import DataError
+from harness.datasets.slide_files import FLAT_SUFFIXES, SLIDE_SUFFIXES, slide_files
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Discovered:
 
 
 def discover(folder: Path) -> Discovered:
-    """All slides under ``folder``, by the rule of :func:`harness.data.slide_files.slide_files`.
+    """All slides under ``folder``, by the rule of :func:`harness.datasets.slide_files.slide_files`.
 
     Files are taken by suffix, whether or not they can be opened, so that a broken one is named later and not lost
     here. A folder that holds one DICOM series and nothing else is a slide with the folder's name; otherwise a series is

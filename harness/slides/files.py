@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.data.dicom import levels_of
-from harness.reading import MEBIBYTE, read_bytes
+from harness.core.reading import MEBIBYTE, read_bytes
+from harness.datasets.dicom import levels_of
 
 
 def slide_files(path: Path) -> list[Path]:

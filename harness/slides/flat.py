@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 from PIL import Image
 
-from harness.errors import DataError
+from harness.core.errors import DataError
 from harness.slides.base import SlideReader
 from harness.slides.intact import check_whole
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.arrays import read_npz
-from harness.atomic import replacing
-from harness.errors import DataError
-from harness.reading import parse_json
+from harness.core.arrays import read_npz
+from harness.core.atomic import replacing
+from harness.core.errors import DataError
+from harness.core.reading import parse_json
 from harness.slides.grid import side_on_level0
 from harness.slides.scale import Scale
 
@@ -36,7 +36,7 @@ class SlideIndex:
         vendor: format of the slide.
         width: level-0 pixels across.
         height: level-0 pixels down.
-        fingerprint: hash of every byte of the slide's files (``harness.data.content``).
+        fingerprint: hash of every byte of the slide's files (``harness.datasets.content``).
         scales: magnifications, the finest first.
         coords: per scale, (n, 2) int64 level-0 top-left corners (x, y), row by row.
         settings_hash: hash of the settings that made it.
@@ -46,7 +46,7 @@ class SlideIndex:
         tissue_mm2: tissue area.
         note: what a reader of the result should know.
         seconds: time that preparing took.
-        perceptual: hash of how the thumbnail looks (``harness.protocol.perceptual``); empty in an old index.
+        perceptual: hash of how the thumbnail looks (``harness.protocols.perceptual``); empty in an old index.
     """
 
     slide: str

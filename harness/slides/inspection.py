@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.protocol.perceptual import perceptual_hash
+from harness.protocols.perceptual import perceptual_hash
 from harness.slides.damaged_tiles import damage_error, damaged_tiles, in_tissue
 from harness.slides.files import slide_files
 from harness.slides.reader import open_slide
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.protocol.card import DamagedTiles, TissueSettings
+    from harness.datasets.card import DamagedTiles, TissueSettings
 
 Keep = Callable[[Path, "NDArray[np.uint8]"], None]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.slides.tissue import Tissue, find_tissue, middle_and_spread
 
 if TYPE_CHECKING:
-    from harness.protocol.card import TissueSettings
+    from harness.datasets.card import TissueSettings
 
 _NO_COLOUR = 3
 _LEAST_CONTRAST = {"colour": 4.0, "brightness": 8.0}

@@ -9,8 +9,8 @@ from pathlib import Path
 import openslide
 from PIL import Image
 
-from harness.data.dicom import levels_of
-from harness.errors import DataError
+from harness.core.errors import DataError
+from harness.datasets.dicom import levels_of
 from harness.slides.base import SlideReader
 from harness.slides.files import slide_files
 from harness.slides.intact import check_whole

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from harness.errors import DataError
+from harness.core.errors import DataError
 from harness.slides.flat import FlatReader
 from harness.slides.resolution import find_resolution
 

@@ -13,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
-from harness import interpreter
+from harness.core import interpreter
 
 J = TypeVar("J")
 R = TypeVar("R")

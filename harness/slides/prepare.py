@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from harness import console
-from harness.data.content import Content, ContentHashes
-from harness.data.hash_all import hash_all, say_changed
-from harness.errors import BenchError, DataError
+from harness.core import console
+from harness.core.errors import BenchError, DataError
+from harness.datasets.content import Content, ContentHashes
+from harness.datasets.hash_all import hash_all, say_changed
 from harness.slides.files import slide_files
 from harness.slides.index import SlideIndex, index_path, qc_path, thumbnail_path
 from harness.slides.pool import WorkerDiedError, run_each
@@ -27,8 +27,8 @@ def prepare_slides(
 
     Writes ``out/index/<slide>.npz``, ``out/qc/<slide>.jpg``, ``out/thumbnails/<slide>.jpg`` and ``out/slides.csv``. A
     slide whose index was made by the same settings from the same content is not read again; the content is hashed whole
-    where the files' status has changed (:mod:`harness.data.content`). Every index is whole or absent, so that a killed
-    run goes on where it was.
+    where the files' status has changed (:mod:`harness.datasets.content`). Every index is whole or absent, so that a
+    killed run goes on where it was.
 
     Args:
         slides: path by slide id; any text may be an id.

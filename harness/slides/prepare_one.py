@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.content import Content
-from harness.errors import BenchError, DataError
-from harness.protocol.perceptual import perceptual_hash
+from harness.core.errors import BenchError, DataError
+from harness.datasets.content import Content
+from harness.protocols.perceptual import perceptual_hash
 from harness.slides.base import SlideReader
 from harness.slides.damaged_tiles import DamagedTile, clear_of, damage_error, damaged_tiles, in_tissue, words
 from harness.slides.files import slide_files

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from harness.atomic import replacing
+from harness.core.atomic import replacing
 from harness.slides.base import SlideReader
 
 _LONGEST = 1600

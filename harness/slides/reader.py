@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.errors import DataError
+from harness.core.errors import DataError
 from harness.slides.base import SlideReader
 
 __all__ = ["SlideReader", "open_slide"]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness.atomic import replacing
-from harness.data.content import Content
-from harness.errors import BenchError
+from harness.core.atomic import replacing
+from harness.core.errors import BenchError
+from harness.datasets.content import Content
 from harness.slides.index import SlideIndex
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.hashing import sha256_json
+from harness.core.hashing import sha256_json
 from harness.slides.resolution import DECLARED
 from harness.slides.scale import Scale
 
 if TYPE_CHECKING:
-    from harness.protocol.card import DamagedTiles, TissueSettings
+    from harness.datasets.card import DamagedTiles, TissueSettings
 
 _RULES = 3
 """Raised whenever the code for resolution, tissue or grid changes what it finds, so that old indices are made anew."""

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw
 
-from harness.atomic import replacing, write_json
-from harness.hashing import sha256_file, sha256_json
-from harness.protocol.near_duplicates import Comparison, NearDuplicate, compare_thumbnails
-from harness.protocol.registration import VERSION, describe, find_copies
+from harness.core.atomic import replacing, write_json
+from harness.core.hashing import sha256_file, sha256_json
+from harness.protocols.near_duplicates import Comparison, NearDuplicate, compare_thumbnails
+from harness.protocols.registration import VERSION, describe, find_copies
 from harness.slides.index import safe_name
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def compare_slides(hashes: Mapping[str, str], thumbnails: Mapping[str, Path], pi
     """Find slides that are nearly the same, and suspect those that may show the same tissue.
 
     Args:
-        hashes: slide id → perceptual hash; see :func:`harness.protocol.near_duplicates.compare_thumbnails`.
+        hashes: slide id → perceptual hash; see :func:`harness.protocols.near_duplicates.compare_thumbnails`.
         thumbnails: slide id → what :func:`save_thumbnail` has written.
         pictures: folder for pictures of the suspected pairs, side by side; made when there are some.
     """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from harness.errors import DataError
+from harness.core.errors import DataError
 from harness.slides.flat import FlatReader
 from harness.slides.intact import opened_tiff
 from harness.slides.resolution import find_resolution

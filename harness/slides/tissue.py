@@ -14,7 +14,7 @@ from harness.slides.background import balance, black_padding, chroma, dark_backg
 from harness.slides.pen import find_pen
 
 if TYPE_CHECKING:
-    from harness.protocol.card import TissueSettings
+    from harness.datasets.card import TissueSettings
 
 Mask = NDArray[np.bool_]
 

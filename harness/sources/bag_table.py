@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from harness.protocol.card import FeaturesSource
+from harness.datasets.card import FeaturesSource
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.data.verify import Compare, Finding, Opener
-    from harness.protocol.dataset import Dataset
-    from harness.unit.inputs import Inputs
-    from harness.unit.opening import Opening
+    from harness.datasets.dataset import Dataset
+    from harness.protocols.verify import Compare, Finding, Opener
+    from harness.sources.inputs import Inputs
+    from harness.sources.opening import Opening
 
 
 class BagTable(FeaturesSource):
@@ -24,9 +24,9 @@ class BagTable(FeaturesSource):
         from functools import partial
 
         from harness.bags.access import FeatureAccess
-        from harness.data.given import read_given
-        from harness.protocol.near_duplicates import compare_bags
-        from harness.unit.inputs import Inputs
+        from harness.datasets.npz_bags import read_given
+        from harness.protocols.near_duplicates import compare_bags
+        from harness.sources.inputs import Inputs
 
         table = read_given(dataset)
         return Inputs(
@@ -51,7 +51,7 @@ class BagTable(FeaturesSource):
         compare: Compare | None = None,
     ) -> Iterator[Finding]:
         """The table can be read, agrees with the label table, and has no near-duplicates on two sides of a split."""
-        from harness.data.verify import verify_bags
+        from harness.protocols.verify import verify_bags
 
         return verify_bags(dataset, checked)
 

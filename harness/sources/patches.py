@@ -6,15 +6,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.protocol.card import PatchesSource
+from harness.datasets.card import PatchesSource
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.data.verify import Compare, Finding, Opener
-    from harness.protocol.dataset import Dataset
-    from harness.unit.inputs import Inputs
-    from harness.unit.opening import Opening
+    from harness.datasets.dataset import Dataset
+    from harness.protocols.verify import Compare, Finding, Opener
+    from harness.sources.inputs import Inputs
+    from harness.sources.opening import Opening
 
 _SLIDE_ID = re.compile(r"[^{}]*\{slide(:[^{}]?[<>^]\d{1,2})?\}[^{}]*")
 _COLUMNS = {"image", "slide", "patient", "instance_label"}
@@ -25,7 +25,7 @@ class Patches(PatchesSource):
 
     def open(self, dataset: Dataset, opening: Opening) -> Inputs:
         """Patches as tiles, packed into the cache on first use."""
-        from harness.unit.open_patches import open_patch_bags
+        from harness.sources.open_patches import open_patch_bags
 
         return open_patch_bags(dataset, opening)
 
@@ -39,7 +39,7 @@ class Patches(PatchesSource):
         compare: Compare | None = None,
     ) -> Iterator[Finding]:
         """The tables are those of the label table, and every patch is there."""
-        from harness.data.verify import verify_patches
+        from harness.protocols.verify import verify_patches
 
         return verify_patches(dataset, data_root, checked)
 
@@ -47,9 +47,9 @@ class Patches(PatchesSource):
         self, dataset: Dataset, data_root: Path | None
     ) -> tuple[Mapping[str, Path], Mapping[Path, Sequence[Path]]]:
         """The tables, and the archive or the folder of all images."""
-        from harness.data.locate import resolve_root
-        from harness.data.patch_images import find_images
-        from harness.data.patch_table import read_patch_tables, table_paths
+        from harness.datasets.locate import resolve_root
+        from harness.datasets.patch_images import find_images
+        from harness.datasets.patch_table import read_patch_tables, table_paths
 
         root = resolve_root(dataset, data_root)
         if root is None:
@@ -62,9 +62,9 @@ class Patches(PatchesSource):
 
     def readiness(self, dataset: Dataset, data_root: Path | None) -> str:
         """Whether the tables are there."""
-        from harness.data.locate import resolve_root
-        from harness.data.patch_table import table_paths
-        from harness.errors import BenchError
+        from harness.core.errors import BenchError
+        from harness.datasets.locate import resolve_root
+        from harness.datasets.patch_table import table_paths
 
         root = resolve_root(dataset, data_root)
         if root is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.protocol.card import SlidesSource
+from harness.datasets.card import SlidesSource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.data.verify import Compare, Finding, Opener
-    from harness.protocol.card import DatasetCard
-    from harness.protocol.dataset import Dataset
-    from harness.protocol.near_duplicates import Comparison
-    from harness.unit.inputs import Inputs
-    from harness.unit.opening import Opening
+    from harness.datasets.card import DatasetCard
+    from harness.datasets.dataset import Dataset
+    from harness.protocols.near_duplicates import Comparison
+    from harness.protocols.verify import Compare, Finding, Opener
+    from harness.sources.inputs import Inputs
+    from harness.sources.opening import Opening
 
 
 class Slides(SlidesSource):
@@ -26,7 +26,7 @@ class Slides(SlidesSource):
 
     def open(self, dataset: Dataset, opening: Opening) -> Inputs:
         """Tiles of the slides, drawn first if the card says how."""
-        from harness.unit.open_slides import open_slides
+        from harness.sources.open_slides import open_slides
 
         return open_slides(dataset, self, opening)
 
@@ -40,7 +40,7 @@ class Slides(SlidesSource):
         compare: Compare | None = None,
     ) -> Iterator[Finding]:
         """Every slide has one file that can be used; with ``opener``, it can be read and is no near-duplicate."""
-        from harness.data.verify import verify_slides
+        from harness.protocols.verify import verify_slides
 
         return verify_slides(dataset, data_root, opener, compare, checked, drawn=self.draw is not None)
 
@@ -48,7 +48,7 @@ class Slides(SlidesSource):
         self, dataset: Dataset, data_root: Path | None
     ) -> tuple[Mapping[str, Path], Mapping[Path, Sequence[Path]]]:
         """Slides that can be used, and their annotations."""
-        from harness.data.locate import find_slides, locate_annotations, resolve_root
+        from harness.datasets.locate import find_slides, locate_annotations, resolve_root
 
         root = resolve_root(dataset, data_root)
         if root is None:
@@ -60,8 +60,8 @@ class Slides(SlidesSource):
 
     def readiness(self, dataset: Dataset, data_root: Path | None) -> str:
         """How many slides are there, or that they are drawn."""
-        from harness.data.locate import find_slides, resolve_root
-        from harness.errors import BenchError
+        from harness.core.errors import BenchError
+        from harness.datasets.locate import find_slides, resolve_root
 
         root = resolve_root(dataset, data_root)
         if root is None:
@@ -82,7 +82,7 @@ class Slides(SlidesSource):
         """Opens slides and keeps their thumbnails, and compares what was kept."""
         from functools import partial
 
-        from harness.resources import cache_root
+        from harness.core.resources import cache_root
         from harness.slides.index import thumbnail_path
         from harness.slides.inspection import inspect_slide
         from harness.slides.side_by_side import compare_slides, save_thumbnail

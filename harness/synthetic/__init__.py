@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.hashing import sha256_json
+from harness.core.hashing import sha256_json
 
 __all__ = ["DRAWINGS", "draw", "folder_name"]
 
@@ -36,7 +36,7 @@ def draw(name: str, settings: Mapping[str, Any], root: Path, *, workers: int) ->
     elif name == "camelyon16-release":
         draw_release_like(root, settings=build(ReleaseSettings, name, settings), workers=workers)
     else:
-        from harness.suggest import unknown
+        from harness.core.suggest import unknown
 
         raise unknown("drawing", name, DRAWINGS, place="card, field source.draw.name", listing="the documentation")
 

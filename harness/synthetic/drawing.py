@@ -11,10 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from harness import atomic, console, interpreter
-from harness.errors import DataError
-from harness.hashing import sha256_file
-from harness.reading import read_json
+from harness.core import atomic, console, interpreter
+from harness.core.errors import DataError
+from harness.core.hashing import sha256_file
+from harness.core.reading import read_json
 from harness.synthetic.asap import TRAINING_GROUPS
 
 VERSION = 1

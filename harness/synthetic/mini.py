@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from harness.seeds import derive_seed
+from harness.core.seeds import derive_seed
 from harness.synthetic.asap import TEST_GROUPS, TRAINING_GROUPS
 from harness.synthetic.drawing import VERSION, Job, draw_jobs
 

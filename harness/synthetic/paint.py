@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.seeds import Seeds
+from harness.core.seeds import Seeds
 from harness.synthetic.anatomy import CELL, Anatomy, Part, make_anatomy
 from harness.synthetic.noise import Field, enlarge, octaves, smooth
 from harness.synthetic.nuclei import KINDS, make_bank, scatter, stamp

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from harness.errors import UsageError
-from harness.protocol.dataset import load_dataset
-from harness.resources import package_data
-from harness.seeds import derive_seed
-from harness.suggest import unknown
+from harness.core.errors import UsageError
+from harness.core.resources import package_data
+from harness.core.seeds import derive_seed
+from harness.core.suggest import unknown
+from harness.datasets.dataset import load_dataset
 from harness.synthetic.asap import TEST_GROUPS, TRAINING_GROUPS
 from harness.synthetic.drawing import VERSION, Job, draw_jobs
 from harness.synthetic.mini import MiniSlide, reference_csv

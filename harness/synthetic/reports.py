@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.seeds import derive_seed
+from harness.core.seeds import derive_seed
 from harness.synthetic.mini import MiniSettings, MiniSlide, plan
 
 _SPECIMEN = (

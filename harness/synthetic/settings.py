@@ -7,8 +7,8 @@ import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from harness.errors import UsageError, shown
-from harness.suggest import unknown
+from harness.core.errors import UsageError, shown
+from harness.core.suggest import unknown
 
 Settings = TypeVar("Settings")
 _LARGEST = {"seed": 2**63 - 1}

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from harness.errors import DataError
+from harness.core.errors import DataError
+from harness.datasets.identity import did_you_mean
+from harness.datasets.table import listed
 from harness.evaluation.metrics import LOWER_IS_BETTER, METRICS, log_loss
 from harness.evaluation.study_scores import Predictions
 from harness.evaluation.threshold import choose_threshold, predicted_classes
-from harness.protocol.identity import did_you_mean
-from harness.protocol.table import listed
 from harness.tasks.task import Task
 from harness.tasks.truth import Column, Truth
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from harness.contract.output import BagOutput
+    from harness.api.output import BagOutput
     from harness.evaluation.rows import Rows
     from harness.evaluation.study_scores import Score
 
@@ -150,7 +150,7 @@ class Classification(Task):
     @classmethod
     def figures(cls, rows: Rows, classes: Sequence[str], title: str, score: Score | None) -> dict[str, bytes | None]:
         """ROC curve and confusion matrix."""
-        from harness.figures.plots import confusion_figure, roc_figure
+        from harness.tasks.plots import confusion_figure, roc_figure
 
         assert isinstance(rows, Predictions)
         return {

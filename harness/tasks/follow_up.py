@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.errors import DataError
+from harness.core.errors import DataError
 from harness.tasks.truth import Truth
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-from harness.errors import BenchError, DataError, MethodError
+from harness.core.errors import BenchError, DataError, MethodError
 from harness.plugins import registry as plugins
 from harness.tasks.task import Task
 

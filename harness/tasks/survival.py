@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from harness.errors import DataError
+from harness.core.errors import DataError
 from harness.evaluation.survival import SURVIVAL_METRICS, SurvivalPredictions, interval_log_loss, risk_of
 from harness.tasks.follow_up import (
     CENSORED,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from harness.contract.output import BagOutput
+    from harness.api.output import BagOutput
     from harness.evaluation.rows import Rows
 
 

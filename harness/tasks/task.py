@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from harness.errors import DataError
+from harness.core.errors import DataError
 from harness.tasks.truth import Column, Truth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from harness.contract.output import BagOutput
+    from harness.api.output import BagOutput
     from harness.evaluation.rows import Rows
     from harness.evaluation.study_scores import Score
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from harness.api.aggregator import Aggregator
 from harness.bags.packed import PackedBags, pack
-from harness.contract.aggregator import Aggregator
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 
 SCORE_BLOCK = 256
 """Tiles that are encoded at once to be ranked."""

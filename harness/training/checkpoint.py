@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from harness import console
-from harness.atomic import replacing
-from harness.errors import MethodError
-from harness.protocol.audit import audit_stage
+from harness.core import console
+from harness.core.atomic import replacing
+from harness.core.errors import MethodError
+from harness.protocols.audit import audit_stage
 
 if TYPE_CHECKING:
-    from harness.protocol.splits import Fold
+    from harness.datasets.splits import Fold
 
 _TRAINED_ON = "trained_on"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")

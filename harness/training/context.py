@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from harness import console
-from harness.atomic import write_json
-from harness.protocol.audit import audit_stage
-from harness.seeds import Seeds
+from harness.core import console
+from harness.core.atomic import write_json
+from harness.core.seeds import Seeds
+from harness.protocols.audit import audit_stage
 from harness.training.memory.fallback import Fallback
 from harness.training.memory.state import Memory
 from harness.training.ranks import ALONE, Ranks
 
 if TYPE_CHECKING:
     from harness.accounting.meter import Meter
-    from harness.protocol.splits import Fold
+    from harness.datasets.splits import Fold
 
 METER_FILE = "meter.json"
 KEEP = "keep"

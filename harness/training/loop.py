@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness import console
-from harness.contract.stage import Stage, further, scalar
-from harness.errors import MethodError
+from harness.api.stage import Stage, further, scalar
+from harness.core import console
+from harness.core.errors import MethodError
 from harness.training.checkpoint import Checkpoints
 from harness.training.context import Context
 from harness.training.ema import Average

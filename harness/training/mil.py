@@ -10,17 +10,17 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.contract.method import Method
-from harness.contract.params import Params
+from harness.api.method import Method
+from harness.api.params import Params
 from harness.training.mil_params import MILParams
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from harness.api.aggregator import Aggregator
+    from harness.api.prediction import Prediction
+    from harness.api.stage import Stage
     from harness.bags.source import BagSource
-    from harness.contract.aggregator import Aggregator
-    from harness.contract.prediction import Prediction
-    from harness.contract.stage import Stage
     from harness.training.mil_fit import BagNetwork
     from harness.training.run import Run
 

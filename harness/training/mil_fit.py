@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from harness.api.aggregator import Aggregator
+from harness.api.output import BagOutput
+from harness.api.prediction import Prediction
+from harness.api.stage import Stage
 from harness.bags.augment import Augment
 from harness.bags.loader import BagLoader, Batch
 from harness.bags.packed import PackedBags, pack
 from harness.bags.source import BagSource
-from harness.contract.aggregator import Aggregator
-from harness.contract.output import BagOutput
-from harness.contract.prediction import Prediction
-from harness.contract.stage import Stage
+from harness.core.errors import DataError
 from harness.encoders import build_encoder
-from harness.errors import DataError
 from harness.tasks.classification import Classification
 from harness.tasks.task import Task
 from harness.tasks.truth import Truth

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from harness.contract.effect import SELECTING, SET, TILES, Conditions
-from harness.contract.params import Params, fixed, tunable
-from harness.errors import UsageError
+from harness.api.effect import SELECTING, SET, TILES, Conditions
+from harness.api.params import Params, fixed, tunable
+from harness.core.errors import UsageError
 
 OPTIMIZERS = ("adam", "adamw", "radam", "lookahead_radam", "sgd")
 SELECT_METRICS = ("protocol", "auc", "balanced_accuracy", "loss")

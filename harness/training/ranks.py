@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from harness.errors import MethodError
+from harness.core.errors import MethodError
 
 if TYPE_CHECKING:
     import socket

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.contract.stage import Stage
+from harness.api.stage import Stage
 from harness.training.context import Context, Precision
 from harness.training.loop import train_stage
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from harness.contract.stage import Stage
-from harness.errors import MethodError
+from harness.api.stage import Stage
+from harness.core.errors import MethodError
 
 
 def copy_of(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

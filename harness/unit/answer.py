@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.arrays import read_npz
-from harness.atomic import replacing, write_text
-from harness.contract.prediction import Prediction
-from harness.errors import MethodError
-from harness.reading import read_json
+from harness.api.prediction import Prediction
+from harness.core.arrays import read_npz
+from harness.core.atomic import replacing, write_text
+from harness.core.errors import MethodError
+from harness.core.reading import read_json
 from harness.unit.epochs import EpochPredictions
 
 if TYPE_CHECKING:

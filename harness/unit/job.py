@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.contract.method import Method
-    from harness.contract.params import Params
-    from harness.protocol.card import ProtocolCard
-    from harness.protocol.splits import Fold
+    from harness.api.method import Method
+    from harness.api.params import Params
+    from harness.datasets.card import ProtocolCard
+    from harness.datasets.splits import Fold
     from harness.training.run import Precision
     from harness.unit.spec import UnitSpec
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.errors import MethodError
+from harness.core.errors import MethodError
 from harness.unit.on_test import at_epoch, best_of, score_epochs, scores_on_test, threshold_on_test
 
 if TYPE_CHECKING:
-    from harness.protocol.seal import ScoredRows, Scorer
+    from harness.protocols.held_out import ScoredRows, Scorer
     from harness.tasks.task import Task
     from harness.unit.answer import UnitAnswer
     from harness.unit.job import UnitJob

@@ -10,16 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.contract.prediction import Prediction
-from harness.errors import MethodError
+from harness.api.prediction import Prediction
+from harness.core.errors import MethodError
 from harness.tasks.registry import lower_is_better
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.protocol.seal import ScoredRows, Scorer
-    from harness.protocol.splits import Fold
+    from harness.datasets.splits import Fold
+    from harness.protocols.held_out import ScoredRows, Scorer
     from harness.unit.answer import UnitAnswer
 
 

@@ -7,24 +7,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.contract.code_version import source_sha256
-from harness.data.reports import reports_fingerprint, reports_for
-from harness.errors import DataError
-from harness.protocol.seal import truth_for
-from harness.seeds import Seeds
+from harness.api.code_version import source_sha256
+from harness.core.errors import DataError
+from harness.core.seeds import Seeds
+from harness.datasets.reports import reports_fingerprint, reports_for
+from harness.protocols.held_out import truth_for
 from harness.tasks.task import Task, in_use
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.bags.access import BagAccess
-    from harness.protocol.dataset import Dataset
-    from harness.protocol.splits import Fold
+    from harness.datasets.dataset import Dataset
+    from harness.datasets.splits import Fold
+    from harness.sources.inputs import Inputs
+    from harness.sources.masks import Lesions
     from harness.tasks.truth import Truth
     from harness.training.run import Precision
-    from harness.unit.inputs import Inputs
     from harness.unit.job import UnitJob
-    from harness.unit.lesions import Lesions
 
 
 @dataclass(frozen=True, kw_only=True)

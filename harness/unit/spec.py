@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from harness.contract.code_version import TRAINING_VERSION
-from harness.hashing import sha256_json
+from harness.api.code_version import TRAINING_VERSION
+from harness.core.hashing import sha256_json
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.atomic import replacing
-from harness.errors import MethodError
+from harness.core.atomic import replacing
+from harness.core.errors import MethodError
 from harness.unit.epochs import EpochPredictions
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from harness.api.method import Method
+    from harness.api.prediction import Prediction
     from harness.bags.source import BagSource
-    from harness.contract.method import Method
-    from harness.contract.prediction import Prediction
     from harness.training.run import Run
 
 FOLDER = "watched"

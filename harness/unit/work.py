@@ -8,7 +8,7 @@ import torch
 
 from harness.accounting.available import limit_from_environment
 from harness.accounting.meter import Meter
-from harness.seeds import Seeds
+from harness.core.seeds import Seeds
 from harness.training.memory.state import Memory
 from harness.training.ranks import ALONE, Ranks
 from harness.training.run import Run
@@ -19,11 +19,11 @@ from harness.unit.watcher import Watcher
 if TYPE_CHECKING:
     from typing import Literal
 
+    from harness.api.method import Method
+    from harness.api.params import Params
+    from harness.api.prediction import Prediction
     from harness.bags.feature_source import Normaliser
     from harness.bags.source import BagSource
-    from harness.contract.method import Method
-    from harness.contract.params import Params
-    from harness.contract.prediction import Prediction
     from harness.unit.order import Order, Part
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from harness.accounting import available
 from harness.accounting.available import available_bytes, limit_from_environment, parse_bytes
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 
 
 @pytest.mark.parametrize(

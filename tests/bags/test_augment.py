@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from harness.bags.augment import MAX_SHIFT, NAMES, Augment
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 
 SIDE = 24
 

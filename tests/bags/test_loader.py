@@ -9,7 +9,7 @@ import torch
 from harness.bags.feature_source import FeatureBags, Normaliser
 from harness.bags.loader import BagLoader
 from harness.bags.tile_source import CachingReader, PatchReader, TileBags
-from harness.seeds import Seeds
+from harness.core.seeds import Seeds
 
 
 def _features(count: int = 7) -> FeatureBags:

@@ -15,9 +15,9 @@ from support.evidence import fill
 
 from harness.evaluation.study_scores import Predictions, study_scores
 from harness.evaluation.survival import SurvivalPredictions
-from harness.protocol.near_duplicates import compare_bags
-from harness.report.publish import Publisher
-from harness.tracking.store import RunStore
+from harness.protocols.near_duplicates import compare_bags
+from harness.results.publish import Publisher
+from harness.results.store import RunStore
 
 
 def test_help(benchmark: BenchmarkFixture) -> None:

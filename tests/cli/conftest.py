@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from harness.api import registry
 from harness.cli.main import main
-from harness.contract import registry
 
 
 @dataclass(frozen=True)

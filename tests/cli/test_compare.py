@@ -11,7 +11,7 @@ import pytest
 from support.evidence import fill
 
 from harness.evaluation.metrics import macro_auc
-from harness.tracking.store import RunStore
+from harness.results.store import RunStore
 
 WEAK, STRONG = "abmil-toy-cv3-111111aaaaaa", "abmil-toy-cv3-222222bbbbbb"
 SETTINGS = {"dataset_fingerprint": "12" * 32, "split_sha256": "34" * 32}

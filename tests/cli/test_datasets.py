@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from harness import console
 from harness.cli.datasets import app
-from harness.errors import BenchError
+from harness.core import console
+from harness.core.errors import BenchError
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def test_a_folder_that_cannot_be_written_is_wrong(tmp_path, monkeypatch):
     def refuse(**kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("harness.folders.tempfile.TemporaryFile", refuse)
+    monkeypatch.setattr("harness.core.folders.tempfile.TemporaryFile", refuse)
     (finding,) = doctor._folder("cache", tmp_path / "not" / "yet" / "there")
     assert finding.state == "wrong"
     assert str(tmp_path) in finding.detail

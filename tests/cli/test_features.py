@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.toy_slides import write_toy_slides
 
-from harness.tracking.store import RunStore
+from harness.results.store import RunStore
 
 
 @pytest.fixture

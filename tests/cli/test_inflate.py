@@ -64,8 +64,8 @@ def test_the_clean_row_is_what_bench_run_gives_and_nothing_else_changes(bench, p
     assert study.name == found["study_id"]
     records = [json.loads(path.read_text()) for path in out.glob("units/*/record.json")]
     assert {record["extra"]["scorer_asked"] for record in records} == {1}
-    from harness.report.summary import summarise
-    from harness.tracking.store import RunStore
+    from harness.results.store import RunStore
+    from harness.results.summary import summarise
 
     store = RunStore(out)
     scores = summarise(store, store.studies()[0]).scores.scores
@@ -115,8 +115,8 @@ def test_a_protocol_of_the_literature_stands_apart_and_has_no_rank(bench, place,
     assert all("epoch_on_test" in record["selection"] for record in records["on-test"])
     assert not any("epoch_on_test" in record["selection"] for record in records["cv2"])
 
-    from harness.report.leaderboard import leaderboard
-    from harness.tracking.store import RunStore
+    from harness.results.leaderboard import leaderboard
+    from harness.results.store import RunStore
 
     groups = {group.protocol: group.rows for group in leaderboard(RunStore(out)).groups}
     assert [(row.rank, row.reason) for row in groups["cv2"]] == [(1, "")]

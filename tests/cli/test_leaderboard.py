@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.evidence import fill, fill_survival
 
-from harness.tracking.store import RunStore
+from harness.results.store import RunStore
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.contract.method_page import shown
-from harness.contract.registry import find_method
+from harness.api.method_page import shown
+from harness.api.registry import find_method
 
 PLUGIN = """
 from harness import Method, MethodCard, Params, Preset, fixed, tunable

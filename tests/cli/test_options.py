@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.cli.options import assignments, config_file, data_root_of, numbers
 from harness.cli.study_options import NAMES, merged, plugins, study_config
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 
 
 @pytest.mark.parametrize(

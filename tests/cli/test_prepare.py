@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image, ImageFilter
 
-from harness.study.config import StudyConfig
-from harness.study.resolve import resolve
-from harness.study.run import open_study_inputs
+from harness.studies.config import StudyConfig
+from harness.studies.resolve import resolve
+from harness.studies.run import open_study_inputs
 
 
 def draw(path, seed: int) -> None:

@@ -199,8 +199,8 @@ def test_a_broken_plugin_harms_no_other_method_but_is_told(bench, tmp_path):
 def test_a_unit_that_is_neither_done_nor_failed_is_named_and_the_code_is_1(bench, tmp_path, monkeypatch):
     from support.evidence import fill
 
-    from harness.study.result import result_of
-    from harness.tracking.store import RunStore
+    from harness.results.store import RunStore
+    from harness.studies.result import result_of
 
     store = RunStore(tmp_path / "runs")
     made = fill(store, folds=2)
@@ -208,7 +208,7 @@ def test_a_unit_that_is_neither_done_nor_failed_is_named_and_the_code_is_1(bench
     ids = [one.unit_id for one in made]
     result = result_of(store, made[0].study_id, reused=0, failed=0, asked=ids)
     assert (result.n_done, result.lost) == (1, (ids[1],))
-    monkeypatch.setattr("harness.study.run.run_study", lambda *_: result)
+    monkeypatch.setattr("harness.studies.run.run_study", lambda *_: result)
     answer = bench(*RUN, "--fold", "0")
     assert answer.code == 1
     assert ids[1] in answer.err and "1 neither" in answer.out

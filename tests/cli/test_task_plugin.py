@@ -12,8 +12,8 @@ import pytest
 import yaml
 from sklearn.metrics import cohen_kappa_score
 
-from harness.contract.registry import use_plugin
-from harness.protocol.dataset import load_dataset
+from harness.api.registry import use_plugin
+from harness.datasets.dataset import load_dataset
 from harness.tasks import registry
 from harness.tasks.registry import Waiting, find_task, ready, task_registry
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from support.evidence import fill
 
-from harness.tracking.store import RunStore
+from harness.results.store import RunStore
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 import harness
 from harness.cli import doctor, methods
 from harness.cli.main import main
-from harness.errors import DataError, MethodError, UnitFailedError
+from harness.core.errors import DataError, MethodError, UnitFailedError
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def failing(monkeypatch, error: BaseException) -> None:
     def fail() -> None:
         raise error
 
-    monkeypatch.setattr("harness.contract.registry.list_methods", fail)
+    monkeypatch.setattr("harness.api.registry.list_methods", fail)
 
 
 @pytest.mark.parametrize(
@@ -158,9 +158,9 @@ def test_an_interruption_is_one_line_and_130(bench, monkeypatch, line, said):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("harness.contract.registry.list_methods", interrupt)
-    monkeypatch.setattr("harness.study.resolve.resolve", interrupt)
-    monkeypatch.setattr("harness.resources.cache_root", interrupt)
+    monkeypatch.setattr("harness.api.registry.list_methods", interrupt)
+    monkeypatch.setattr("harness.studies.resolve.resolve", interrupt)
+    monkeypatch.setattr("harness.core.resources.cache_root", interrupt)
     answer = bench(line)
     assert answer.code == 130
     assert answer.err.strip() == said
@@ -180,7 +180,7 @@ def test_a_signal_ends_a_command_as_ctrl_c_does_with_its_own_code(bench, monkeyp
             raise
 
     before = signal.getsignal(number)
-    monkeypatch.setattr("harness.study.resolve.resolve", work)
+    monkeypatch.setattr("harness.studies.resolve.resolve", work)
     answer = bench("run --method abmil --dataset musk1")
     assert answer.code == 128 + number
     assert answer.err.strip() == "interrupted; the same command continues"
@@ -194,7 +194,7 @@ def test_a_signal_that_is_to_be_ignored_stays_ignored(bench, monkeypatch):
 
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        monkeypatch.setattr("harness.contract.registry.list_methods", work)
+        monkeypatch.setattr("harness.api.registry.list_methods", work)
         assert bench("methods list").code == 0
     finally:
         signal.signal(signal.SIGHUP, before)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from harness.api.registry import Registry
 from harness.conformance import check_method_contract
-from harness.contract.registry import Registry
 
 ENTRIES = Registry().entries()
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.api import registry
+from harness.api.registry import find_method
 from harness.cli.main import main
-from harness.contract import registry
-from harness.contract.registry import find_method
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/add_a_method.md"
 

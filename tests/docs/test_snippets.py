@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.api import registry
 from harness.cli.main import main
-from harness.contract import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

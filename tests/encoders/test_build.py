@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from harness.core.errors import DataError, UsageError
 from harness.encoders import TileEncoder, build_encoder, weights_sha256
-from harness.errors import DataError, UsageError
 
 
 def _millions(encoder: TileEncoder) -> float:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.errors import UsageError
 from harness.encoders import parse_name
-from harness.errors import UsageError
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from harness.core.errors import DataError
 from harness.encoders import build_encoder, weights_sha256
 from harness.encoders.weights import load_file
-from harness.errors import DataError
 
 
 def _state(name: str, seed: int = 1) -> dict[str, torch.Tensor]:

@@ -126,10 +126,10 @@ def fuzz(numbers: range, seed: int, *, tell: Callable[[Outcome], None] = lambda 
     import yaml  # noqa: F401
 
     import harness.cli.main
-    import harness.data.verify
-    import harness.report.compare
-    import harness.report.leaderboard
-    import harness.study.resolve  # noqa: F401
+    import harness.protocols.verify
+    import harness.results.compare
+    import harness.results.leaderboard
+    import harness.studies.resolve  # noqa: F401
 
     os.environ.update(BENCH_CACHE="cache", COLUMNS="200", MLFLOW_TRACKING_URI="sqlite:///view.db")
     for name in ("BENCH_DATA", "BENCH_DATASETS", "BENCH_DEBUG"):

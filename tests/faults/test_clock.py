@@ -14,7 +14,7 @@ import pytest
 from support.evidence import predictions, record
 from support.faults import check_equal
 
-from harness.tracking.store import RunStore
+from harness.results.store import RunStore
 
 WORDS = ("--set", "epochs=3")
 
@@ -99,7 +99,7 @@ def test_nothing_that_is_new_is_swept_away_as_old(tmp_path: Path, backwards):
     (folder / ".staging-1-ab").mkdir(parents=True)
     code = (
         "import sys; from pathlib import Path; from support.evidence import predictions, record\n"
-        "from harness.tracking.store import RunStore\n"
+        "from harness.results.store import RunStore\n"
         "RunStore(Path(sys.argv[1])).write_unit(record(), predictions())"
     )
     environment = backwards | {"PYTHONPATH": str(Path(__file__).parents[1])}

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from harness.core.errors import DataError, MethodError
 from harness.encoders import build_encoder, weights_sha256
-from harness.errors import DataError, MethodError
 from harness.features import FeatureStore
 from harness.features.extract import extract_features, feature_key
 from harness.features.store import COORDS, FEATURES

@@ -8,11 +8,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from harness.core.errors import DataError, LeakError
+from harness.datasets.splits import Fold
 from harness.encoders import build_encoder
-from harness.errors import DataError, LeakError
 from harness.features.manifest import ShapedBy
 from harness.features.shaped import is_silent, save_weights, shaped_by_of
-from harness.protocol.splits import Fold
 
 SHAPED = ShapedBy(("a", "b"), ("c",), "r0f1", "unit-1")
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import DataError
+from harness.core.errors import DataError
 from harness.features import FeatureStore
 from harness.features.manifest import MANIFEST
 from harness.features.store import COORDS, FEATURES

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.errors import DataError
+from harness.core.errors import DataError
 from harness.features import FeatureStore
 from harness.features.store import COORDS, FEATURES
 from harness.features.writer import JOURNAL, FeatureWriter

@@ -1,7 +1,7 @@
 """Numbers do not change unless a version says so: small trainings of every method, against predictions that were kept.
 
 A method whose predictions differ from ``predictions.json`` has changed, or the harness has: raise ``version`` on the
-method's card, or ``TRAINING_VERSION`` in ``harness/contract/code_version.py`` where the change concerns all methods,
+method's card, or ``TRAINING_VERSION`` in ``harness/api/code_version.py`` where the change concerns all methods,
 and write the table again::
 
     python tests/golden/update.py

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
+from harness.api.code_version import TRAINING_VERSION
+from harness.api.registry import find_method, list_methods
 from harness.conformance.subject import Subject
-from harness.contract.code_version import TRAINING_VERSION
-from harness.contract.registry import find_method, list_methods
 
 TABLE = Path(__file__).with_name("predictions.json")
 TOLERANCE = 2e-3

@@ -8,9 +8,9 @@ import pytest
 from support.plugins import load_plugin
 from support.units import unit_of
 
+from harness.datasets.dataset import load_dataset
 from harness.launch.child import Errand
 from harness.launch.workers import Worker
-from harness.protocol.dataset import load_dataset
 from harness.unit.order import make_order
 
 

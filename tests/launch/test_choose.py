@@ -8,7 +8,7 @@ import tempfile
 import pytest
 import torch
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 from harness.launch.choose import choose_launcher
 from harness.launch.inline import Inline
 from harness.launch.ray_cluster import Cluster, Scratch

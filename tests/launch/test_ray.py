@@ -13,7 +13,7 @@ import psutil
 import pytest
 from support.toy import PLUGIN
 
-from harness.errors import DataError, UsageError
+from harness.core.errors import DataError, UsageError
 from harness.launch.choose import choose_launcher
 from harness.launch.inline import Inline
 from harness.launch.ray_cluster import OBJECT_STORE_BYTES

@@ -11,8 +11,9 @@ import pytest
 from support.plugins import load_plugin
 from support.toy import PLUGIN
 
-from harness import DataError, MethodError, console
-from harness.errors import SystemProblemError
+from harness import DataError, MethodError
+from harness.core import console
+from harness.core.errors import SystemProblemError
 from harness.launch.workers import Worker, WorkFailedError
 from harness.unit.work import work
 

@@ -18,14 +18,14 @@ from torch.nn import functional
 
 from harness import Classification, MILMethod, MILParams, Survival, UsageError, pack
 from harness.accounting.meter import Meter
+from harness.api.check import check_method
+from harness.api.registry import find_method
 from harness.bags.feature_source import FeatureBags
 from harness.bags.tile_source import PatchReader, TileBags
-from harness.contract.check import check_method
-from harness.contract.registry import find_method
+from harness.core.seeds import Seeds
 from harness.encoders import build_encoder
 from harness.evaluation.metrics import macro_auc
 from harness.evaluation.survival import c_index, risk_of
-from harness.seeds import Seeds
 from harness.tasks.follow_up import FollowUp
 from harness.training import mil_fit
 from harness.training.loop import train_stage

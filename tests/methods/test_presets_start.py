@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from harness import Classification, Method, Preset
+from harness.api.registry import Registry
 from harness.conformance.specimens import Specimens, draw
-from harness.contract.registry import Registry
 
 ONE = ("epochs", "seg_epochs", "probe_epochs", "finetune_epochs", "warm_epochs", "distil_checks")
 AT_MOST = {

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from harness import Preset
-from harness.contract.registry import Registry
+from harness.api.registry import Registry
 
 FOLDER = Path(__file__).parent / "published"
 REGISTRY = Registry()

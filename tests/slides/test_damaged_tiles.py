@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from harness.errors import DataError
-from harness.protocol.card import TissueSettings
+from harness.core.errors import DataError
+from harness.datasets.card import TissueSettings
 from harness.slides.damaged_tiles import damaged_tiles
 from harness.slides.index import index_path, load
 from harness.slides.inspection import inspect_slide

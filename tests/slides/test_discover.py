@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import DataError
+from harness.core.errors import DataError
 from harness.slides.discover import discover_slides
 
 

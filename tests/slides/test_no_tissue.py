@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.protocol.card import TissueSettings
+from harness.datasets.card import TissueSettings
 from harness.slides.no_tissue import reason, suggestion
 from harness.slides.prepare import PrepareSettings, prepare_slides
 from harness.slides.tissue import find_tissue

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.errors import DataError
+from harness.core.errors import DataError
 from harness.slides.reader import open_slide
 
 

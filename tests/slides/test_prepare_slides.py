@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.data.content import FileHash, hash_file
-from harness.errors import DataError
-from harness.protocol.card import TissueSettings
+from harness.core.errors import DataError
+from harness.datasets.card import TissueSettings
+from harness.datasets.content import FileHash, hash_file
 from harness.slides.discover import discover_slides
 from harness.slides.index import SlideIndex, index_path, load, qc_path
 from harness.slides.pool import WorkerDiedError
@@ -99,8 +99,8 @@ def test_nothing_is_read_again_unless_it_changed(
         hashed.add(path)
         return hash_file(path, *more)
 
-    monkeypatch.setattr("harness.data.content.hash_file", counting)
-    monkeypatch.setattr("harness.data.content._COARSE_NS", 0)
+    monkeypatch.setattr("harness.datasets.content.hash_file", counting)
+    monkeypatch.setattr("harness.datasets.content._COARSE_NS", 0)
     assert all(row.reused for row in _here(slides, out).rows)
     assert hashed == set()
 
@@ -208,7 +208,7 @@ def test_a_folder_that_cannot_be_written_is_one_error(tmp_path: Path) -> None:
 SCRIPT = """
 import sys
 from pathlib import Path
-from harness.protocol.card import TissueSettings
+from harness.datasets.card import TissueSettings
 from harness.slides.prepare import PrepareSettings, prepare_slides
 
 if __name__ == "__main__":

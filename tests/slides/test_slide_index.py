@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import DataError
+from harness.core.errors import DataError
 from harness.slides.index import SlideIndex, index_path, load, safe_name
 from harness.slides.scale import Scale
 

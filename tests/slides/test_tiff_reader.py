@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageOps
 
-from harness.errors import DataError
+from harness.core.errors import DataError
 from harness.slides.reader import open_slide
 
 TILED, STRIPS = {"tile": (64, 64)}, {"rowsperstrip": 16}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.protocol.card import TissueSettings
+from harness.datasets.card import TissueSettings
 from harness.slides.reader import open_slide
 from harness.slides.tissue import find_tissue
 

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.main import app
-from harness.errors import DataError
-from harness.protocol.dataset import load_dataset
+from harness.core.errors import DataError
+from harness.datasets.dataset import load_dataset
 
 PLUGIN = '''
 from collections.abc import Iterator
@@ -111,7 +111,7 @@ def test_its_files_are_verified(plugin: Path, dataset: Path) -> None:
 
 
 def test_its_part_of_the_card_is_checked_by_its_model(plugin: Path, dataset: Path) -> None:
-    from harness.contract.registry import use_plugin
+    from harness.api.registry import use_plugin
 
     with pytest.raises(DataError, match="unknown source"):
         load_dataset(dataset)
@@ -126,7 +126,7 @@ def test_its_part_of_the_card_is_checked_by_its_model(plugin: Path, dataset: Pat
 
 
 def test_a_card_cannot_ask_for_tiles_of_a_source_of_features(plugin: Path, dataset: Path) -> None:
-    from harness.contract.registry import use_plugin
+    from harness.api.registry import use_plugin
 
     use_plugin(str(plugin))
     text = (dataset / "card.yaml").read_text()

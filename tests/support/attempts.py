@@ -142,20 +142,20 @@ def _preload() -> None:
     import pandas
     import pyarrow.parquet
 
+    import harness.api.code_version
     import harness.cli.main
     import harness.cli.outcome
-    import harness.contract.code_version
     import harness.launch.nursery
-    import harness.study.run
-    import harness.tuning.propose
-    from harness.tracking.mlflow_view import _quiet
+    import harness.studies.run
+    import harness.studies.tuning.propose
+    from harness.results.mlflow_view import _quiet
 
     with _quiet():
         pass
     harness.launch.nursery._preload()
     # The code is what has been imported, whoever edits its files while the tests run.
-    sources = harness.contract.code_version._harness_sources()
-    harness.contract.code_version._harness_sources = lambda: sources  # type: ignore[assignment]
+    sources = harness.api.code_version._harness_sources()
+    harness.api.code_version._harness_sources = lambda: sources  # type: ignore[assignment]
     assert alembic and mlflow and optuna and pandas and pyarrow
 
 
@@ -192,8 +192,8 @@ def _attempt(words: list[str], cwd: str, log: str, environment: Mapping[str, str
         os.environ.update(environment | {"COLUMNS": "400"})
         os.chdir(cwd)
         _keep_a_nursery()
-        from harness import console
         from harness.cli.main import main
+        from harness.core import console
 
         code = main(words)
         console.flush()

@@ -10,8 +10,8 @@ import torch
 from harness import Classification
 from harness.accounting.meter import Meter
 from harness.bags.tile_source import PatchReader, TileBags
-from harness.protocol.splits import Fold
-from harness.seeds import Seeds
+from harness.core.seeds import Seeds
+from harness.datasets.splits import Fold
 from harness.training.run import Run
 from methods.icmil import ICMIL
 from methods.icmil.coupling import Coupling

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from harness.results.predictions import UnitPredictions
+from harness.results.record import Record
+from harness.results.store import RunStore
 from harness.tasks.classification import Classification
 from harness.tasks.survival import Survival
 from harness.tasks.truth import Truth
-from harness.tracking.predictions import UnitPredictions
-from harness.tracking.record import Record
-from harness.tracking.store import RunStore
 
 
 def predictions(

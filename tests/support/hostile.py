@@ -259,7 +259,7 @@ def option(rng: random.Random, work: Path) -> Words:
 
 def hyper_parameter(rng: random.Random, work: Path) -> Words:
     """``--set`` with odd names and values, for any method."""
-    from harness.contract.registry import find_method, list_methods
+    from harness.api.registry import find_method, list_methods
 
     method = find_method(rng.choice([one.name for one in list_methods()]))
     names = [
@@ -374,7 +374,7 @@ KINDS: dict[str, tuple[Case, int]] = {
 
 def template(folder: Path) -> None:
     """A dataset and a runs folder, to be damaged."""
-    from harness.tracking.store import RunStore
+    from harness.results.store import RunStore
     from support.evidence import fill
     from support.toy import write_toy_dataset
 

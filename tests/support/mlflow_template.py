@@ -13,7 +13,7 @@ import pytest
 @pytest.fixture(scope="session")
 def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database file to copy."""
-    from harness.tracking.mlflow_view import MlflowView
+    from harness.results.mlflow_view import MlflowView
 
     root = tmp_path_factory.mktemp("mlflow")
     path = root / "mlflow.db"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.contract.method import Method
+from harness.api.method import Method
 from harness.plugins.load import derived, load_classes
 
 

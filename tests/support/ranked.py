@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 from harness import Classification
 from harness.accounting.meter import Meter
+from harness.api.registry import find_method, list_methods
 from harness.bags.feature_source import FeatureBags
 from harness.bags.packed import pack
 from harness.bags.tile_source import PatchReader, TileBags
-from harness.contract.registry import find_method, list_methods
+from harness.core.seeds import Seeds
 from harness.launch.crew import Crew
 from harness.launch.parent import die_with_parent
-from harness.seeds import Seeds
 from harness.training.mil_fit import build_network, predict
 from harness.training.ranks import ALONE, Ranks, join
 from harness.training.run import Run

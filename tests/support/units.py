@@ -6,14 +6,14 @@ from pathlib import Path
 
 import torch
 
-from harness.contract.code_version import method_version
-from harness.protocol.dataset import Dataset
-from harness.protocol.seal import Scorer
-from harness.unit.inputs import Inputs
+from harness.api.code_version import method_version
+from harness.datasets.dataset import Dataset
+from harness.protocols.held_out import Scorer
+from harness.sources.inputs import Inputs
+from harness.sources.open_inputs import open_inputs
+from harness.sources.opening import Opening
 from harness.unit.job import UnitJob
 from harness.unit.judge import UnitResult, judge
-from harness.unit.open_inputs import open_inputs
-from harness.unit.opening import Opening
 from harness.unit.order import make_order
 from harness.unit.spec import UnitSpec
 from harness.unit.work import work

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from harness.protocol.dataset import Dataset, load_dataset
+from harness.datasets.dataset import Dataset, load_dataset
 
 CARD: dict[str, Any] = {
     "name": "tiny",

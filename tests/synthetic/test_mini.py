@@ -9,12 +9,12 @@ import numpy as np
 import openslide
 import pytest
 
-from harness.data.annotations import read_asap, tile_labels
-from harness.data.locate import locate
-from harness.errors import DataError, UsageError
-from harness.hashing import sha256_file
-from harness.protocol.catalog import find_dataset
-from harness.resources import package_data
+from harness.core.errors import DataError, UsageError
+from harness.core.hashing import sha256_file
+from harness.core.resources import package_data
+from harness.datasets.annotations import read_asap, tile_labels
+from harness.datasets.catalog import find_dataset
+from harness.datasets.locate import locate
 from harness.synthetic import draw, folder_name
 from harness.synthetic.mini import MiniSettings, MiniSlide, labels_csv, plan
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import openslide
 import pytest
 
-from harness.data.annotations import read_asap
-from harness.data.locate import find_slides, locate, locate_annotations
-from harness.protocol.catalog import find_dataset
+from harness.datasets.annotations import read_asap
+from harness.datasets.catalog import find_dataset
+from harness.datasets.locate import find_slides, locate, locate_annotations
 from harness.synthetic import draw
 
 SLIDES = ("normal_001", "tumor_096", "tumor_111", "test_001", "test_003", "test_130")

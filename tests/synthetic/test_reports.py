@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import yaml
 
-from harness.protocol.dataset import load_dataset
-from harness.resources import package_data
+from harness.core.resources import package_data
+from harness.datasets.dataset import load_dataset
 from harness.synthetic.mini import MiniSettings, plan
 from harness.synthetic.reports import report_of, reports_csv
 from harness.synthetic.settings import build

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from harness.api.stage import Stage
 from harness.bags.feature_source import FeatureBags
 from harness.bags.loader import BagLoader
-from harness.contract.stage import Stage
 from harness.training.optim import build_optimizer
 from harness.training.run import Run
 

@@ -14,13 +14,13 @@ import harness
 from harness import DataError, LeakError
 from harness.accounting.meter import Meter
 from harness.bags.tile_source import PatchReader, TileBags
+from harness.core.seeds import Seeds
+from harness.datasets.splits import Fold
 from harness.encoders import build_encoder
 from harness.features import FeatureStore
 from harness.features.kept import KeptFeatures, deliver
 from harness.features.manifest import FeatureKey, Header, ShapedBy
 from harness.features.writer import FeatureWriter
-from harness.protocol.splits import Fold
-from harness.seeds import Seeds
 from harness.training.embed import EncodedBags, embed_bags, keep_embedded, open_embedded
 from harness.training.run import Run
 

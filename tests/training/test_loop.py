@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness.errors import MethodError
+from harness.core.errors import MethodError
 from harness.training.loop import train_stage
 
 SETTINGS = [

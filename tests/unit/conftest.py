@@ -8,9 +8,9 @@ import pytest
 from support.plugins import load_plugin
 from support.units import unit_of
 
-from harness.protocol.dataset import load_dataset
-from harness.protocol.seal import Scorer
-from harness.unit.inputs import Inputs
+from harness.datasets.dataset import load_dataset
+from harness.protocols.held_out import Scorer
+from harness.sources.inputs import Inputs
 from harness.unit.job import UnitJob
 
 

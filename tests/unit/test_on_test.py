@@ -10,7 +10,7 @@ from support.units import run_unit
 
 from harness.evaluation.metrics import score
 from harness.evaluation.threshold import choose_threshold
-from harness.tracking.questions import Questions
+from harness.results.access_log import Questions
 from harness.unit.on_test import best_of
 from harness.unit.order import make_order
 

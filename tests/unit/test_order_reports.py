@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.data.reports import reports_fingerprint
-from harness.errors import DataError
-from harness.protocol.dataset import load_dataset
+from harness.core.errors import DataError
+from harness.datasets.dataset import load_dataset
+from harness.datasets.reports import reports_fingerprint
 from harness.unit.order import _check_reports
 
 

@@ -12,13 +12,13 @@ from support.lived import write_survival_dataset
 from support.plugins import load_plugin
 from support.units import run_unit, unit_of
 
-from harness.errors import DataError, LeakError
+from harness.core.errors import DataError, LeakError
+from harness.datasets.dataset import Dataset, load_dataset
 from harness.evaluation.survival import c_index, risk_of
-from harness.protocol.dataset import Dataset, load_dataset
-from harness.protocol.seal import Scorer, truth_for
+from harness.protocols.held_out import Scorer, truth_for
+from harness.sources.explain_unit import explain_unit
 from harness.tasks.survival import Survival
 from harness.tasks.task import Task
-from harness.unit.explain_unit import explain_unit
 from harness.unit.order import make_order
 
 PLUGIN = """

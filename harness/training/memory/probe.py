@@ -16,7 +16,7 @@ from harness.training.sync_norm import has_batch_norm
 from harness.training.watching import generators_restored
 
 if TYPE_CHECKING:
-    from harness.contract.stage import Stage
+    from harness.api.stage import Stage
     from harness.training.context import Context
 
 PER_INPUT = 1000

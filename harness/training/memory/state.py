@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from harness.accounting.available import available_bytes
-from harness.atomic import write_json
-from harness.errors import MethodError
+from harness.core.atomic import write_json
+from harness.core.errors import MethodError
 from harness.training.memory.fallback import EncoderUse, Fallback
 from harness.training.memory.watch import MemoryWatch, bytes_in_use
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.seeds import Seeds
+from harness.core.seeds import Seeds
 from methods.dre_slcl.sampling import Sampler, draw_tiles
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from harness import UsageError, build_encoder
-from harness.errors import DataError
+from harness.core.errors import DataError
 from methods.dre_slcl import DreParams
 from methods.dre_slcl.network import Backbone, ContrastNet, Refiner
 from methods.dre_slcl.text import encode_reports, mean_of_tokens

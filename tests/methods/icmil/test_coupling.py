@@ -11,13 +11,13 @@ from support.coupled import TASK, fitted, make_run, params, tile_bags
 from torch.nn import functional
 
 from harness import LeakError, Prediction, UsageError, pack
+from harness.api.check import check_method
 from harness.bags.feature_source import FeatureBags
 from harness.bags.tile_source import TileBags
-from harness.contract.check import check_method
+from harness.core.seeds import Seeds
+from harness.datasets.splits import Fold
 from harness.encoders import build_encoder
 from harness.evaluation.metrics import macro_auc
-from harness.protocol.splits import Fold
-from harness.seeds import Seeds
 from methods.aggregators.dtfd import DTFD
 from methods.icmil import ICMIL
 from methods.icmil.bag_models import BagModel, PooledMIL, Teacher

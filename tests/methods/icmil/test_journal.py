@@ -9,7 +9,7 @@ from support.coupled import TASK, fitted, make_run, params, tile_bags
 
 from harness import LeakError, MILParams, UsageError
 from harness.bags.feature_source import FeatureBags
-from harness.protocol.splits import Fold
+from harness.datasets.splits import Fold
 from methods.icmil import ICMIL
 from methods.icmil.bag_models import BagModel
 from methods.icmil.distil import Distillation, step_schedule

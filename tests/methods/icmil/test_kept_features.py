@@ -11,9 +11,9 @@ from support.coupled import fitted, tile_bags
 from harness import LeakError
 from harness.bags.feature_source import FeatureBags
 from harness.bags.tile_source import TileBags
+from harness.datasets.splits import Fold
 from harness.features import FeatureStore
 from harness.features.kept import deliver
-from harness.protocol.splits import Fold
 
 
 @pytest.fixture

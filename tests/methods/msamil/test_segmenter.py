@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from harness import LeakError, UsageError
-from harness.protocol.splits import Fold
+from harness.datasets.splits import Fold
 from methods.msamil.segmenter import Batches, Outlined, Segmenter, segment_stage, segmentation_loss
 
 

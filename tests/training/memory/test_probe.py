@@ -22,7 +22,7 @@ from harness import (
 )
 from harness.bags.feature_source import FeatureBags
 from harness.bags.loader import BagLoader
-from harness.seeds import Seeds
+from harness.core.seeds import Seeds
 from harness.training.memory import probe
 from harness.training.memory.fallback import Fallback
 from harness.training.memory.state import Memory

@@ -1,0 +1,1 @@
+"""What plugins are written against: the contract of a method."""

@@ -1,0 +1,48 @@
+"""What a method answers: class probabilities per slide and, where it has any, attention per tile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.core.errors import MethodError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predictions for some slides.
+
+    Attributes:
+        slides: slide ids, in the order of the rows.
+        probabilities: class probabilities, shape (n_slides, n_classes), rows sum to one. In survival of an event in
+            each interval, and later: shape (n_slides, n_intervals + 1).
+        attention: per slide the weight of each tile at the finest scale, shape (n_tiles,), or None.
+    """
+
+    slides: tuple[str, ...]
+    probabilities: NDArray[np.float64]
+    attention: tuple[NDArray[np.float32], ...] | None = None
+
+    def check(self, slides: Sequence[str], n_classes: int, *, method: str) -> None:
+        """Raise MethodError unless this is a well-formed answer for ``slides``."""
+        expected = (len(slides), n_classes)
+        if self.slides != tuple(slides):
+            problem = "predictions are for other slides than were asked"
+        elif self.probabilities.shape != expected:
+            problem = f"probabilities have shape {self.probabilities.shape}, expected {expected}"
+        elif not np.isfinite(self.probabilities).all():
+            bad = self.slides[int(np.argmin(np.isfinite(self.probabilities).all(axis=1)))]
+            problem = f"probabilities of slide {bad} are not finite"
+        elif (self.probabilities < 0).any() or not np.allclose(self.probabilities.sum(axis=1), 1, atol=1e-5):
+            problem = "probabilities do not sum to one"
+        else:
+            return
+        raise MethodError(
+            problem, place=f"method {method}, predict()", fix="check the method's outputs for NaN and shape"
+        )

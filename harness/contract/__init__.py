@@ -1,1 +1,0 @@
-"""The contract between the harness and the methods: cards, parameters, stages, outputs."""

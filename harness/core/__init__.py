@@ -1,0 +1,1 @@
+"""What every room needs: errors, the terminal, files, hashes, seeds."""

@@ -1,0 +1,1 @@
+"""Datasets: cards, label tables, splits, and where their files are."""

@@ -1,0 +1,312 @@
+"""The dataset card: everything the harness knows about a dataset before it touches its files."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from harness.core.errors import BenchError
+from harness.datasets.source import Source
+from harness.datasets.source_registry import find_source
+from harness.tasks.follow_up import INTERVALS
+from harness.tasks.registry import DEFAULT, find_task
+from harness.tasks.task import Task
+
+InputKind = Literal["features", "tiles"]
+DamagedTiles = Literal["refuse", "leave_out"]
+
+
+# Numbers are strict: text such as "010" and true are none, and what no slide can have is refused.
+Microns = Annotated[float, Field(strict=True, ge=0.01, le=1000, allow_inf_nan=False)]
+"""Microns per pixel."""
+Pixels = Annotated[int, Field(strict=True, ge=1, le=2**14)]
+"""Side of a tile."""
+Count = Annotated[int, Field(strict=True, ge=0, le=2**53)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SlidesSource(Source):
+    """Slides that OpenSlide (or the plain-image reader) opens.
+
+    Attributes:
+        layouts: folder layouts of the public releases; each maps a name to path patterns relative to the data root,
+            with ``{slide}`` for the slide id, ``{uuid}`` for a UUID (TCGA's files have one behind the id), ``*`` within
+            a name and ``**/`` for any folders. Letter case and the Unicode form of accents do not count; all else does.
+            A file is of one slide: of the known ids that can be read from its name, the longest. A pattern that ends in
+            ``/*.dcm`` finds the folder.
+        annotations: patterns of lesion annotation files (ASAP XML), with ``{slide}``.
+        root: where the slides are when no data root is given: absolute, or relative to the card.
+        mpp: resolution of level 0 in microns per pixel, for files that do not say (flat images); None reads the file.
+        damaged_tiles: what becomes of a slide with tiles that cannot be decoded: ``refuse`` it by name, or
+            ``leave_out`` the tiles of the grid that lie on them.
+        finest_mpp: resolution of level 0 of the coarsest slide, the finest that all slides have; None: not stated.
+        draw: name of the drawing that the harness can make itself when the slides are absent, with its settings.
+    """
+
+    offers: ClassVar[frozenset[InputKind]] = frozenset({"features", "tiles"})
+    reads: ClassVar[frozenset[str]] = frozenset({"encoder", "mpp", "tile_px"})
+    takes_data_root: ClassVar[bool] = True
+    comes_as: ClassVar[str] = "slides"
+    kind: Literal["slides"] = "slides"
+    layouts: dict[str, tuple[str, ...]]
+    annotations: tuple[str, ...] = ()
+    root: str | None = None
+    mpp: Microns | None = None
+    damaged_tiles: DamagedTiles = "refuse"
+    finest_mpp: Microns | None = None
+    draw: dict[str, Any] | None = None
+
+    @property
+    def offers_mpp(self) -> float | None:
+        """The finest resolution that all slides have, as far as the card tells."""
+        return self.finest_mpp or self.mpp or (self.draw or {}).get("mpp")
+
+
+class PatchesSource(Source):
+    """Image patches that come cut out, grouped into bags by a table.
+
+    Attributes:
+        tables: CSV files relative to the data root, read one behind the other.
+        images: where the patches are: patterns with ``{image}`` relative to the data root, or an archive.
+        archive: a tar file that holds the images, used when no pattern matches; optional.
+        columns: which column holds ``image``, ``slide`` (the bag), ``patient`` and ``instance_label``.
+        slide_id: how the text in column ``slide`` becomes a slide id, as a format: ``patient_{slide:0>3}``.
+        tile_px: side of a patch in pixels.
+    """
+
+    offers: ClassVar[frozenset[InputKind]] = frozenset({"features", "tiles"})
+    reads: ClassVar[frozenset[str]] = frozenset({"encoder"})
+    takes_data_root: ClassVar[bool] = True
+    comes_as: ClassVar[str] = "patches that are cut out already"
+    kind: Literal["patches"] = "patches"
+    tables: tuple[str, ...]
+    images: tuple[str, ...]
+    archive: str | None = None
+    columns: dict[str, str]
+    slide_id: str = "{slide}"
+    tile_px: Pixels
+
+
+class FeaturesSource(Source):
+    """Feature vectors that come with the dataset: an ``.npz`` beside the card with ``X``, ``bag`` (1..B), ``y``."""
+
+    kind: Literal["features"] = "features"
+    file: str
+    dim: Annotated[int, Field(strict=True, ge=1, le=2**20)]
+
+
+class InputSettings(_Strict):
+    """What a method reads of a dataset. Of slides, a card names only what all methods are to be compared on: a field
+    that it leaves out is that of the method's published input, or else of :data:`harness.studies.study_input.DEFAULTS`.
+
+    Attributes:
+        kind: ``features`` from a frozen encoder, or ``tiles`` (the encoder is trained).
+        encoder: encoder name, see ``harness.encoders``.
+        mpp: resolutions in microns per pixel, the finest first; empty where unknown (patches).
+        tile_px: side of a tile in pixels.
+    """
+
+    kind: Literal["features", "tiles"]
+    encoder: str = ""
+    mpp: tuple[Microns, ...] = ()
+    tile_px: Annotated[int, Field(strict=True, ge=0, le=2**14)] = 0
+
+    @field_validator("mpp")
+    @classmethod
+    def _rising(cls, mpp: tuple[float, ...]) -> tuple[float, ...]:
+        if list(mpp) != sorted(set(mpp)):
+            raise PydanticCustomError("rising", "resolutions have to rise, the finest first, each once")
+        return mpp
+
+    def lacking(self, source: Source) -> str | None:
+        """The setting without which tiles cannot be laid on slides; None where there is none."""
+        if "mpp" not in source.reads:
+            return None
+        return "mpp" if not self.mpp else None if self.tile_px else "tile_px"
+
+
+def _source(content: Any) -> Any:
+    """The source that a card describes, by its ``kind``."""
+    if isinstance(content, Source):
+        return content
+    if not isinstance(content, dict) or not isinstance(content.get("kind"), str):
+        raise PydanticCustomError("kind", "it names no kind of source, such as kind: slides")
+    return find_source(content["kind"]).model_validate(content)
+
+
+class ReportsSource(_Strict):
+    """Where the pathology reports are: in a column of a table, or one text file each. Give ``column`` or ``files``.
+
+    Attributes:
+        column: the column that holds the text.
+        table: CSV file relative to the card with ``slide`` and that column; None for the label table.
+        files: pattern of the text files with ``{slide}`` or ``{patient}``, relative to the card or absolute.
+    """
+
+    column: str | None = None
+    table: str | None = None
+    files: str | None = None
+
+
+class ProtocolCard(_Strict):
+    """A named way to split, train, select and score.
+
+    Attributes:
+        title: one line.
+        splits: CSV file relative to the card with columns ``repeat, fold, slide, part`` (train | val | test); a slide
+            that is not listed in a fold is excluded from it.
+        ranked: whether results may stand on the leaderboard; False for literature protocols that leak, and for
+            those that are there to choose by.
+        fit_on: what the final fit trains on. ``train+val`` only where nothing is selected.
+        select: ``best`` epoch by validation, or the ``last`` one; ``test``: the one that predicts the test slides best.
+        threshold: decision threshold (binary) from ``validation``, or ``argmax``; ``test``: the best one for the test
+            slides. Some published recipes choose on the test slides; such a protocol cannot be ranked.
+        auc: how the AUC (in survival, the C-index) of a cross-validation is put together: the ``mean`` over its folds,
+            whose models' predictions share no scale, or that of the ``pooled`` predictions, the only one that there is
+            where each fold tests a single slide (leave-one-out).
+        normalise: scaling of given features: none, by statistics of ``train``, or of all bags (``transductive``).
+        note: what a reader of its results has to know.
+    """
+
+    title: str
+    splits: str
+    ranked: bool = True
+    fit_on: Literal["train", "train+val"] = "train"
+    select: Literal["best", "last", "test"] = "best"
+    threshold: Literal["validation", "argmax", "test"] = "validation"
+    auc: Literal["mean", "pooled"] = "mean"
+    normalise: Literal["none", "train", "transductive"] = "none"
+    note: str = ""
+
+    @property
+    def on_test(self) -> tuple[str, ...]:
+        """What is chosen on the test slides: ``select``, ``threshold``, both or, as it should be, nothing."""
+        return tuple(name for name in ("select", "threshold") if getattr(self, name) == "test")
+
+
+class Erratum(_Strict):
+    """A known defect: which slides, what is wrong, what is done about it, and who says so."""
+
+    slides: tuple[str, ...]
+    what: str
+    action: str
+    source: str
+
+
+class TissueSettings(_Strict):
+    """How tissue is told from background.
+
+    Attributes:
+        mpp: resolution of the thumbnail the mask is made on.
+        background: ``white`` or ``black``.
+        measure: what tissue has more of than the background: ``colour`` (largest less smallest RGB value of a pixel),
+            or ``brightness`` (distance of the brightness from the background's), for slides without colour.
+        threshold: from which value of the measure (of 255) a pixel is tissue; None finds it for each slide.
+        pen: marks of black, green and blue ink are left out (``leave_out``), or taken like all else (``keep``).
+            With ``brightness`` black is never ink.
+        min_fraction: least tissue in a tile that is kept.
+        min_area_mm2: smaller pieces of tissue are dropped.
+    """
+
+    mpp: Microns = 8.0
+    background: Literal["white", "black"] = "white"
+    measure: Literal["colour", "brightness"] = "colour"
+    threshold: Annotated[float, Field(strict=True, gt=0, le=255)] | None = None
+    pen: Literal["leave_out", "keep"] = "leave_out"
+    min_fraction: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.25
+    min_area_mm2: Annotated[float, Field(strict=True, ge=0, le=1e6)] = 0.01
+
+
+class DatasetCard(_Strict):
+    """card.yaml of a dataset.
+
+    Attributes:
+        name: the word typed behind ``--dataset``.
+        title, description: one line, and a paragraph.
+        licence: of the data, with the attribution it asks for.
+        get: where to get the data and where to put it.
+        task: what is predicted: ``classification``, ``survival`` (the label table then has the columns ``time`` and
+            ``event``), or another registered task, as a name or, with its settings, ``{name: NAME, SETTING: VALUE}``.
+        task_settings: these settings.
+        classes: class names; a label is an index into them, and of two classes the second is the positive one. In
+            survival they name how follow-up ended and may be left out: censored and event.
+        intervals: survival only: intervals of time that are predicted. Their limits are quantiles of the event times
+            of each fold's training patients.
+        counts: what the release holds: ``slides``, ``patients``, ``tiles`` (patches or instances that come with the
+            dataset) and the number of slides of each class by its name; ``verify`` compares them. Others are shown.
+        source: where slides, patches or features are.
+        labels: the label table: CSV with the columns ``slide, patient, label`` (survival: ``slide, patient, time,
+            event``) and any others.
+        reports: where the pathology reports are, for methods that learn from them; None without any.
+        protocols, default_protocol: how to split, train, select and score.
+        inputs: what methods can read of it.
+        tissue: how tissue is told from background.
+        presets: method name → the preset of that method which suits this dataset.
+        errata: known defects.
+        site: column of the label table that says where a slide comes from (hospital, scanner); None takes a column
+            ``site`` if there is one. Sites on two sides of a split are reported, not refused.
+        distinct_ids: slides, patients or sites whose ids differ in spelling alone (letter case, zeros in front, spaces;
+            see :mod:`harness.datasets.identity`) are different ones; otherwise they are refused.
+        not_duplicates: pairs of slides that are different although the leak audit finds them nearly the same. Stated in
+            the evidence; identical content is refused all the same.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    title: str
+    description: str
+    licence: str
+    get: str
+    task: str = DEFAULT
+    task_settings: dict[str, Any] = {}
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    intervals: Annotated[int, Field(strict=True, ge=2, le=100)] = INTERVALS
+    counts: dict[str, Count]
+    source: Annotated[SerializeAsAny[Source], BeforeValidator(_source)]
+    labels: str = "labels.csv"
+    reports: ReportsSource | None = None
+    protocols: dict[str, ProtocolCard]
+    default_protocol: str
+    inputs: tuple[InputSettings, ...]
+    tissue: TissueSettings = TissueSettings()
+    presets: dict[str, str] = {}
+    errata: tuple[Erratum, ...] = ()
+    site: str | None = None
+    distinct_ids: bool = False
+    not_duplicates: tuple[tuple[str, str], ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _task_of(cls, content: Any) -> Any:
+        """The settings of a task apart from its name, and the classes of a task that needs none named."""
+        if not isinstance(content, dict):
+            return content
+        task = content.get("task", DEFAULT)
+        if isinstance(task, dict) and isinstance(task.get("name"), str):
+            settings = {name: value for name, value in task.items() if name != "name"}
+            content = content | {"task": task["name"], "task_settings": settings}
+        if "classes" not in content and (named := _default_classes(content.get("task", DEFAULT))):
+            return content | {"classes": list(named)}
+        return content
+
+    def predicted(self) -> Task:
+        """The task, as the card sets it.
+
+        Raises:
+            BenchError: there is no such task, or it is broken.
+            ValueError, TypeError: its settings are wrong.
+        """
+        kind = find_task(self.task)
+        own = {"intervals": self.intervals} if "intervals" in kind.settings() else {}
+        return kind.of(self.classes, own | self.task_settings)
+
+
+def _default_classes(task: object) -> tuple[str, ...]:
+    try:
+        return find_task(task).default_classes if isinstance(task, str) else ()
+    except BenchError:  # told where the card is checked
+        return ()

@@ -1,0 +1,174 @@
+"""Making a dataset of any folder of slides and a table of labels."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import yaml
+
+from harness.core.errors import DataError, UsageError
+from harness.core.folders import expanded
+from harness.datasets.card import DatasetCard
+from harness.datasets.card_file import CARD_FILE
+from harness.datasets.catalog import list_datasets
+from harness.datasets.dataset import Dataset, load_dataset
+from harness.datasets.make_splits import stratified_folds
+from harness.datasets.new_card import card_of, readme_of
+from harness.datasets.new_labels import LabelledSlide, NewDataset, classes_of, follow_up_of, read_labels
+from harness.datasets.slide_files import SlideFile, assign, slide_files
+from harness.datasets.splits import Fold, write_splits
+from harness.datasets.table import listed, write_table
+from harness.tasks.follow_up import CENSORED, EVENT, INTERVALS, most_intervals
+
+__all__ = ["NewDataset", "new_dataset"]
+
+
+def new_dataset(wish: NewDataset) -> Dataset:
+    """Make the folder ``into/name`` with card, label table, split file and README. It is whole or absent.
+
+    Raises:
+        UsageError: a name that is taken or unusable, a wrong option, too few patients for the folds.
+        DataError: a column that is missing, names that could do harm, slides without files or files without labels.
+    """
+    folder = _target(wish)
+    labels = read_labels(wish)
+    slides = [row.slide for row in labels.rows]
+    files = assign(slides, _slide_files(wish), partial=wish.partial, unused=labels.dropped)
+    rows = [row for row in labels.rows if row.slide in files]
+    if wish.mpp is None and (flat := [slide for slide, file in files.items() if file.flat]):
+        raise UsageError(
+            f"{len(flat)} slides are flat images, which do not say their resolution: {listed(flat)}",
+            place="--mpp",
+            fix="give their microns per pixel with --mpp",
+        )
+    classes = (CENSORED, EVENT) if wish.survival else classes_of(rows, wish)
+    # Without an event in every part there is nothing to learn or score; without anybody censored there is.
+    folds = _folds(rows, (EVENT,) if wish.survival else classes, wish)
+    content = card_of(
+        name=wish.name,
+        classes=None if wish.survival else classes,
+        intervals=_intervals(rows, folds, wish) if wish.survival else None,
+        counts=_counts(rows, classes),
+        patterns=_patterns(files),
+        root=wish.slides.resolve(),
+        table=wish.labels.name,
+        mpp=wish.mpp,
+        folds=wish.folds,
+        errata=labels.errata,
+        distinct_ids=wish.distinct_ids,
+    )
+    card = DatasetCard.model_validate(content)
+    _write(folder, content, rows, folds, readme_of(content, wish.labels.name, wish.seed, card.errata))
+    return load_dataset(folder)
+
+
+def _slide_files(wish: NewDataset) -> list[SlideFile]:
+    files = slide_files(wish.slides)
+    if not wish.partial and any(file.path == wish.slides for file in files):
+        raise DataError(
+            "DICOM files lie loose among the slides, so that nothing says which of them are one slide",
+            place=str(wish.slides),
+            fix="put the files of each slide into a folder of their own, or leave them out with --partial",
+        )
+    return [file for file in files if file.path != wish.slides]
+
+
+def _target(wish: NewDataset) -> Path:
+    """Where the dataset goes, if its name is free."""
+    name = wish.name
+    plain = name.replace("-", "").replace("_", "")
+    if not (plain.isascii() and plain.isalnum() and name == name.lower() and name[0].isalnum() and len(name) <= 64):
+        raise UsageError(
+            f"{name!r} cannot be the name of a dataset",
+            place="NAME",
+            fix="use lower-case letters, digits, - and _, starting with a letter or digit",
+        )
+    taken = next((one for one in list_datasets() if one.name == name), None)
+    if taken is not None:
+        raise UsageError(f"there is a dataset {name!r} already", place=taken.origin, fix="choose another name")
+    if (wish.time_column is None) != (wish.event_column is None):
+        raise UsageError(
+            "a dataset of survival needs a column of times and one of events",
+            place="--time-col, --event-col",
+            fix="give both, or neither for a dataset of classes",
+        )
+    folder = expanded(wish.into) / name
+    if folder.exists() or folder.is_symlink():
+        raise UsageError("the folder exists already", place=str(folder), fix="choose another name, or remove it first")
+    return folder
+
+
+def _folds(rows: Sequence[LabelledSlide], classes: Sequence[str], wish: NewDataset) -> list[Fold]:
+    """Stratified folds by patient; fold k validates on the test slides of fold k + 1, so that both hold all classes."""
+    patients = {name: {row.patient for row in rows if row.label == name} for name in classes}
+    rarest = min(classes, key=lambda name: len(patients[name]))
+    most = len(patients[rarest])
+    if not 3 <= wish.folds <= most:
+        raise UsageError(
+            f"{wish.folds} folds cannot be made: class {rarest!r} has slides of {most} patients",
+            place="--folds",
+            fix=f"choose from 3 to {most} folds" if most >= 3 else "add slides of at least 3 patients per class",
+        )
+    made = stratified_folds([row.patient for row in rows], [row.label for row in rows], wish.folds, 0.2, wish.seed)
+    tests = [set(fold["test"]) for fold in made]
+    folds = []
+    for k, test in enumerate(tests):
+        val = tests[(k + 1) % len(tests)]
+        train = set(range(len(rows))) - test - val
+        for part in (train, val, test):
+            _check_part(part, rows, classes)
+        folds.append(Fold(0, k, *(tuple(rows[i].slide for i in sorted(part)) for part in (train, val, test))))
+    return folds
+
+
+def _check_part(part: set[int], rows: Sequence[LabelledSlide], classes: Sequence[str]) -> None:
+    if lacking := [name for name in classes if all(rows[i].label != name for i in part)]:
+        raise UsageError(
+            f"not every fold can have slides of class {lacking[0]!r}, because patients have slides of several classes",
+            place="--folds",
+            fix="choose fewer folds, or add slides",
+        )
+
+
+def _intervals(rows: Sequence[LabelledSlide], folds: Sequence[Fold], wish: NewDataset) -> int:
+    """As many intervals of time, up to the usual number, as the training patients of every fold have events for."""
+    by_slide = {row.slide: row for row in rows}
+    trained = [follow_up_of([by_slide[slide] for slide in fold.train]) for fold in folds]
+    return most_intervals(trained, INTERVALS, place=f"{wish.labels}, column {wish.time_column}")
+
+
+def _counts(rows: Sequence[LabelledSlide], classes: Sequence[str]) -> dict[str, int]:
+    by_class = Counter(row.label for row in rows)
+    reserved = {"slides", "patients", "tiles"}
+    counts = {"slides": len(rows), "patients": len({row.patient for row in rows})}
+    return counts | {name: by_class[name] for name in classes if name not in reserved}
+
+
+def _patterns(files: Mapping[str, SlideFile]) -> list[str]:
+    """Patterns that find the files, those of slides before those of flat images, the shorter ones first."""
+    found = {(file.flat, ".*" in file.pattern, file.pattern) for file in files.values()}
+    return [pattern for _, _, pattern in sorted(found)]
+
+
+def _write(
+    folder: Path, content: dict[str, object], rows: Sequence[LabelledSlide], folds: Sequence[Fold], readme: str
+) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+        building = Path(scratch) / folder.name
+        (building / "splits").mkdir(parents=True)
+        text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+        (building / CARD_FILE).write_text(text, encoding="utf-8")
+        if content.get("task") == "survival":
+            followed = [(row.slide, row.patient, row.time, row.event) for row in rows]
+            write_table(building / "labels.csv", ("slide", "patient", "time", "event"), followed)
+        else:
+            labelled = [(row.slide, row.patient, row.label) for row in rows]
+            write_table(building / "labels.csv", ("slide", "patient", "label"), labelled)
+        write_splits(building / "splits" / "cv.csv", folds)
+        (building / "README.md").write_text(readme, encoding="utf-8")
+        load_dataset(building).splits()
+        building.rename(folder)

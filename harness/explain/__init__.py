@@ -1,1 +1,0 @@
-"""Explanations: attention drawn over slides."""

@@ -1,1 +1,0 @@
-"""Drawn figures, each as the bytes of a PNG."""

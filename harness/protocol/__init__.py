@@ -1,1 +1,0 @@
-"""Protocol: dataset cards, labels, splits, the leak audit and the sealed scorer."""

@@ -1,0 +1,275 @@
+"""The seal on the test labels: they are joined to a finished prediction, and handed out in no other way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+import numpy as np
+
+from harness.core.errors import LeakError, MethodError
+from harness.datasets.dataset import Dataset, Entry, truth_of
+from harness.datasets.splits import Fold
+from harness.datasets.table import listed
+from harness.tasks.task import Task
+from harness.tasks.truth import Truth
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+Journal = Callable[[str, Sequence[str], "NDArray[np.float64]"], int]
+"""Takes down a question: (asker, slides, probabilities) → how often this asker has asked, this time included.
+
+Probabilities are (n, C), or (Q, n, C) for Q questions at once.
+"""
+
+
+class Answer(Protocol):
+    """What is scored: :class:`harness.Prediction`, or anything with its fields."""
+
+    @property
+    def slides(self) -> Sequence[str]:
+        """Slide ids."""
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """Class probabilities, (n_slides, n_classes)."""
+
+    @property
+    def attention(self) -> Sequence[NDArray[np.float32]] | None:
+        """Weight per tile of each slide, or None."""
+
+
+@dataclass(frozen=True)
+class ScoredRows:
+    """Predictions of one fold's test slides beside the truth, in the order of the split file.
+
+    Attributes:
+        repeat, fold: which fold.
+        task: what is predicted.
+        slides, patients: ids, n each.
+        truth: labels.
+        probabilities: (n, n_columns) float64.
+        attention: per slide the weight of each tile, or None.
+        instance_labels: per slide the true label of each tile, or None where the dataset does not know them.
+        asked: how often the asker has been answered by now, this time included. Above 1, somebody has looked before.
+    """
+
+    repeat: int
+    fold: int
+    task: Task
+    slides: tuple[str, ...]
+    patients: tuple[str, ...]
+    truth: Truth
+    probabilities: NDArray[np.float64]
+    attention: tuple[NDArray[np.float32], ...] | None
+    instance_labels: tuple[NDArray[np.int64], ...] | None
+    asked: int
+
+    def __len__(self) -> int:
+        return len(self.slides)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of what has a probability."""
+        return self.task.columns
+
+    @property
+    def groups(self) -> NDArray[np.int64]:
+        """Class index of each slide, or of its group, see :meth:`harness.tasks.task.Task.group`."""
+        values = ({name: column[row] for name, column in self.truth.columns.items()} for row in range(len(self)))
+        return np.array([self.task.group(one) for one in values], np.int64)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One mapping per slide: slide, patient, the truth, repeat, fold, and ``p_<class>`` for every class."""
+        return [
+            {"slide": slide, "patient": patient, "repeat": self.repeat, "fold": self.fold}
+            | {name: column[row].item() for name, column in self.truth.columns.items()}
+            | {f"p_{name}": float(p) for name, p in zip(self.classes, probabilities, strict=True)}
+            for row, (slide, patient, probabilities) in enumerate(
+                zip(self.slides, self.patients, self.probabilities, strict=True)
+            )
+        ]
+
+
+class Scorer:
+    """Holds the truth about the test slides, answers predictions and counts how often it was asked.
+
+    The truth lives in the closure of one function, not in an attribute, and a scorer can be neither pickled nor
+    copied: it stays in the process, and with the object, that made it.
+
+    Args:
+        dataset: the dataset.
+        folds: the folds whose test slides may be scored.
+        instance_labels: slide id → true label of each tile, (n_tiles,), for localisation; called only when scoring.
+        journal: takes down every question: (asker, slides, probabilities) → how often this asker has asked by now.
+            None counts in this process only.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        folds: Iterable[Fold],
+        *,
+        instance_labels: Callable[[str], NDArray[Any] | None] | None = None,
+        journal: Journal | None = None,
+    ) -> None:
+        self._task = dataset.task
+        self._folds = frozenset(folds)
+        self._asked: Counter[str] = Counter()
+        self._journal = journal
+        self._reveal = _seal(dataset, self._folds, instance_labels)
+
+    def __repr__(self) -> str:
+        return f"Scorer({len(self._folds)} folds, asked {self.asked} times)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Scorer can be neither pickled nor copied: it would carry the test labels along")
+
+    @property
+    def asked(self) -> int:
+        """How often this scorer has answered."""
+        return sum(self._asked.values())
+
+    def score(self, fold: Fold, prediction: Answer, *, asker: str = "") -> ScoredRows:
+        """Join a prediction for exactly the test slides of ``fold`` to the truth.
+
+        Args:
+            fold: one of the scorer's folds.
+            prediction: class probabilities of its test slides, in any order.
+            asker: who asks: the unit.
+
+        Raises:
+            LeakError: ``fold`` is none of the folds that this scorer was made for.
+            MethodError: slides are missing, repeated or too many, or the probabilities are none.
+        """
+        return self.score_each(fold, [prediction], asker=asker)[0]
+
+    def score_each(self, fold: Fold, predictions: Sequence[Answer], *, asker: str = "") -> list[ScoredRows]:
+        """:meth:`score` for several predictions of the same slides, such as those of every epoch: a question each.
+
+        Raises:
+            LeakError, MethodError: as :meth:`score`; nothing has been answered then.
+        """
+        if fold not in self._folds:
+            raise LeakError(
+                "the scorer was asked for slides that are not the test set of one of its folds",
+                place=f"repeat {fold.repeat}, fold {fold.fold}",
+                fix="score the folds of the protocol as they are",
+            )
+        orders = [_check(prediction, fold, self._task.n_columns) for prediction in predictions]
+        ordered = [
+            np.asarray(one.probabilities, np.float64)[order] for one, order in zip(predictions, orders, strict=True)
+        ]
+        asker = asker or fold.name
+        self._asked[asker] += len(ordered)
+        asked = self._asked[asker]
+        if self._journal is not None:
+            asked = self._journal(asker, fold.test, ordered[0] if len(ordered) == 1 else np.stack(ordered))
+        truth, instances = self._reveal(fold.test)
+        found = []
+        for prediction, order, probabilities in zip(predictions, orders, ordered, strict=True):
+            attention = prediction.attention
+            kept = None if attention is None else tuple(attention[i] for i in order)
+            if instances is not None and kept is not None:
+                _check_attention(fold, kept, instances)
+            rows = ScoredRows(
+                repeat=fold.repeat,
+                fold=fold.fold,
+                task=self._task,
+                slides=fold.test,
+                patients=truth.patients,
+                truth=truth,
+                probabilities=probabilities,
+                attention=kept,
+                instance_labels=instances,
+                asked=asked,
+            )
+            found.append(rows)
+        return found
+
+
+def truth_for(dataset: Dataset, slides: Sequence[str], *, sealed: Collection[str] = ()) -> Truth:
+    """Labels of slides. For training and validation slides only.
+
+    Args:
+        dataset: the dataset.
+        slides: slide ids.
+        sealed: slides whose labels stay closed: the test slides of the fold.
+
+    Raises:
+        LeakError: one of ``slides`` is sealed.
+    """
+    closed = set(sealed)
+    if opened := [slide for slide in slides if slide in closed]:
+        raise LeakError(
+            f"labels of {len(opened)} test slides were asked for: {listed(opened)}",
+            place=f"dataset {dataset.name}",
+            fix="ask for training and validation slides only; the Scorer judges test predictions",
+        )
+    return dataset.truth(slides)
+
+
+_Truth = tuple[Truth, "tuple[NDArray[np.int64], ...] | None"]
+
+
+def _seal(
+    dataset: Dataset, folds: Iterable[Fold], instance_labels: Callable[[str], NDArray[Any] | None] | None
+) -> Callable[[Sequence[str]], _Truth]:
+    """A function from test slides to their labels and instance labels."""
+    truth: Mapping[str, Entry] = {slide: dataset.by_slide[slide] for fold in folds for slide in fold.test}
+    task = dataset.task
+
+    def reveal(slides: Sequence[str]) -> _Truth:
+        labels = truth_of(task, [truth[slide] for slide in slides])
+        if instance_labels is None:
+            return labels, None
+        found = [instance_labels(slide) for slide in slides]
+        known = tuple(np.asarray(one, np.int64) for one in found if one is not None)
+        return labels, known if len(known) == len(slides) else None
+
+    return reveal
+
+
+def _check(prediction: Answer, fold: Fold, n_classes: int) -> list[int]:
+    """Row of the prediction for each test slide, in the order of the split file."""
+    row_of = {slide: row for row, slide in enumerate(prediction.slides)}
+    probabilities = np.asarray(prediction.probabilities)
+    missing = [slide for slide in fold.test if slide not in row_of]
+    extra = sorted(set(row_of) - set(fold.test))
+    if missing:
+        problem = f"no prediction for {len(missing)} test slides: {listed(missing)}"
+    elif extra:
+        problem = f"predictions for {len(extra)} slides that are not tested: {listed(extra)}"
+    elif len(row_of) != len(prediction.slides):
+        repeated = sorted(slide for slide, count in Counter(prediction.slides).items() if count > 1)
+        problem = f"more than one prediction for {listed(repeated)}"
+    elif probabilities.shape != (len(row_of), n_classes):
+        problem = f"probabilities have shape {probabilities.shape}, expected {(len(row_of), n_classes)}"
+    elif not np.isfinite(probabilities).all():
+        bad = [slide for slide, row in row_of.items() if not np.isfinite(probabilities[row]).all()]
+        problem = f"probabilities are not finite for {listed(bad)}"
+    elif (probabilities < 0).any() or not np.allclose(probabilities.sum(axis=1), 1, atol=1e-5):
+        problem = "probabilities are negative or do not sum to one"
+    else:
+        return [row_of[slide] for slide in fold.test]
+    raise MethodError(
+        problem,
+        place=f"repeat {fold.repeat}, fold {fold.fold}",
+        fix="predict() must give class probabilities for each test slide once",
+    )
+
+
+def _check_attention(
+    fold: Fold, attention: Sequence[NDArray[np.float32]], instances: Sequence[NDArray[np.int64]]
+) -> None:
+    for slide, weights, labels in zip(fold.test, attention, instances, strict=True):
+        if len(weights) != len(labels):
+            raise MethodError(
+                f"slide {slide} has {len(labels)} tiles, and attention for {len(weights)}",
+                place=f"repeat {fold.repeat}, fold {fold.fold}",
+                fix="predict() must give one weight per tile of the finest scale",
+            )

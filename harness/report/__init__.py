@@ -1,1 +1,0 @@
-"""Reports read evidence only: study tables, the leaderboard, figures."""

@@ -1,0 +1,1 @@
+"""Stored evidence and all that is made of it: tables, comparisons, figures, the MLflow view."""

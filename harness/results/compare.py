@@ -1,0 +1,149 @@
+"""Two studies on the same slides, side by side: what differs between them, and whether it made a difference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.core.errors import DataError, UsageError
+from harness.core.suggest import unknown
+from harness.evaluation.study_scores import compare
+from harness.results.store import RunStore
+from harness.results.summary import Summary, study_predictions, summarise
+
+if TYPE_CHECKING:
+    from harness.evaluation.bootstrap import Difference
+    from harness.results.studies import Study
+
+_SAME = {"dataset": "dataset", "dataset_fingerprint": "content of the dataset", "split_sha256": "split file"}
+"""What two studies have to have in common, by its name in a unit's spec."""
+_PER_UNIT = ("repeat", "fold", "seed")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two studies on the same units.
+
+    Attributes:
+        first, second: the studies in numbers.
+        differences: metric → second minus first, with its 95 % interval over patients: every resample draws the same
+            patients in both.
+        changed: setting → its value in the first and in the second study, where they differ.
+    """
+
+    first: Summary
+    second: Summary
+    differences: Mapping[str, Difference]
+    changed: Mapping[str, tuple[Any, Any]]
+
+
+def find_study(studies: Sequence[Study], word: str, *, place: str) -> Study:
+    """The study that ``word`` names: its id, a beginning of it, or a beginning of the hash at its end.
+
+    Args:
+        studies: to choose from.
+        word: what was typed.
+        place: where, for the error.
+
+    Raises:
+        UsageError: none, or several; these are listed.
+    """
+    ids = [study.study_id for study in studies]
+    hits = [study for study in studies if study.study_id == word]
+    hits = hits or [study for study in studies if study.study_id.startswith(word)]
+    hits = hits or [study for study in studies if study.study_id.rpartition("-")[2].startswith(word)]
+    if not hits:
+        raise unknown("study", word, ids, place=place, listing="bench leaderboard show")
+    if len(hits) > 1:
+        raise UsageError(
+            f"{word!r} stands for {len(hits)} studies",
+            place=place,
+            fix=f"write more of one of: {', '.join(study.study_id for study in hits)}",
+        )
+    return hits[0]
+
+
+def compare_studies(store: RunStore, first: Study, second: Study, *, resamples: int = 2000) -> Comparison:
+    """Compare two studies by their test predictions, paired by slide and unit.
+
+    Args:
+        store: the evidence.
+        first, second: the studies; differences are second minus first.
+        resamples: of the bootstrap over patients.
+
+    Raises:
+        UsageError: one study twice.
+        DataError: the studies are of other slides, content, splits, folds or seeds, or one has no finished unit.
+    """
+    place = f"{first.study_id} and {second.study_id}"
+    if first.study_id == second.study_id:
+        raise UsageError("both names stand for the same study", place=first.study_id, fix="name two studies")
+    for study in (first, second):
+        if not study.records:
+            raise DataError(
+                "the study has no finished unit",
+                place=study.study_id,
+                fix="run it with bench run --method NAME --dataset NAME",
+            )
+    _check_same(first, second, place)
+    one, other = study_predictions(store, first), study_predictions(store, second)
+    assert one is not None and other is not None
+    try:
+        differences = compare(other, one, resamples=resamples)
+    except ValueError as error:
+        raise DataError(
+            str(error), place=place, fix="compare studies of the same task, run on the same data"
+        ) from error
+    return Comparison(
+        summarise(store, first, resamples=resamples),
+        summarise(store, second, resamples=resamples),
+        differences,
+        changed(first, second),
+    )
+
+
+def changed(first: Study, second: Study) -> dict[str, tuple[Any, Any]]:
+    """Settings that differ between two studies, by dotted name; ``unset`` where one has no such setting."""
+    a, b = (_flat(study.records[0].spec) for study in (first, second))
+    names = [name for name in dict.fromkeys([*a, *b]) if name not in _PER_UNIT]
+    pairs = {name: (a.get(name, "unset"), b.get(name, "unset")) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _check_same(first: Study, second: Study, place: str) -> None:
+    for name, words in _SAME.items():
+        a, b = (study.records[0].spec.get(name) for study in (first, second))
+        if a != b:
+            raise DataError(
+                f"the studies differ in their {words}: {str(a)[:12]} and {str(b)[:12]}",
+                place=place,
+                fix="compare studies on the same slides and folds; bench leaderboard show groups them",
+            )
+    mine, theirs = ({_unit(record.spec) for record in study.records} for study in (first, second))
+    if mine != theirs:
+        alone = [
+            f"{', '.join(sorted(units)[:4])}{' ...' if len(units) > 4 else ''} in {study.study_id} only"
+            for study, units in ((first, mine - theirs), (second, theirs - mine))
+            if units
+        ]
+        raise DataError(
+            f"the studies have not the same units done: {'; '.join(alone)}",
+            place=place,
+            fix="run what is missing, with the same --fold and --seed",
+        )
+
+
+def _unit(spec: Mapping[str, Any]) -> str:
+    return f"r{spec['repeat']}f{spec['fold']} seed {spec['seed']}"
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted name; those of the method without a prefix."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, "" if name == "params" else f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = value
+    return found

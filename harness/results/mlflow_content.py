@@ -1,0 +1,170 @@
+"""What a run in MLflow says about a unit or a study: names, tags, parameters, metrics and curve points."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.results.record import Record
+
+CURVE_POINTS = 100
+"""Most points per curve: the UI slows down with more, and the whole curve is among the artefacts."""
+
+STUDIES_VIEW = "studies"
+"""Key of the shared view that lists the studies of an experiment with their scores and costs."""
+
+STUDIES_TAG = f"mlflow.sharedViewState.{STUDIES_VIEW}"
+"""Tag of every experiment that this project makes."""
+
+_LONGEST_KEY, _LONGEST_PARAM, _LONGEST_TAG = 250, 6000, 8000
+_COMMON = ("method", "dataset", "protocol", "precision")
+_UNIT = ("repeat", "fold", "seed")
+_COMPUTE = ("wall_s", "cpu_hours", "gpu_hours", "peak_memory_mb", "peak_rss_mb", "peak_gpu_allocated_mb")
+
+
+def experiment_tags() -> dict[str, str]:
+    """Tags of an experiment: its kind, and a table of studies as a view that the UI opens by its key.
+
+    MLflow keeps the views that users share in tags of this form; a version without them ignores it.
+    """
+    shown = ("auc", "accuracy", "gpu_hours", "cpu_hours", "peak_memory_mb", "units_done")  # what fits a screen
+    view = {
+        "searchFilter": "tags.level = 'study'",
+        "orderByKey": "metrics.`auc`",
+        "orderByAsc": False,
+        "selectedColumns": [*(f"metrics.`{name}`" for name in shown), "params.`method`", "tags.`gpu`"],
+    }
+    return {
+        "mlflow.experimentKind": "custom_model_development",
+        STUDIES_TAG: json.dumps(view),
+    }
+
+
+def unit_name(spec: Mapping[str, Any]) -> str:
+    """Name of a unit's run."""
+    return f"{spec['method']} r{spec['repeat']} f{spec['fold']} s{spec['seed']}"
+
+
+def study_name(spec: Mapping[str, Any], study_id: str) -> str:
+    """Name of a study's run; the end of the id tells studies with other parameters apart."""
+    return f"{spec['method']} {spec['protocol']} {study_id.rpartition('-')[2][:6]}"
+
+
+def identity_tags(unit_id: str | None, study_id: str, spec: Mapping[str, Any]) -> dict[str, str]:
+    """Tags that say what a run stands for."""
+    tags = {"level": "study" if unit_id is None else "unit", "study_id": study_id}
+    if unit_id is not None:
+        tags["unit_id"] = unit_id
+    names = ("method", "dataset", "protocol", "method_version", "dataset_fingerprint", "split_sha256")
+    return tags | {name: str(spec[name]) for name in names if name in spec}
+
+
+def unit_tags(record: Record) -> dict[str, str]:
+    """Tags of a finished unit."""
+    software, code = record.environment.get("software", {}), record.environment.get("code", {})
+    known = {
+        "gpu": record.compute.get("gpu"),
+        "device": record.compute.get("device"),
+        "wsibench": software.get("wsibench"),
+        "mlflow.source.git.commit": code.get("commit"),
+        "uncommitted_changes": code.get("dirty"),
+    }
+    return identity_tags(record.unit_id, record.study_id, record.spec) | {
+        name: str(value) for name, value in known.items() if value is not None
+    }
+
+
+def unit_params(spec: Mapping[str, Any]) -> dict[str, str]:
+    """What the unit was: the study's parameters and its repeat, fold and seed."""
+    return study_params(spec) | {name: str(spec[name]) for name in _UNIT if name in spec}
+
+
+def study_params(spec: Mapping[str, Any]) -> dict[str, str]:
+    """What was run: method, dataset, protocol, hyper-parameters and input settings."""
+    common = {name: str(spec[name]) for name in _COMMON if name in spec}
+    hyper = {f"params.{k}" if k in (*_COMMON, *_UNIT) else k: _text(v) for k, v in spec.get("params", {}).items()}
+    return common | hyper | {f"input.{k}": _text(v) for k, v in spec.get("input", {}).items()}
+
+
+def unit_metrics(record: Record) -> dict[str, float]:
+    """Scores with their limits, cost and memory. What is unknown is absent, never zero."""
+    found: dict[str, Any] = {}
+    for name, score in record.scores.items():
+        found |= {name: score.get("value"), f"{name}_low": score.get("low"), f"{name}_high": score.get("high")}
+    found |= {name: record.compute.get(name) for name in _COMPUTE}
+    for name, stage in record.compute.get("stages", {}).items():
+        found[f"wall_s/{name}"] = stage.get("wall_s")
+    for name, group in record.extra.items():
+        if isinstance(group, Mapping):
+            found |= {f"{name}.{key}": value for key, value in group.items()}
+    return known_numbers(found)
+
+
+def known_numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    """The entries that are finite numbers."""
+    return {
+        name: float(value)
+        for name, value in values.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    }
+
+
+def curve_points(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, int, float]]:
+    """(``stage/column``, step, value) of a training curve, at most :data:`CURVE_POINTS` for each.
+
+    The step is the epoch where the rows have one, else the row's number within its stage.
+    """
+    series: dict[str, list[tuple[int, float]]] = {}
+    rows_of_stage: dict[str, int] = {}
+    for row in rows:
+        stage = row.get("stage") or "curve"
+        number = rows_of_stage.get(stage, 0)
+        rows_of_stage[stage] = number + 1
+        epoch = _number(row.get("epoch"))
+        step = number if epoch is None else int(epoch)
+        for column, text in row.items():
+            value = _number(text)
+            if column not in {"stage", "epoch", "step"} and value is not None:
+                series.setdefault(f"{stage}/{column}", []).append((step, value))
+    return [(name, step, value) for name, points in series.items() for step, value in thin(points)]
+
+
+def thin(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    """At most :data:`CURVE_POINTS` of the points, evenly spread, the first and the last among them."""
+    surplus = len(points) - 1
+    if surplus < CURVE_POINTS:
+        return points
+    return [points[k * surplus // (CURVE_POINTS - 1)] for k in range(CURVE_POINTS)]
+
+
+def clean_key(name: str) -> str:
+    """A name that MLflow takes: letters, digits, and ``_ - . / :`` and space, without empty or dotted path parts."""
+    name = re.sub(r"[^\w\-. /:]", "_", name)[:_LONGEST_KEY].strip("/")
+    parts = [part if part.strip(". ") else "_" for part in name.split("/")]
+    return "/".join(parts)
+
+
+def clean_params(params: Mapping[str, str]) -> dict[str, str]:
+    """Parameters within MLflow's limits."""
+    return {clean_key(name): value[:_LONGEST_PARAM] for name, value in params.items()}
+
+
+def clean_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Tags within MLflow's limits."""
+    return {clean_key(name): value[:_LONGEST_TAG] for name, value in tags.items()}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _number(value: str | float | None) -> float | None:
+    try:
+        number = float(value) if value not in (None, "") else math.nan
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

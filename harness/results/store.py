@@ -1,0 +1,333 @@
+"""The evidence store: one folder per unit, written so that it is whole or absent. It is the truth."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.core.atomic import replacing, write_json
+from harness.core.errors import DataError, shown
+from harness.core.filelock import locked
+from harness.core.hashing import sha256_file
+from harness.core.reading import read_json, read_text
+from harness.results.access_log import FILE as QUESTIONS
+from harness.results.damage import damage_of
+from harness.results.names import is_inside, plain, safe_name
+from harness.results.predictions import PREDICTIONS, UnitPredictions, read_predictions
+from harness.results.record import Record
+from harness.results.rows import read_rows, write_rows
+from harness.results.schema import RecordSchema, StudySchema, check
+from harness.results.staging import ARTEFACTS, CURVE, FAILED, RECORD, swap, write_artefacts
+from harness.results.studies import Broken, Failure, Study, group_studies
+from harness.tasks.registry import task_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.tasks.task import Task
+
+LOG = "log.txt"
+STUDY = "study.json"
+TRIALS = "trials.csv"
+INFLATE = "inflate"
+"""Folder of ``bench inflate``: what selection on the test slides adds. No evidence of a unit, and never ranked."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything found in a runs folder.
+
+    Attributes:
+        records: of finished units, by study, repeat, fold and seed.
+        failures: of units that failed and have not succeeded since.
+        broken: evidence that cannot be read, by name and reason.
+    """
+
+    records: tuple[Record, ...]
+    failures: tuple[Failure, ...]
+    broken: tuple[Broken, ...]
+
+
+class RunStore:
+    """The runs folder: ``units/<unit_id>/`` and ``studies/<study_id>/``.
+
+    A unit is done when its record.json is there: it is written last. Several processes may write at once, even the
+    same unit; of two complete results the later one stays.
+
+    Args:
+        root: the runs folder; made when first written to.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+
+    def unit_folder(self, unit_id: str) -> Path:
+        """Folder of a unit; it may not exist yet. Scratch files and the log may be put there while it runs."""
+        return self.root / "units" / safe_name(unit_id)
+
+    def study_folder(self, study_id: str) -> Path:
+        """Folder of a study; it may not exist yet."""
+        return self.root / "studies" / safe_name(study_id)
+
+    @property
+    def secrets(self) -> tuple[Path, ...]:
+        """What holds labels of slides that some unit has tested: all the evidence, and the view of it."""
+        names = ("units", "studies", INFLATE, QUESTIONS, "mlartifacts", "mlflow.db", "mlflow.db-wal", "mlflow.db-shm")
+        return tuple(self.root / name for name in names)
+
+    def is_done(self, unit_id: str) -> bool:
+        """Whether the unit has a readable record, and predictions that are what it says."""
+        return (self.unit_folder(unit_id) / RECORD).exists() and not damage_of(lambda: self.altered(unit_id))
+
+    def record(self, unit_id: str) -> Record:
+        """The record of a finished unit.
+
+        Raises:
+            DataError: absent or unreadable.
+        """
+        return _read_record(self.unit_folder(unit_id))
+
+    def write_unit(
+        self,
+        record: Record,
+        predictions: UnitPredictions,
+        *,
+        curve: Iterable[Mapping[str, Any]] = (),
+        log: str | None = None,
+        artefacts: Mapping[str, bytes | Path] | None = None,
+    ) -> Record:
+        """Store a finished unit and return its record with the hashes of its files.
+
+        Args:
+            record: what to put into record.json.
+            predictions: test predictions.
+            curve: rows of the training curve: names and numbers.
+            log: text for log.txt; None leaves a log that is there.
+            artefacts: file name → content, or a file to copy, for the folder ``artefacts``.
+
+        Raises:
+            DataError: the record could not be read again: a field is not what the schema says. Nothing is written.
+        """
+        folder = self.unit_folder(record.unit_id)
+        staging = folder / f".staging-{os.getpid()}-{secrets.token_hex(4)}"
+        staging.mkdir(parents=True)
+        try:
+            predictions.write(staging / PREDICTIONS)
+            write_rows(staging / CURVE, [plain(row) for row in curve])
+            if log is not None:
+                (staging / LOG).write_text(log, encoding="utf-8", errors="replace")
+            write_artefacts(staging / ARTEFACTS, artefacts or {})
+            files = {
+                path.relative_to(staging).as_posix(): sha256_file(path)
+                for path in sorted(staging.rglob("*"))
+                if path.is_file()
+            }
+            complete = replace(record, files=files)
+            value = check(RecordSchema, plain(complete.as_dict()), what="record", place=str(folder / RECORD))
+            write_json(staging / RECORD, value)
+            with locked(folder / ".lock"):
+                swap(staging, folder)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        return complete
+
+    def write_failure(
+        self, unit_id: str, reason: str, *, study_id: str, spec: Mapping[str, Any], traceback: str = ""
+    ) -> Failure:
+        """Note that a unit failed; it is tried again by the next run and the note goes once it succeeds.
+
+        Args:
+            unit_id, study_id, spec: as in the record.
+            reason: one sentence.
+            traceback: the details.
+        """
+        path = self.unit_folder(unit_id) / FAILED
+        value: dict[str, Any] = {  # no check before it is written: that a unit failed must not be lost to an odd value
+            "unit_id": unit_id,
+            "study_id": study_id,
+            "reason": reason,
+            "attempts": self.attempts(unit_id) + 1,
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "spec": spec,
+            "traceback": traceback,
+        }
+        write_json(path, plain(value))
+        return Failure(**{field.name: value[field.name] for field in fields(Failure)})
+
+    def attempts(self, unit_id: str) -> int:
+        """How often a unit has failed since it was last done; 0 for a note that is damaged."""
+        try:
+            return int(read_json(self.unit_folder(unit_id) / FAILED)["attempts"])
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
+            return 0
+
+    def write_study(self, study: Mapping[str, Any]) -> None:
+        """Write study.json.
+
+        Args:
+            study: ``study_id, method, dataset, protocol``, ``ranked`` (may its results be ranked), ``units`` (ids of
+                all units of the protocol, run or not), ``n_units`` and ``config``.
+        """
+        path = self.study_folder(str(study["study_id"])) / STUDY
+        write_json(path, check(StudySchema, plain(study), what="study", place=str(path)))
+
+    def planning(self, study_id: str) -> AbstractContextManager[None]:
+        """Held while a table of the study is read and written anew, by one process at a time."""
+        return locked(self.study_folder(study_id) / ".lock")
+
+    def write_trials(self, study_id: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write trials.csv of a study; trials of folds that are not among ``rows`` stay."""
+        new = [plain(row) for row in rows]
+        told = {str(row["fold"]) for row in new}
+        if not new:
+            return
+        with self.planning(study_id), replacing(self.study_folder(study_id) / TRIALS) as temporary:
+            try:
+                kept: list[dict[str, Any]] = [row for row in self.trials(study_id) if row["fold"] not in told]
+            except DataError:  # a damaged table is made again, from the trials that are there
+                kept = []
+            write_rows(temporary, sorted([*kept, *new], key=lambda row: (str(row["fold"]), int(row["trial"]))))
+
+    def trials(self, study_id: str) -> list[dict[str, str]]:
+        """Rows of a study's trials.csv as text; empty where it was not tuned."""
+        rows = read_rows(self.study_folder(study_id) / TRIALS)
+        return [row for row in rows if row.get("fold") and _is_count(row.get("trial") or "")]
+
+    def scan(self) -> Evidence:
+        """Read the whole folder; what cannot be read is listed by name and stops nothing."""
+        records, failures, broken = [], [], []
+        for folder in _folders(self.root / "units"):
+            if (folder / RECORD).exists():
+                try:
+                    records.append(_read_record(folder))
+                    continue
+                except DataError as error:
+                    broken.append(Broken(folder.name, error.problem))
+            if (folder / FAILED).exists():
+                try:
+                    failures.append(Failure.from_json(read_text(folder / FAILED)))
+                except (OSError, ValueError, DataError) as error:
+                    broken.append(Broken(folder.name, f"{FAILED} cannot be read: {_reason(error)}"))
+        records.sort(key=lambda r: (r.study_id, r.spec["repeat"], r.spec["fold"], r.spec["seed"], r.unit_id))
+        return Evidence(tuple(records), tuple(failures), tuple(broken))
+
+    def records(self) -> tuple[Record, ...]:
+        """Records of all finished units."""
+        return self.scan().records
+
+    def studies(self) -> tuple[Study, ...]:
+        """All studies with their units, by name. Units whose study.json is lost still make a study."""
+        return self.studies_and_broken()[0]
+
+    def studies_and_broken(self) -> tuple[tuple[Study, ...], tuple[Broken, ...]]:
+        """All studies, and the evidence that cannot be read."""
+        found = self.scan()
+        plans, broken = [], list(found.broken)
+        for folder in _folders(self.root / "studies"):
+            try:
+                plans.append(_read_plan(folder))
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError, DataError) as error:
+                broken.append(Broken(folder.name, f"{STUDY} cannot be read: {_reason(error)}"))
+        damaged = {one.name for one in found.broken}
+        return group_studies(plans, found.records, found.failures, damaged), tuple(broken)
+
+    def plan(self, study_id: str) -> dict[str, Any]:
+        """study.json as it is; empty where it is missing or damaged."""
+        try:
+            return _read_plan(self.study_folder(study_id))
+        except (OSError, ValueError, DataError):
+            return {}
+
+    def study(self, study_id: str) -> Study:
+        """One study.
+
+        Raises:
+            DataError: there is none of this name.
+        """
+        for study in self.studies():
+            if study.study_id == study_id:
+                return study
+        raise DataError(
+            f"there is no study {study_id!r}", place=str(self.root), fix="bench leaderboard show lists them"
+        )
+
+    def predictions(self, unit_ids: Sequence[str], task: type[Task] | None = None) -> pd.DataFrame:
+        """Test predictions of some units, one row per slide and unit, with a column ``unit_id``.
+
+        Args:
+            unit_ids: the units, all of one task.
+            task: what they predict; None looks it up in the first one's record.
+
+        Raises:
+            DataError: missing or unreadable predictions.
+        """
+        import pandas as pd
+
+        if task is None and unit_ids:
+            task = task_of(self.record(unit_ids[0]).config)
+        frames = [read_predictions(self.unit_folder(unit_id) / PREDICTIONS, task) for unit_id in unit_ids if task]
+        for unit_id, frame in zip(unit_ids, frames, strict=True):
+            frame["unit_id"] = unit_id
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+    def curve(self, unit_id: str) -> list[dict[str, str]]:
+        """Rows of a unit's training curve as text; empty where it has none."""
+        return read_rows(self.unit_folder(unit_id) / CURVE)
+
+    def altered(self, unit_id: str) -> list[str]:
+        """Files of a finished unit that are missing or not what its record says."""
+        folder = self.unit_folder(unit_id)
+        return [
+            name
+            for name, digest in self.record(unit_id).files.items()
+            # A name that leads elsewhere is not looked at: no record of ours has one.
+            if not is_inside(name) or not (folder / name).is_file() or sha256_file(folder / name) != digest
+        ]
+
+
+def _read_record(folder: Path) -> Record:
+    path = folder / RECORD
+    fix = "run the unit again: the same bench run command does"
+    try:
+        value = read_json(path)
+    except OSError as error:
+        raise DataError(f"there is no record: {error.strerror}", place=str(path), fix=fix) from error
+    except ValueError as error:
+        raise DataError(f"the record is cut short or damaged: {error}", place=str(path), fix=fix) from error
+    record = Record.from_dict(value, place=str(path))
+    if safe_name(record.unit_id) != folder.name:
+        raise DataError(
+            f"damaged: unit_id is {shown(record.unit_id)}: the record is in the folder of another unit",
+            place=str(path),
+            fix=fix,
+        )
+    return record
+
+
+def _read_plan(folder: Path) -> dict[str, Any]:
+    """study.json; raises OSError, ValueError or DataError where it is absent or damaged."""
+    plan = check(StudySchema, read_json(folder / STUDY), what="study", place=str(folder / STUDY))
+    if safe_name(plan["study_id"]) != folder.name:
+        raise ValueError(f"it is that of study {shown(plan['study_id'])}")
+    return plan
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10
+
+
+def _reason(error: Exception) -> str:
+    return error.problem if isinstance(error, DataError) else str(getattr(error, "strerror", None) or error)
+
+
+def _folders(parent: Path) -> list[Path]:
+    return sorted(path for path in parent.iterdir() if path.is_dir()) if parent.is_dir() else []

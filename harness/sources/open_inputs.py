@@ -1,0 +1,74 @@
+"""Opening a dataset: from its card to bags, drawing, preparing and encoding what is missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from harness.bags.access import FeatureAccess
+from harness.bags.tile_source import TileBags
+from harness.datasets.content import ContentHashes
+from harness.sources.inputs import Inputs
+from harness.sources.open_features import check_store, open_features, sources_of
+from harness.training.device import make_repeatable
+
+if TYPE_CHECKING:
+    from harness.datasets.dataset import Dataset
+    from harness.sources.opening import Opening
+
+
+def open_inputs(dataset: Dataset, opening: Opening) -> Inputs:
+    """Open the bags of a dataset.
+
+    Raises:
+        DataError: files are missing or unreadable, in three lines.
+    """
+    tiles = dataset.card.source.open(dataset, opening)
+    if isinstance(tiles.access, FeatureAccess):
+        return tiles
+    if opening.features is not None:
+        return open_features(tiles, opening.features)
+    tiles = _with_provenance(tiles, opening.settings.encoder)
+    return tiles if opening.settings.kind == "tiles" else _encode(dataset, tiles, opening)
+
+
+def _with_provenance(tiles: Inputs, encoder: str) -> Inputs:
+    """What the leak audit has to know of an encoder whose weights come from a file."""
+    from harness.encoders.names import parse_name
+    from harness.features.shaped import is_silent, shaped_by_of
+
+    shaped = shaped_by_of(encoder)
+    path = parse_name(encoder).path if encoder else None
+    if path is not None:
+        weights = ContentHashes().read(path, [path])
+        tiles = replace(
+            tiles,
+            identity={**tiles.identity, "weights": weights.hash},
+            sources=tiles.sources.and_shared("the encoder's file", [path]),
+        )
+    silent = (f"whether encoder {encoder} has learnt from these slides: its file does not say",)
+    return replace(
+        tiles,
+        shaped={} if shaped is None else {f"encoder {encoder}": shaped},
+        unchecked=(*tiles.unchecked, *(silent if is_silent(encoder) else ())),
+    )
+
+
+def _encode(dataset: Dataset, tiles: Inputs, opening: Opening) -> Inputs:
+    """Features of all slides by a frozen encoder, extracted once and kept."""
+    from harness.core.hashing import sha256_json
+    from harness.encoders import build_encoder
+    from harness.features.extract import extract_features
+
+    make_repeatable()  # the one thing that is computed in this process
+    bags = tiles.access.bags(opening.slides)
+    assert isinstance(bags, TileBags)
+    encoder = build_encoder(opening.settings.encoder, tile_px=bags.scales[0].tile_px, seed=0)
+    identity = opening.settings.model_dump(mode="json") | {"content": sorted(tiles.content.items()), **tiles.identity}
+    folder = opening.cache / dataset.name / "features" / sha256_json(identity)[:16]
+    shaped = next(iter(tiles.shaped.values()), None)
+    store = extract_features(bags, encoder, folder, device=opening.device, shaped_by=shaped)
+    tiles.sources.check(tiles.content)
+    check_store(store, bags)
+    sources = sources_of(store, tiles.sources)
+    return replace(tiles, access=FeatureAccess.of_store(store), sources=sources, picture_of=None, lesions=None)

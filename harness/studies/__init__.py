@@ -1,0 +1,1 @@
+"""Studies: which units they consist of, tuning, selection bias."""

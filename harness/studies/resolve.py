@@ -1,0 +1,329 @@
+"""From what was asked to what will be run: every default filled in, every name checked. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+from harness.api.card import MethodCard, Preset
+from harness.api.method import Method
+from harness.api.params import Params
+from harness.api.published import nearest_input
+from harness.api.registry import find_method, list_methods, method_version
+from harness.core.errors import UsageError
+from harness.core.suggest import unknown
+from harness.datasets.card import InputSettings, ProtocolCard
+from harness.datasets.catalog import find_dataset
+from harness.datasets.dataset import Dataset
+from harness.datasets.reports import reports_fingerprint
+from harness.datasets.splits import Fold, Splits
+from harness.protocols.fold_checks import check_folds
+from harness.studies.config import COMMAND_LINE, StudyConfig
+from harness.studies.feature_set import FeatureSet
+from harness.studies.origins import origins_of, preset_origin
+from harness.studies.study_input import Layer, resolve_input
+from harness.studies.tuning.settings import TuneSettings
+from harness.studies.tuning.space import space_of
+from harness.studies.unused import facts_of, refuse_unused_options, refuse_unused_params, refuse_unused_preset
+from harness.training.mil_params import MILParams, check_devices
+from harness.unit.spec import UnitSpec
+
+if TYPE_CHECKING:
+    from harness.training.context import Precision
+
+UNKNOWN = "unknown until the data is there"
+"""Fingerprint of a dataset whose files have not been looked at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedStudy:
+    """A study with nothing left open.
+
+    Attributes:
+        method: the method's class.
+        params: its hyper-parameters.
+        preset: the preset they started from, if any.
+        dataset, protocol_name, protocol: the dataset and how it is split, selected and scored.
+        input: what the method reads.
+        splits: all folds of the protocol.
+        folds: the folds that are run.
+        seeds: one run of every fold per seed.
+        precision: arithmetic.
+        fingerprint: SHA-256 over the dataset's labels and content.
+        opened: what units depend on beside it, known once the data is opened (``Inputs.identity``).
+        tuning: how the hyper-parameters are searched; None where they are not.
+        fixed: hyper-parameters that the user has set, and that are not searched therefore.
+        devices: how many devices train one unit together.
+        features: the feature set that is read; None makes the features that are needed.
+        origins: where values come from, by their dotted names in :meth:`as_dict`.
+    """
+
+    method: type[Method]
+    params: Params
+    preset: str | None
+    dataset: Dataset
+    protocol_name: str
+    protocol: ProtocolCard
+    input: InputSettings
+    splits: Splits
+    folds: tuple[Fold, ...]
+    seeds: tuple[int, ...]
+    precision: Precision
+    fingerprint: str = UNKNOWN
+    opened: Mapping[str, str] = field(default_factory=dict)
+    tuning: TuneSettings | None = None
+    fixed: tuple[str, ...] = ()
+    devices: int = 1
+    features: FeatureSet | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def input_differs(self) -> tuple[str, ...]:
+        """In what the input differs from the method's published one; empty where features come with the dataset."""
+        used = self.input.model_dump()
+        published = nearest_input(self.method_card.published, used) if self.dataset.card.source.reads else None
+        return () if published is None else published.differences(used)
+
+    @property
+    def method_card(self) -> MethodCard:
+        """The method's card."""
+        return self.method.card
+
+    @property
+    def units(self) -> tuple[UnitSpec, ...]:
+        """The units that are run, fold by fold within each seed."""
+        return tuple(self.unit(fold, seed) for seed in self.seeds for fold in self.folds)
+
+    @property
+    def study_id(self) -> str:
+        """Name of the study: the same for any choice of folds and seeds."""
+        return self.unit(self.folds[0], self.seeds[0]).study_id
+
+    def as_dict(self) -> dict[str, Any]:
+        """The resolved configuration, JSON-able."""
+        return {
+            "method": self.method_card.name,
+            "labels": ["slides", *self.method_card.needs],
+            "dataset": self.dataset.card.name,
+            **self._task,
+            "protocol": self.protocol_name,
+            "preset": self.preset,
+            "params": self.params.as_dict(),
+            "input": self.input.model_dump(mode="json"),
+            **self._published,
+            "protocol_settings": self.protocol.model_dump(mode="json"),
+            "split_sha256": self.splits.sha256,
+            "folds": [f"r{fold.repeat}f{fold.fold}" for fold in self.folds],
+            "seeds": list(self.seeds),
+            "precision": self.precision,
+            **({} if self.features is None else {"features": str(self.features.folder)}),
+            **({"devices": self.devices} if self.devices > 1 else {}),
+            "dataset_fingerprint": self.fingerprint,
+            **self._tuned,
+        }
+
+    def unit(self, fold: Fold, seed: int) -> UnitSpec:
+        """One unit."""
+        return UnitSpec(
+            method=self.method_card.name,
+            method_version=method_version(self.method),
+            params=self.params.as_dict(),
+            dataset=self.dataset.card.name,
+            dataset_fingerprint=self.fingerprint,
+            protocol=self.protocol_name,
+            protocol_settings=self.protocol.model_dump(
+                mode="json", exclude={"title", "note", "splits", "ranked", "auc"}
+            ),
+            split_sha256=self.splits.sha256,
+            repeat=fold.repeat,
+            fold=fold.fold,
+            seed=seed,
+            input=self.input.model_dump(mode="json") | self._reports | self._features | dict(self.opened),
+            precision=self.precision,
+            tuning=None if self.tuning is None else {**self.tuning.as_dict(), "fixed": list(self.fixed)},
+            devices=self.devices,
+        )
+
+    @property
+    def _task(self) -> dict[str, Any]:
+        """What is predicted, where that is not classes."""
+        return self.dataset.task.described()
+
+    @property
+    def _published(self) -> dict[str, Any]:
+        """The method's published input, and in what this study's differs, where input settings have an effect."""
+        if not self.dataset.card.source.reads:
+            return {}
+        published = nearest_input(self.method_card.published, self.input.model_dump())
+        differs = list(self.input_differs)
+        return {
+            "published_input": "none declared" if published is None else published.as_dict(),
+            **({"input_differs": differs} if differs else {}),
+        }
+
+    @property
+    def _tuned(self) -> dict[str, Any]:
+        """How it is tuned, if it is."""
+        if self.tuning is None:
+            return {}
+        space = space_of(self.method.Params, fixed=self.fixed, method=self.method_card.name)
+        return {"tuning": {**self.tuning.as_dict(), "space": [asdict(dimension) for dimension in space]}}
+
+    @property
+    def _features(self) -> dict[str, str]:
+        """Identity of the features, where they were there before."""
+        return {} if self.features is None else self.features.identity
+
+    @cached_property
+    def _reports(self) -> dict[str, str]:
+        """Identity of the reports, for a method that learns from them."""
+        return {"reports": reports_fingerprint(self.dataset)} if "reports" in self.method_card.needs else {}
+
+
+def resolve(config: StudyConfig) -> ResolvedStudy:
+    """Fill in what ``config`` leaves open.
+
+    Raises:
+        UsageError: a name or value that does not exist or does not fit, with the nearest right one.
+    """
+    method = find_method(config.method)
+    dataset = find_dataset(config.dataset)
+    _check_task(method.card, dataset)
+    name, preset = _preset(method.card, dataset, config)
+    params_set, input_set = _split_settings(config.set)
+    asked = {key: config.origins.get(f"set.{key}", COMMAND_LINE) for key in config.set}
+    features = None if config.features is None else FeatureSet.read(config.features, dataset)
+    params = method.Params.build({**preset.params, **params_set}, place=f"hyper-parameters of {method.card.name}")
+    refuse_unused_options(config, dataset)
+    layers = _layers(input_set, asked, preset, preset_origin(config, name))
+    input_settings, input_origins = resolve_input(method, params, dataset, layers, features)
+    _check_needs(method.card, dataset)
+    _check_devices(method, params, config.devices)
+    protocol_name, protocol = dataset.protocol(config.protocol)
+    splits = dataset.splits(protocol_name)
+    if protocol.select == "test" and not method.watched:
+        raise UsageError(
+            f"protocol {protocol_name} compares epochs on the test slides, and method {method.card.name} "
+            "cannot predict while it is trained",
+            place="--protocol",
+            fix=f"choose another protocol; bench datasets show {dataset.name} lists them",
+        )
+    facts = facts_of(input_settings.kind, protocol, splits, tuned=config.tune is not None)
+    refuse_unused_params(method, params, preset, asked, facts)
+    if config.preset is not None and name is not None:
+        refuse_unused_preset(method, params, name, preset, facts)
+    folds = _folds(splits, config.folds)
+    if features is not None:
+        features.check(folds)
+    check_folds(dataset, protocol_name, protocol, folds, tuned=_tuning_metric(config, dataset))
+    return ResolvedStudy(
+        method=method,
+        params=params,
+        preset=name,
+        dataset=dataset,
+        protocol_name=protocol_name,
+        protocol=protocol,
+        input=input_settings,
+        splits=splits,
+        folds=folds,
+        seeds=config.seeds,
+        precision="fp32" if config.precision == "auto" else cast("Precision", config.precision),
+        tuning=config.tune,
+        fixed=_fixed(config, method, params_set),
+        devices=config.devices,
+        features=features,
+        origins=origins_of(config, method, name, preset, input_origins),
+    )
+
+
+def _layers(
+    input_set: Mapping[str, Any], asked: Mapping[str, str], preset: Preset, preset_origin: str
+) -> tuple[Layer, ...]:
+    """What the user sets of the input, by where it was set, and then what the preset sets."""
+    places = dict.fromkeys(asked[f"input.{name}"] for name in input_set)
+    layers = [
+        Layer(place, {k: v for k, v in input_set.items() if asked[f"input.{k}"] == place}, asked=True)
+        for place in places
+    ]
+    return (*layers, Layer(preset_origin, preset.input))
+
+
+def _check_devices(method: type[Method], params: Params, devices: int) -> None:
+    """Refuse several devices for a method, or for steps, that cannot be shared between them."""
+    if devices == 1:
+        return
+    if not method.parted:
+        able = [one.name for one in list_methods() if one.card is not None and find_method(one.name).parted]
+        raise UsageError(
+            f"method {method.card.name} cannot be trained by {devices} devices: its stages have batches of their own",
+            place="--devices",
+            fix=f"use --devices 1, or one of: {', '.join(able)}",
+        )
+    if isinstance(params, MILParams):
+        check_devices(params, devices)
+
+
+def _fixed(config: StudyConfig, method: type[Method], params_set: Mapping[str, Any]) -> tuple[str, ...]:
+    """The hyper-parameters that tuning leaves alone; checks that it has something left."""
+    if config.tune is None:
+        return ()
+    space_of(method.Params, fixed=params_set, method=method.card.name)
+    return tuple(sorted(params_set))
+
+
+def _preset(card: MethodCard, dataset: Dataset, config: StudyConfig) -> tuple[str | None, Preset]:
+    name = config.preset or dataset.card.presets.get(card.name)
+    if name in (None, "none"):
+        return None, Preset(help="")
+    if name not in card.presets:
+        place = "--preset" if config.preset else f"presets in the card of {dataset.card.name}"
+        raise unknown("preset", str(name), card.presets, place=place, listing=f"bench methods show {card.name}")
+    return name, card.presets[str(name)]
+
+
+def _check_task(card: MethodCard, dataset: Dataset) -> None:
+    """Refuse a dataset whose task the method cannot learn."""
+    task = dataset.card.task
+    if not card.learns(task):
+        able = [one.name for one in list_methods() if one.card is not None and one.card.learns(task)]
+        raise UsageError(
+            f"method {card.name} cannot learn {task}, which is the task of dataset {dataset.name}",
+            place="--method",
+            fix=f"choose from: {', '.join(able)}",
+        )
+
+
+def _check_needs(card: MethodCard, dataset: Dataset) -> None:
+    """Refuse a dataset without what the method cannot do without, before anything is prepared."""
+    if "reports" in card.needs and dataset.card.reports is None:
+        raise UsageError(
+            f"method {card.name} learns from pathology reports, and dataset {dataset.name} has none",
+            place="--dataset",
+            fix="choose camelyon16-mini, or name a column or text files as `reports` in the dataset's card",
+        )
+
+
+def _tuning_metric(config: StudyConfig, dataset: Dataset) -> str:
+    """The score that chooses hyper-parameters on the protocol's own validation slides; empty where none does."""
+    if config.tune is None or config.tune.folds > 1:
+        return ""
+    return config.tune.metric or dataset.task.metrics[0]
+
+
+def _split_settings(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Hyper-parameters, and input settings without their ``input.``."""
+    inputs = {key.removeprefix("input."): value for key, value in values.items() if key.startswith("input.")}
+    return {key: value for key, value in values.items() if not key.startswith("input.")}, inputs
+
+
+def _folds(splits: Splits, wanted: tuple[int, ...] | None) -> tuple[Fold, ...]:
+    """The chosen folds, numbered from 0 through all repeats."""
+    if wanted is None:
+        return splits.folds
+    if wrong := [number for number in wanted if not 0 <= number < len(splits.folds)]:
+        raise UsageError(
+            f"there is no fold {wrong[0]}", place="--fold", fix=f"choose from 0 to {len(splits.folds) - 1}"
+        )
+    return tuple(splits.folds[number] for number in wanted)

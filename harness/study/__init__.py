@@ -1,1 +1,0 @@
-"""Studies: what was asked, resolved into units, and run."""

@@ -1,1 +1,0 @@
-"""Tracking: the evidence store and its MLflow view."""

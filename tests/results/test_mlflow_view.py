@@ -1,0 +1,275 @@
+"""The MLflow view shows what the records say, once, and can be lost."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sqlite3
+import threading
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from mlflow import MlflowClient
+from support.evidence import CURVE, fill, predictions, record
+
+from harness.results import mlflow_content as content
+from harness.results.mlflow_place import database_path, database_uri
+from harness.results.mlflow_view import MlflowView
+from harness.results.store import RunStore
+
+STUDY = "abmil-toy-cv3-0123"
+
+
+@pytest.fixture
+def store(tmp_path: Path, empty_mlflow: Path) -> RunStore:
+    """A runs folder with an empty MLflow database (making its tables takes seconds)."""
+    root = tmp_path / "runs"
+    root.mkdir()
+    shutil.copyfile(empty_mlflow, root / "mlflow.db")
+    return RunStore(root)
+
+
+def runs(store: RunStore, level: str = "unit", dataset: str = "toy"):
+    client = MlflowClient(f"sqlite:///{store.root / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name(dataset)
+    return client.search_runs([experiment.experiment_id], f"tags.level = '{level}'") if experiment else []
+
+
+def write(view: MlflowView, store: RunStore, made) -> bool:
+    folder = store.unit_folder(made.unit_id)
+    return view.write_unit(made, lambda: {"record.json": folder / "record.json"}, store.curve(made.unit_id))
+
+
+def test_a_unit_is_a_child_of_its_study_with_everything_on_it(store: RunStore) -> None:
+    (made,) = fill(store, done=1)
+    view = MlflowView(store.root)
+    assert write(view, store, made)
+    (unit,), (study,) = runs(store), runs(store, "study")
+    assert unit.data.tags["mlflow.parentRunId"] == study.info.run_id
+    assert unit.info.status == "FINISHED" and unit.info.end_time - unit.info.start_time == 36_000
+    assert unit.data.params["lr"] == "0.0005" and unit.data.params["gated"] == "false"
+    assert unit.data.params["method"] == "abmil" and unit.data.params["input.kind"] == "features"
+    metrics = unit.data.metrics
+    assert (metrics["auc"], metrics["auc_low"], metrics["auc_high"]) == (0.9, 0.8, 0.97)
+    assert metrics["gpu_hours"] == 0 and unit.data.tags["gpu"] == "no GPU" and metrics["cpu_hours"] == 0.02
+    assert "f1" not in metrics and "peak_gpu_allocated_mb" not in metrics  # unknown is not zero
+    artefact = Path(unit.info.artifact_uri.removeprefix("file://")) / "record.json"
+    assert artefact.is_file() and store.root / "mlartifacts" in artefact.parents
+
+
+def test_curves_are_stepped_metrics(store: RunStore) -> None:
+    (made,) = fill(store, done=1)
+    write(MlflowView(store.root), store, made)
+    client = MlflowClient(f"sqlite:///{store.root / 'mlflow.db'}")
+    history = client.get_metric_history(runs(store)[0].info.run_id, "fit/loss")
+    assert [(point.step, point.value) for point in history] == [(row["epoch"], row["loss"]) for row in CURVE]
+
+
+def test_writing_twice_adds_nothing_and_a_changed_record_replaces(store: RunStore) -> None:
+    (made,) = fill(store, done=1)
+    view = MlflowView(store.root)
+    assert write(view, store, made)
+    assert not write(view, store, made)
+    assert not write(MlflowView(store.root), store, made)
+    again = store.write_unit(record(started="2030-01-01T09:00:00+00:00"), predictions())
+    assert write(view, store, again)
+    (unit,) = runs(store)
+    assert unit.info.start_time == 1893488400000
+    assert len(runs(store, "study")) == 1
+
+
+def test_a_run_that_was_cut_short_is_written_again(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    (made,) = fill(store, done=1)
+    view = MlflowView(store.root)
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowView, "_finish", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            write(view, store, made)
+    assert write(view, store, made)
+    (unit,) = runs(store)
+    assert unit.info.status == "FINISHED"
+
+
+def test_a_failed_unit_is_a_row_with_its_reason_until_it_succeeds(store: RunStore) -> None:
+    made = record()
+    failure = store.write_failure(made.unit_id, "out of memory", study_id=STUDY, spec=made.spec)
+    view = MlflowView(store.root)
+    assert view.write_failure(failure) and not view.write_failure(failure)
+    (unit,) = runs(store)
+    assert (unit.info.status, unit.data.tags["reason"]) == ("FAILED", "out of memory")
+    write(view, store, store.write_unit(made, predictions()))
+    (unit,) = runs(store)
+    assert unit.info.status == "FINISHED"
+
+
+def test_a_study_carries_its_numbers_and_is_updated_as_units_finish(store: RunStore) -> None:
+    fill(store, done=2)
+    view = MlflowView(store.root)
+    study = store.study(STUDY)
+    assert view.write_study(study, {"auc": 0.8, "peak_memory_mb": 401.0}, {"gpu": "no GPU"}, dict)
+    assert not view.write_study(study, {"auc": 0.8, "peak_memory_mb": 401.0}, {"gpu": "no GPU"}, dict)
+    (run,) = runs(store, "study")
+    assert run.info.status == "RUNNING" and run.data.metrics == {"auc": 0.8, "peak_memory_mb": 401.0}
+    fill(store, done=3)
+    assert view.write_study(store.study(STUDY), {"auc": 0.85, "peak_memory_mb": 402.0}, {"gpu": "no GPU"}, dict)
+    (run,) = runs(store, "study")
+    assert run.info.status == "FINISHED" and run.data.metrics["auc"] == 0.85
+
+
+def test_names_of_any_kind_are_taken(store: RunStore) -> None:
+    spec = {
+        **record().spec,
+        "dataset": 'it\'s "odd" é',
+        "params": {"a'b`c/../d": 1, "method": "clash", "x" * 300: "y" * 9000},
+    }
+    made = record(unit_id="u'; DROP TABLE runs; --", study_id="s`'\"", spec=spec)
+    made = replace(made, scores={"au'c\n": {"value": 0.5}}, extra={"locali/../sation": {"auc": 0.7}})
+    store.write_unit(made, predictions(), curve=[{"stage": "a//b", "epoch": 1, "lo'ss": 0.1}])
+    view = MlflowView(store.root)
+    assert write(view, store, made) and not write(view, store, made)
+    (unit,) = runs(store, dataset='it\'s "odd" é')
+    assert unit.data.params["method"] == "abmil" and unit.data.params["params.method"] == "clash"
+    assert unit.data.metrics["au_c_"] == 0.5
+
+
+def test_several_writers_take_turns(store: RunStore) -> None:
+    made = fill(store, folds=6)
+    errors = []
+
+    def work(records) -> None:
+        try:
+            view = MlflowView(store.root)
+            for one in records:
+                write(view, store, one)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(made[k::2],)) for k in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert len(runs(store)) == 6 and len(runs(store, "study")) == 1
+
+
+def test_the_tracking_uri_of_the_environment_is_respected(tmp_path: Path, store: RunStore, monkeypatch) -> None:
+    elsewhere = tmp_path / "elsewhere.db"
+    shutil.copyfile(store.root / "mlflow.db", elsewhere)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{elsewhere}")
+    (made,) = fill(store, done=1)
+    write(MlflowView(store.root), store, made)
+    assert not runs(store)
+    assert MlflowClient(f"sqlite:///{elsewhere}").get_experiment_by_name("toy") is not None
+
+
+def test_a_deleted_experiment_comes_back(store: RunStore) -> None:
+    (made,) = fill(store, done=1)
+    write(MlflowView(store.root), store, made)
+    client = MlflowClient(f"sqlite:///{store.root / 'mlflow.db'}")
+    client.delete_experiment(client.get_experiment_by_name("toy").experiment_id)
+    write(MlflowView(store.root), store, made)
+    assert client.get_experiment_by_name("toy").lifecycle_stage == "active"
+    assert len(runs(store)) == 1
+
+
+def test_the_database_lets_readers_work_beside_the_writer(store: RunStore) -> None:
+    MlflowView(store.root)
+    database = sqlite3.connect(store.root / "mlflow.db")
+    assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    database.close()
+
+
+def test_nothing_is_said_and_no_level_is_left_changed(store: RunStore, capfd: pytest.CaptureFixture[str]) -> None:
+    before = logging.getLogger("mlflow").level
+    write(MlflowView(store.root), store, *fill(store, done=1))
+    assert capfd.readouterr() == ("", "")
+    assert logging.getLogger("mlflow").level == before
+
+
+def test_experiments_name_their_table_of_studies(store: RunStore) -> None:
+    (made,) = fill(store, done=1)
+    view = MlflowView(store.root)
+    write(view, store, made)
+    assert view.experiments() == {"toy": "/#/experiments/1/runs?viewStateShareKey=studies"}
+
+
+def test_long_curves_are_thinned_evenly_with_both_ends() -> None:
+    rows = [{"stage": "fit", "epoch": str(k), "loss": str(k * 2), "note": "x", "empty": ""} for k in range(1234)]
+    points = content.curve_points(rows)
+    assert len(points) == content.CURVE_POINTS
+    assert points[0] == ("fit/loss", 0, 0.0) and points[-1] == ("fit/loss", 1233, 2466.0)
+    steps = [step for _, step, _ in points]
+    assert all(12 <= b - a <= 13 for a, b in pairwise(steps))
+
+
+def test_stages_keep_their_own_steps() -> None:
+    rows = [{"stage": "head", "loss": "1"}, {"stage": "head", "loss": "2"}, {"stage": "tune", "loss": "3"}]
+    assert content.curve_points(rows) == [("head/loss", 0, 1.0), ("head/loss", 1, 2.0), ("tune/loss", 0, 3.0)]
+
+
+def artefacts(store: RunStore, level: str = "unit") -> list[Path]:
+    """Artefact folders of the runs, as the database says."""
+    client = MlflowClient(database_uri(store.root / "mlflow.db"))
+    experiment = client.get_experiment_by_name("toy")
+    found = client.search_runs([experiment.experiment_id], f"tags.level = '{level}'")
+    return [Path(unquote(urlsplit(run.info.artifact_uri).path)) for run in found]
+
+
+@pytest.mark.parametrize("how", [shutil.move, shutil.copytree])
+def test_a_runs_folder_that_was_moved_or_copied_keeps_its_artefacts_inside(store: RunStore, tmp_path, how) -> None:
+    made = fill(store, done=2)
+    write(MlflowView(store.root), store, made[0])
+    how(store.root, tmp_path / "new runs?")
+    new = RunStore(tmp_path / "new runs?")
+    before = sorted(store.root.rglob("*"))
+    view = MlflowView(new.root)
+    assert view.moved > 0
+    assert not write(view, new, made[0]) and write(view, new, made[1])
+    view.write_study(new.study(STUDY), {"auc": 0.8}, {}, dict)
+    folders = artefacts(new) + artefacts(new, "study")
+    assert len(folders) == 3 and all(folder.is_dir() and new.root in folder.parents for folder in folders)
+    assert sorted(store.root.rglob("*")) == before
+    assert MlflowView(new.root).moved == 0
+
+
+def test_artefacts_that_were_lost_are_written_again(store: RunStore) -> None:
+    (made,) = fill(store, done=1)
+    write(MlflowView(store.root), store, made)
+    shutil.rmtree(store.root / "mlartifacts")
+    view = MlflowView(store.root)
+    assert write(view, store, made) and not write(view, store, made)
+    (folder,) = artefacts(store)
+    assert (folder / "record.json").is_file()
+
+
+def test_runs_folders_that_share_a_database_keep_their_artefacts_apart(store: RunStore, tmp_path: Path) -> None:
+    uri = database_uri(store.root / "mlflow.db")
+    other = RunStore(tmp_path / "other")
+    first, second = fill(store, done=2)
+    fill(other, done=2)
+    write(MlflowView(store.root, uri), store, first)
+    shutil.copytree(store.root / "mlartifacts", tmp_path / "before")
+    write(MlflowView(other.root, uri), other, second)
+    assert len(list((other.root / "mlartifacts").rglob("record.json"))) == 1
+    assert len(list((store.root / "mlartifacts").rglob("record.json"))) == 1
+    assert write(MlflowView(other.root, uri), other, first) is False
+
+
+@pytest.mark.parametrize("name", ["a?b=1", "a%20b 100%", "seed:0", "é切 #;&+'\""])
+def test_a_path_is_not_taken_for_a_uri(tmp_path: Path, empty_mlflow: Path, name: str) -> None:
+    root = tmp_path / name / "runs"
+    root.mkdir(parents=True)
+    shutil.copyfile(empty_mlflow, root / "mlflow.db")
+    store = RunStore(root)
+    (made,) = fill(store, done=1)
+    assert database_path(database_uri(root / "mlflow.db")) == root / "mlflow.db"
+    view = MlflowView(root)
+    assert write(view, store, made) and not write(view, store, made)
+    (folder,) = artefacts(store)
+    assert folder.is_dir() and root in folder.parents
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert len(store.predictions([made.unit_id])) > 0
