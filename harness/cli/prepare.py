@@ -147,13 +147,13 @@ class _Options:
 def _dataset(target: str) -> Dataset | None:
     """The dataset that is meant, or None for a folder of slides."""
     from harness.datasets.card_file import CARD_FILE
-    from harness.datasets.catalog import find_dataset
+    from harness.datasets.catalog import find_dataset, is_path
 
     path = expanded(target)
     if not path.exists() or (path / CARD_FILE).is_file():
         return find_dataset(target, place="bench prepare")
     try:
-        return find_dataset(target) if len(path.parts) == 1 and not path.is_absolute() else None
+        return None if is_path(target) or path.is_absolute() else find_dataset(target)
     except UsageError:
         return None  # a folder in the current one whose name is no dataset's
 

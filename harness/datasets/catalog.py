@@ -72,7 +72,7 @@ def find_dataset(name_or_path: str, *, place: str = "--dataset") -> Dataset:
     path = expanded(name_or_path)
     if path.name == CARD_FILE:
         path = path.parent
-    if len(path.parts) > 1 or name_or_path in {".", ".."} or path.is_absolute():
+    if is_path(name_or_path) or path.is_absolute():
         return load_dataset(path)
     catalogue = list_datasets()
     hits = [one for one in catalogue if one.name == name_or_path]
@@ -91,6 +91,11 @@ def find_dataset(name_or_path: str, *, place: str = "--dataset") -> Dataset:
         raise problem
     assert hits[0].dataset is not None
     return hits[0].dataset
+
+
+def is_path(text: str) -> bool:
+    """Whether a text means a folder and not a name: ``./musk1`` is never the built-in dataset ``musk1``."""
+    return any(separator in text for separator in (os.sep, os.altsep) if separator) or text in {".", ".."}
 
 
 def _has_card(folder: Path) -> bool:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.core.errors import DataError, shown
 
@@ -171,7 +171,13 @@ class Dimension(_Open):
     high: Number = 1.0
     log: Annotated[bool, Field(strict=True)] = False
     integer: Annotated[bool, Field(strict=True)] = False
-    choices: list[Any] | None = None
+    choices: Annotated[list[Any], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _check_range(self) -> Self:
+        if self.choices is None and not (self.low <= self.high and (self.low > 0 or not self.log)):
+            raise ValueError(f"{self.low:g} to {self.high:g} is no range{' of logarithms' if self.log else ''}")
+        return self
 
 
 class TuningConfig(_Open):

@@ -26,6 +26,7 @@ from harness.results.rows import read_rows, write_rows
 from harness.results.schema import RecordSchema, StudySchema, check
 from harness.results.staging import ARTEFACTS, CURVE, FAILED, RECORD, swap, write_artefacts
 from harness.results.studies import Broken, Failure, Study, group_studies
+from harness.results.trial_table import read_trials, whole_folds
 from harness.tasks.registry import task_of
 
 if TYPE_CHECKING:
@@ -188,17 +189,23 @@ class RunStore:
         told = {str(row["fold"]) for row in new}
         if not new:
             return
-        with self.planning(study_id), replacing(self.study_folder(study_id) / TRIALS) as temporary:
-            try:
-                kept: list[dict[str, Any]] = [row for row in self.trials(study_id) if row["fold"] not in told]
-            except DataError:  # a damaged table is made again, from the trials that are there
-                kept = []
+        with self.planning(study_id), replacing(self._trial_table(study_id)) as temporary:
+            # Folds with a damaged row are left out: they are made again by a run of them, from the stored trials.
+            kept: list[dict[str, Any]] = [
+                row for row in whole_folds(self._trial_table(study_id)) if row["fold"] not in told
+            ]
             write_rows(temporary, sorted([*kept, *new], key=lambda row: (str(row["fold"]), int(row["trial"]))))
 
     def trials(self, study_id: str) -> list[dict[str, str]]:
-        """Rows of a study's trials.csv as text; empty where it was not tuned."""
-        rows = read_rows(self.study_folder(study_id) / TRIALS)
-        return [row for row in rows if row.get("fold") and _is_count(row.get("trial") or "")]
+        """Rows of a study's trials.csv as text; empty where it was not tuned.
+
+        Raises:
+            DataError: the table is damaged.
+        """
+        return read_trials(self._trial_table(study_id))
+
+    def _trial_table(self, study_id: str) -> Path:
+        return self.study_folder(study_id) / TRIALS
 
     def scan(self) -> Evidence:
         """Read the whole folder; what cannot be read is listed by name and stops nothing."""
@@ -319,10 +326,6 @@ def _read_plan(folder: Path) -> dict[str, Any]:
     if safe_name(plan["study_id"]) != folder.name:
         raise ValueError(f"it is that of study {shown(plan['study_id'])}")
     return plan
-
-
-def _is_count(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 10
 
 
 def _reason(error: Exception) -> str:

@@ -121,6 +121,14 @@ def test_by_path_of_folder_or_card(write, monkeypatch, points) -> None:
     assert find_dataset(".").name == "tiny"
 
 
+def test_a_path_is_never_a_built_in_name(write, monkeypatch, points) -> None:
+    folder = write("mine/musk1", card={"name": "musk1"})
+    monkeypatch.chdir(folder.parent)
+    assert find_dataset("./musk1").folder.resolve() == folder.resolve()
+    assert find_dataset("musk1/").folder.resolve() == folder.resolve()
+    assert find_dataset("musk1").folder.resolve() != folder.resolve()
+
+
 def test_a_path_without_card(tmp_path: Path, points) -> None:
     with pytest.raises(DataError, match=r"no card\.yaml"):
         find_dataset(str(tmp_path))

@@ -11,6 +11,6 @@ SCRIPT = Path(__file__).with_name("fuzz.py")
 
 def test_the_program_stands_a_slice_of_hostile_inputs() -> None:
     # A process of its own: the script forks, which a process with threads had better not.
-    done = subprocess.run([sys.executable, SCRIPT, "--count", "24"], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, SCRIPT, "--count", "40"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "24 inputs, 0 faults" in done.stdout
+    assert "40 inputs, 0 faults" in done.stdout

@@ -318,6 +318,22 @@ def predictions(rng: random.Random, work: Path) -> Words:
     return rng.choice(EVIDENCE_WORDS)
 
 
+def trials(rng: random.Random, work: Path) -> Words:
+    """A table of trials with odd cells, lines or bytes."""
+    (path,) = (work / "runs").rglob("trials.csv")
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    for _ in range(rng.randrange(1, 3)):
+        row = rng.choice(lines)
+        if row:
+            row[rng.randrange(len(row))] = odd(rng)
+    if rng.random() < 0.3:
+        lines.insert(rng.randrange(len(lines)), rng.choice([rng.choice(lines), [odd(rng)] * rng.choice([1, 9, 3000])]))
+    write(path, "\n".join(",".join(row) for row in lines) + "\n")
+    if rng.random() < 0.2:
+        path.write_bytes(damaged(rng, path.read_bytes()))
+    return ["tune", "show", "abmil-toy", *rng.choice([[], ["--fold", "r0f0"]])]
+
+
 def arrays(rng: random.Random, work: Path) -> Words:
     """An ``.npz`` with odd arrays, or one that unpacks to much more than it is."""
     import numpy as np
@@ -367,6 +383,7 @@ KINDS: dict[str, tuple[Case, int]] = {
     "hyper-parameter": (hyper_parameter, 10),
     "evidence": (evidence, 14),
     "predictions": (predictions, 5),
+    "trials": (trials, 4),
     "arrays": (arrays, 6),
 }
 """What is drawn, and how often."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from harness.core.errors import DataError, shown
 from harness.studies.tuning.propose import as_optuna
 from harness.studies.tuning.space import Dimension, Space
 from harness.studies.tuning.trials import Trial, gain
@@ -80,12 +81,19 @@ def histories(rows: Sequence[Mapping[str, str]], space: Sequence[Mapping[str, An
     Args:
         rows: of trials.csv, as text.
         space: the dimensions, as study.json has them.
+
+    Raises:
+        DataError: a trial has no value, or none of its kind, for one of the dimensions.
     """
-    dimensions = tuple(
-        Dimension(**{**one, "choices": None if one.get("choices") is None else tuple(one["choices"])}) for one in space
-    )
+    dimensions = tuple(_dimension(one) for one in space)
     folds = dict.fromkeys(row["fold"] for row in rows)
     return tuple(_history(fold, [row for row in rows if row["fold"] == fold], dimensions) for fold in folds)
+
+
+def _dimension(stored: Mapping[str, Any]) -> Dimension:
+    """Further fields, of later versions, are passed over."""
+    own = {field.name: stored[field.name] for field in fields(Dimension) if field.name in stored}
+    return Dimension(**own | {"choices": None if own.get("choices") is None else tuple(own["choices"])})
 
 
 def _history(fold: str, rows: Sequence[Mapping[str, str]], space: Space) -> History:
@@ -97,9 +105,11 @@ def _history(fold: str, rows: Sequence[Mapping[str, str]], space: Space) -> Hist
 
 def _trial(row: Mapping[str, str], metric: str, space: Space) -> Trial:
     scores = {name: float(row[name]) for name in (metric, "log_loss") if row.get(name)}
+    if row["state"] == "complete" and metric not in scores:
+        raise _damaged(row, metric, row.get(metric))
     return Trial(
         number=int(row["trial"]),
-        params={dimension.name: _value(row[f"param.{dimension.name}"], dimension) for dimension in space},
+        params={dimension.name: _param(row, dimension) for dimension in space},
         scores=[scores] if metric in scores else [],
         device_s=float(row["device_s"] or 0),
         state=row["state"],  # type: ignore[arg-type]  # as it was written
@@ -107,10 +117,28 @@ def _trial(row: Mapping[str, str], metric: str, space: Space) -> Trial:
     )
 
 
-def _value(text: str, dimension: Dimension) -> Any:
+def _param(row: Mapping[str, str], dimension: Dimension) -> Any:
+    text = row.get(f"param.{dimension.name}")
     if dimension.choices is not None:
-        return next((choice for choice in dimension.choices if str(choice) == text), text)
-    return int(float(text)) if dimension.integer else float(text)
+        for choice in dimension.choices:
+            if str(choice) == text:
+                return choice
+        raise _damaged(row, dimension.name, text)
+    try:
+        value = float(text or "")
+    except ValueError:
+        value = math.nan
+    if not dimension.low <= value <= dimension.high:
+        raise _damaged(row, dimension.name, text)
+    return int(value) if dimension.integer else value
+
+
+def _damaged(row: Mapping[str, str], name: str, text: str | None) -> DataError:
+    return DataError(
+        f"damaged: trial {row['trial']} of {row['fold']} has {name} {shown(text)}",
+        place="trials.csv or study.json of the study",
+        fix="remove trials.csv; the same bench run command makes it again",
+    )
 
 
 def _own_value(trial: Any, *, lower: bool) -> Any:
