@@ -16,6 +16,7 @@ from harness.core.suggest import unknown
 
 if TYPE_CHECKING:
     from harness.results.leaderboard import Group, Row
+    from harness.results.studies import Broken
 
 app = typer.Typer(no_args_is_help=True, help="Rank the studies found in a runs folder.")
 
@@ -67,6 +68,8 @@ def show(
     board = leaderboard(store, metric=metric, datasets=None if dataset is None else [dataset])
     for group in board.groups:
         _show_group(group, twins=[other for other in board.groups if _name(other) == _name(group)])
+    if board.apart:
+        console.table("Damaged evidence", ["name", "reason"], [(one.name, one.reason) for one in board.apart])
     show_damaged(board.broken)
 
 
@@ -110,7 +113,7 @@ def _show_group(group: Group, *, twins: list[Group]) -> None:
         *(f">{_label(name)}" for name in others),
     ]
     columns += [">units", ">asked", ">trials", ">GPU-hours", ">CPU-hours", ">peak memory"]
-    unranked = any(row.reason for row in group.rows)
+    unranked = bool(group.damaged) or any(row.reason for row in group.rows)
     cells = [_cells(row, others, metric, reasons=unranked) for row in group.rows]
     studies = [row.summary.study for row in group.rows]
     # A method on another input is not the published one; what was learnt from pixel masks or reports must not pass for
@@ -123,10 +126,11 @@ def _show_group(group: Group, *, twins: list[Group]) -> None:
             columns.insert(_MARKS_AT, column)
             for row, text in zip(cells, texts, strict=True):
                 row.insert(_MARKS_AT, text)
+    rows = [*cells, *(_damaged_cells(one, len(columns)) for one in group.damaged)]
     console.table(
         title,
         [*columns, "not ranked"] if unranked else columns,
-        cells,
+        rows,
         caption=f"ranked by {_label(metric)}; intervals over patients; asked: how often test labels were looked at; "
         "trials: of tuning on validation, their hours apart; memory of the GPU, or RSS without one",
     )
@@ -152,6 +156,11 @@ def _cells(row: Row, others: Sequence[str], metric: str, *, reasons: bool) -> li
         text.memory_text(cost.peak_memory_mb),
     ]
     return [*cells, row.reason] if reasons else cells
+
+
+def _damaged_cells(one: Broken, columns: int) -> list[str]:
+    """The row of a unit whose evidence cannot be read."""
+    return ["-", "damaged evidence", *[""] * (columns - 2), f"{one.name}: {one.reason}"]
 
 
 def _name(group: Group) -> tuple[str, str]:

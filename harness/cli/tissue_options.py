@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 TissueMeasure = Annotated[
-    Literal["colour", "brightness"] | None,
+    Literal["colour", "brightness", "auto"] | None,
     typer.Option(help="What tells tissue from background (default: the card's, or colour)."),
 ]
 TissueThreshold = Annotated[

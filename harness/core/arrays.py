@@ -1,4 +1,7 @@
-"""Arrays from ``.npz`` files that somebody else may have written: nothing is allocated that the file cannot hold."""
+"""Arrays from ``.npz`` and ``.npy`` files that somebody else may have written.
+
+Nothing is allocated that the file cannot hold.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +47,40 @@ def read_npz(path: Path, names: Collection[str] | None = None) -> dict[str, NDAr
             raise ValueError("it does not fit into memory") from None
 
 
+def read_npy(path: Path, *, mapped: bool = False) -> NDArray[Any]:
+    """The array in a ``.npy`` file.
+
+    Args:
+        path: the file.
+        mapped: leave the values in the file (``numpy.memmap``, read-only).
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        OSError: it is no regular file.
+        ValueError: it is no ``.npy`` file, damaged, holds pickled objects, has another size than its header says, or
+            does not fit into memory.
+    """
+    with open_regular(path) as file:
+        try:
+            shape, dtype, start = _header(file)
+        except _CANNOT_READ as error:
+            raise ValueError(str(error) or type(error).__name__) from error
+    _check_header(path.name, shape, dtype, start, path.stat().st_size)
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except MemoryError:
+        raise ValueError("it does not fit into memory") from None
+    return array
+
+
+def _check_header(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], start: int, size: int) -> None:
+    """Refuse a file of ``size`` bytes that is not the header and the values that the header announces."""
+    if dtype.hasobject:
+        raise ValueError(f"{name[:80]} holds pickled objects")
+    if start + math.prod(shape) * dtype.itemsize != size:
+        raise ValueError(f"{name[:80]} does not hold the array that it says")
+
+
 def _check(file: BinaryIO, size: int) -> None:
     """Refuse an archive whose arrays claim more than it holds, before any of them is read."""
     with zipfile.ZipFile(file) as archive:
@@ -54,10 +91,7 @@ def _check(file: BinaryIO, size: int) -> None:
         for member in members:
             with archive.open(member) as stream:
                 shape, dtype, start = _header(stream)
-            if dtype.hasobject:
-                raise ValueError(f"{member.filename[:80]} holds pickled objects")
-            if start + math.prod(shape) * dtype.itemsize != member.file_size:
-                raise ValueError(f"{member.filename[:80]} does not hold the array that it says")
+            _check_header(member.filename, shape, dtype, start, member.file_size)
 
 
 def _header(stream: Any) -> tuple[tuple[int, ...], np.dtype[Any], int]:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from harness.core.errors import BenchError
@@ -205,7 +214,8 @@ class TissueSettings(_Strict):
         mpp: resolution of the thumbnail the mask is made on.
         background: ``white`` or ``black``.
         measure: what tissue has more of than the background: ``colour`` (largest less smallest RGB value of a pixel),
-            or ``brightness`` (distance of the brightness from the background's), for slides without colour.
+            or ``brightness`` (distance of the brightness from the background's), for slides without colour. ``auto``
+            takes the colour, and the brightness on slides on which colour finds nothing.
         threshold: from which value of the measure (of 255) a pixel is tissue; None finds it for each slide.
         pen: marks of black, green and blue ink are left out (``leave_out``), or taken like all else (``keep``).
             With ``brightness`` black is never ink.
@@ -215,11 +225,18 @@ class TissueSettings(_Strict):
 
     mpp: Microns = 8.0
     background: Literal["white", "black"] = "white"
-    measure: Literal["colour", "brightness"] = "colour"
+    measure: Literal["colour", "brightness", "auto"] = "colour"
     threshold: Annotated[float, Field(strict=True, gt=0, le=255)] | None = None
     pen: Literal["leave_out", "keep"] = "leave_out"
     min_fraction: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.25
     min_area_mm2: Annotated[float, Field(strict=True, ge=0, le=1e6)] = 0.01
+
+    @field_validator("threshold")
+    @classmethod
+    def _of_one_measure(cls, threshold: float | None, info: ValidationInfo) -> float | None:
+        if threshold is not None and info.data.get("measure") == "auto":
+            raise ValueError("a threshold is of one measure: set measure to colour or brightness beside it")
+        return threshold
 
 
 class DatasetCard(_Strict):

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
 
 from harness.core.errors import DataError, UsageError
 from harness.core.folders import expanded
-from harness.datasets.card import DatasetCard
+from harness.datasets.card import DatasetCard, Erratum
 from harness.datasets.card_file import CARD_FILE
 from harness.datasets.catalog import list_datasets
 from harness.datasets.dataset import Dataset, load_dataset
 from harness.datasets.make_splits import stratified_folds
 from harness.datasets.new_card import card_of, readme_of
-from harness.datasets.new_labels import LabelledSlide, NewDataset, classes_of, follow_up_of, read_labels
-from harness.datasets.slide_files import SlideFile, assign, slide_files
+from harness.datasets.new_labels import LabelledSlide, Labels, NewDataset, classes_of, follow_up_of, read_labels
+from harness.datasets.slide_files import SlideFile, assign, slide_files, without_slide
 from harness.datasets.splits import Fold, write_splits
 from harness.datasets.table import listed, write_table
 from harness.tasks.follow_up import CENSORED, EVENT, INTERVALS, most_intervals
@@ -36,7 +36,8 @@ def new_dataset(wish: NewDataset) -> Dataset:
     folder = _target(wish)
     labels = read_labels(wish)
     slides = [row.slide for row in labels.rows]
-    files = assign(slides, _slide_files(wish), partial=wish.partial, unused=labels.dropped)
+    there = _slide_files(wish)
+    files = assign(slides, there, partial=wish.partial, unused=labels.dropped)
     rows = [row for row in labels.rows if row.slide in files]
     if wish.mpp is None and (flat := [slide for slide, file in files.items() if file.flat]):
         raise UsageError(
@@ -57,7 +58,7 @@ def new_dataset(wish: NewDataset) -> Dataset:
         table=wish.labels.name,
         mpp=wish.mpp,
         folds=wish.folds,
-        errata=labels.errata,
+        errata=(*labels.errata, *_left_out(labels, there, files, wish)),
         distinct_ids=wish.distinct_ids,
     )
     card = DatasetCard.model_validate(content)
@@ -74,6 +75,20 @@ def _slide_files(wish: NewDataset) -> list[SlideFile]:
             fix="put the files of each slide into a folder of their own, or leave them out with --partial",
         )
     return [file for file in files if file.path != wish.slides]
+
+
+def _left_out(
+    labels: Labels, there: Sequence[SlideFile], files: Mapping[str, SlideFile], wish: NewDataset
+) -> Iterator[Erratum]:
+    """What ``--partial`` leaves out, for the card: slides of the table without a file, and files without a line."""
+    missing = tuple(row.slide for row in labels.rows if row.slide not in files)
+    spare = tuple(file.name for file in without_slide((*(row.slide for row in labels.rows), *labels.dropped), there))
+    for names, what in (
+        (missing, f"{len(missing)} slides of the table without a file: {listed(missing)}."),
+        (spare, f"{len(spare)} files in the folder that are not in the table: {listed(spare)}."),
+    ):
+        if names:
+            yield Erratum(slides=names, what=what, action="Left out with --partial.", source=wish.labels.name)
 
 
 def _target(wish: NewDataset) -> Path:

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from harness.core.arrays import read_npy
 from harness.core.atomic import write_json
 from harness.core.errors import DataError
 from harness.core.folders import expanded
@@ -103,7 +104,7 @@ def instance_labels_of(patches: Patches) -> Callable[[str], NDArray[np.int64]]:
 
     def labels(slide: str) -> NDArray[np.int64]:
         start, stop = rows[slide]
-        return np.asarray(np.load(folder / _LABELS, allow_pickle=False)[start:stop], np.int64)
+        return np.asarray(read_npy(folder / _LABELS)[start:stop], np.int64)
 
     return labels
 
@@ -147,7 +148,7 @@ def _open(folder: Path) -> Patches:
     return Patches(
         folder=folder,
         slides=tuple(manifest["slides"]),
-        tiles=np.load(folder / _TILES, mmap_mode="r", allow_pickle=False),
+        tiles=cast("np.memmap[Any, np.dtype[np.uint8]]", read_npy(folder / _TILES, mapped=True)),
         offsets=np.array(manifest["offsets"], np.int64),
         fingerprints=manifest["fingerprints"],
     )

@@ -175,15 +175,7 @@ def assign(
     missing = [slide for slide in slides if slide not in chosen]
     if missing and not (partial and chosen):
         raise _without_file(missing, len(slides), files)
-    used = {file.path for group in by_id.values() for file in group}
-    left_out = {spelling(slide) for slide in unused}
-    spare = [
-        file
-        for file in files
-        if file.path not in used
-        and not file.companion
-        and left_out.isdisjoint(spelling(name) for name, _ in file.readings)
-    ]
+    spare = without_slide((*slides, *unused), files)
     if spare and not partial:
         raise DataError(
             f"{len(spare)} slides in the folder are not in the table: {listed(file.name for file in spare)}",
@@ -192,6 +184,14 @@ def assign(
         )
     _check_content(chosen)
     return chosen
+
+
+def without_slide(slides: Sequence[str], files: Sequence[SlideFile]) -> list[SlideFile]:
+    """The files that belong to none of the slides, companions left out."""
+    known = {spelling(slide) for slide in slides}
+    return [
+        file for file in files if not file.companion and known.isdisjoint(spelling(name) for name, _ in file.readings)
+    ]
 
 
 def _choose(slide: str, hits: Sequence[SlideFile]) -> SlideFile:

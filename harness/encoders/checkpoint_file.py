@@ -21,6 +21,7 @@ from typing import IO, Any
 import torch
 
 from harness.core.errors import DataError
+from harness.core.reading import size_text
 
 _LEGACY_PICKLES = 4
 """A file of torch before 1.6 starts with this many pickles: magic number, version, system, and the content."""
@@ -68,7 +69,7 @@ def read_checkpoint(path: Path) -> Any:
         raise DataError("the weights file does not exist", place=str(path), fix="check the path behind file:NAME=")
     # What a damaged or hostile file makes a reader raise is of no fixed set of classes.
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix == ".safetensors":  # its reader compares the sizes in the header with the file's
             from safetensors.torch import load_file as load_safetensors
 
             return load_safetensors(path)
@@ -80,6 +81,7 @@ def read_checkpoint(path: Path) -> Any:
 
 
 def _read_pickled(path: Path) -> Any:
+    _check_sizes(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception:
@@ -91,6 +93,16 @@ def _read_pickled(path: Path) -> Any:
     except Exception:
         # Some class among them is one of dictionaries. NumPy's restore a state that is none.
         return _load_with(path, {n: _Inert if n.startswith("numpy.") else _InertMapping for n in named})
+
+
+def _check_sizes(path: Path) -> None:
+    """Refuse an archive that unpacks to more than it is: torch stores tensors as they are, and so does the file."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > (packed := path.stat().st_size):
+        raise ValueError(f"its {size_text(packed)} would unpack to {size_text(unpacked)}")
 
 
 def _load_with(path: Path, stand_ins: Mapping[str, type]) -> Any:

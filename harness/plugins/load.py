@@ -7,9 +7,10 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.machinery import SourceFileLoader
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import TypeVar
@@ -110,6 +111,34 @@ class _Uncached(SourceFileLoader):
         return self.source_to_code(self.get_data(self.path), self.path)
 
 
+class _UncachedPackage(MetaPathFinder):
+    """Finds the modules of a package as Python does, and compiles them as they are.
+
+    Args:
+        name: the package, or the module that is in none.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The module's spec; None for what lies outside the package, or is found by other means."""
+        if fullname.partition(".")[0] != self.name:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and type(spec.loader) is SourceFileLoader:
+            spec.loader = _Uncached(fullname, spec.loader.path)
+        return spec
+
+
+def _leave_cache_aside(package: str) -> None:
+    """From now on, import the modules of a package from their source."""
+    if not any(isinstance(finder, _UncachedPackage) and finder.name == package for finder in sys.meta_path):
+        sys.meta_path.insert(0, _UncachedPackage(package))
+
+
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise UsageError(
@@ -141,6 +170,7 @@ def _import_module(name: str) -> ModuleType:
     if here not in sys.path:
         sys.path.append(here)  # behind everything else: a stray local file shadows nothing
     importlib.invalidate_caches()
+    _leave_cache_aside(name.partition(".")[0])
     try:
         with import_failures(f"module {name}"):
             return importlib.import_module(name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.core.arrays import read_npy
 from harness.core.atomic import replacing
 from harness.protocols.near_duplicates import Comparison, compare_bags
 
@@ -42,8 +43,8 @@ def patch_looks(tiles: NDArray[np.uint8], folder: Path | None = None) -> NDArray
 
 def _kept(path: Path, count: int) -> NDArray[Any] | None:
     try:
-        looks = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        looks = read_npy(path)
+    except (OSError, ValueError):
         return None
     return looks if looks.ndim == 2 and len(looks) == count and looks.dtype == np.uint8 else None
 

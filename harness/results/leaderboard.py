@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.core.errors import DataError
+from harness.results.names import safe_name
 from harness.results.store import RunStore
 from harness.results.studies import Broken, Study
 from harness.results.summary import Summary, summarise
@@ -38,6 +39,7 @@ class Group:
         split, data: SHA-256 of the split file and of the dataset's content.
         metric: name of the score that they are ranked by.
         rows: ranked ones by rank, then the others.
+        damaged: units of these studies whose evidence cannot be read.
     """
 
     dataset: str
@@ -46,14 +48,21 @@ class Group:
     data: str
     metric: str
     rows: tuple[Row, ...]
+    damaged: tuple[Broken, ...] = ()
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Groups by dataset and protocol, and evidence that cannot be read."""
+    """Groups by dataset and protocol, and all evidence that cannot be read, of these groups or of none."""
 
     groups: tuple[Group, ...]
     broken: tuple[Broken, ...]
+
+    @property
+    def apart(self) -> tuple[Broken, ...]:
+        """What cannot be read and belongs to no group."""
+        named = {one.name for group in self.groups for one in group.damaged}
+        return tuple(one for one in self.broken if one.name not in named)
 
 
 def leaderboard(store: RunStore, *, metric: str | None = None, datasets: Iterable[str] | None = None) -> Leaderboard:
@@ -80,7 +89,10 @@ def leaderboard(store: RunStore, *, metric: str | None = None, datasets: Iterabl
             continue
         by = metric or _main_metric(summary)
         members.setdefault((*_key(study), by), []).append(_row(summary, by))
-    groups = tuple(Group(*key, ranked(rows, lower=lower_is_better(key[-1]))) for key, rows in sorted(members.items()))
+    groups = tuple(
+        Group(*key, ranked(rows, lower=lower_is_better(key[-1])), _damaged(rows, broken))
+        for key, rows in sorted(members.items())
+    )
     return Leaderboard(groups, (*broken, *unreadable))
 
 
@@ -113,7 +125,14 @@ def unranked_reason(study: Study) -> str:
         return "protocol is not ranked" if study.planned is not None else "study.json is lost"
     if study.failures:
         return f"{len(study.failures)} failed"
+    if study.damaged:
+        return f"{len(study.damaged)} damaged"
     return "" if study.complete else "incomplete"
+
+
+def _damaged(rows: Sequence[Row], broken: Sequence[Broken]) -> tuple[Broken, ...]:
+    names = {safe_name(unit) for row in rows for unit in row.summary.study.damaged}
+    return tuple(one for one in broken if one.name in names)
 
 
 def units_text(study: Study) -> str:

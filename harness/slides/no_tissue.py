@@ -30,6 +30,7 @@ def reason(tissue: Tissue, mpp: float, settings: TissueSettings) -> str:
     """
     if tissue.refusal:
         return tissue.refusal
+    settings = _settled(settings, tissue)
     strongest = _strongest(tissue, mpp, settings)
     start = f"tissue starts at {tissue.threshold:.3g} of 255"
     if strongest >= tissue.threshold:
@@ -56,11 +57,17 @@ def suggestion(rgb: NDArray[np.uint8], mpp: float, settings: TissueSettings, tis
         settings: those that found nothing.
         tissue: what they found.
     """
-    for change in _changes(rgb, mpp, settings, tissue):
-        found = find_tissue(rgb, mpp, settings.model_copy(update=change))
+    base = _settled(settings, tissue)
+    for change in _changes(rgb, mpp, base, tissue):
+        found = find_tissue(rgb, mpp, base.model_copy(update=change))
         if found.mask.any() and found.mask.mean() <= _MOST_TISSUE:
-            return change
+            return change if settings.measure != "auto" else {"measure": base.measure} | change
     return {}
+
+
+def _settled(settings: TissueSettings, tissue: Tissue) -> TissueSettings:
+    """The settings with the measure that was used, in place of ``auto``."""
+    return settings.model_copy(update={"measure": tissue.measure})
 
 
 def _changes(rgb: NDArray[np.uint8], mpp: float, settings: TissueSettings, tissue: Tissue) -> Iterator[dict[str, Any]]:

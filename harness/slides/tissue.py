@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,7 @@ class Tissue:
         measured: the measure (colour or brightness) by pixel, (H, W) uint8; 0 in ink and padding.
         glass: the pixels that look like glass, (H, W) bool.
         refusal: why no tissue was looked for; empty where it was.
+        measure: ``colour`` or ``brightness``: what tissue was told by.
     """
 
     mask: Mask
@@ -51,6 +52,7 @@ class Tissue:
     measured: NDArray[np.uint8]
     glass: Mask
     refusal: str = ""
+    measure: Literal["colour", "brightness"] = "colour"
 
 
 def find_tissue(rgb: NDArray[np.uint8], mpp: float, settings: TissueSettings) -> Tissue:
@@ -59,13 +61,30 @@ def find_tissue(rgb: NDArray[np.uint8], mpp: float, settings: TissueSettings) ->
     Tissue is what has colour (or, where the settings say so, what differs in brightness from the background): Otsu's
     threshold on the white-balanced, slightly blurred overview, held between bounds that come from the noise of the
     slide's own glass, so that an empty slide gives an empty mask and a faint one does not; or the threshold of the
-    settings. Gaps are closed, holes up to 0.05 mm² filled, small pieces dropped, ink and black padding excluded.
+    settings. Gaps are closed, holes up to 0.05 mm² filled, small pieces dropped, ink and black padding excluded. With
+    ``measure: auto`` brightness decides on the slides on which colour finds nothing; their notes say so.
 
     Args:
         rgb: overview of the slide, (H, W, 3).
         mpp: microns per pixel of the overview.
         settings: background colour, measure, threshold, and the least area of a piece.
     """
+    if settings.measure != "auto":
+        return _find(rgb, mpp, settings)
+    by_colour = _find(rgb, mpp, settings.model_copy(update={"measure": "colour"}))
+    if by_colour.mask.any():
+        return by_colour
+    found = _find(rgb, mpp, settings.model_copy(update={"measure": "brightness"}))
+    return (
+        replace(found, notes=(*found.notes, "no tissue by its colour, found by brightness"))
+        if found.mask.any()
+        else by_colour
+    )
+
+
+def _find(rgb: NDArray[np.uint8], mpp: float, settings: TissueSettings) -> Tissue:
+    """Tissue by colour or by brightness."""
+    measure: Literal["colour", "brightness"] = "brightness" if settings.measure == "brightness" else "colour"
     image = Image.fromarray(rgb).filter(ImageFilter.GaussianBlur(_BLUR_MICRONS / mpp))
     smooth = np.asarray(image)
     notes: list[str] = []
@@ -79,15 +98,15 @@ def find_tissue(rgb: NDArray[np.uint8], mpp: float, settings: TissueSettings) ->
         smooth, glass = balance(smooth, background.colour), background.seen & ~padding
         notes += [background.note] if background.note else []
         # Where the colours are wrong, ink cannot be told by its colour.
-        pen = {} if background.note or settings.pen == "keep" else _find_pen(smooth, padding, mpp, settings.measure)
+        pen = {} if background.note or settings.pen == "keep" else _find_pen(smooth, padding, mpp, measure)
     ink = np.logical_or.reduce([padding, *pen.values()])
     measured = np.where(ink, np.uint8(0), _measure(smooth, settings))
-    threshold = settings.threshold or _threshold(measured[~ink], measured[glass & ~ink], *_BOUNDS[settings.measure])
+    threshold = settings.threshold or _threshold(measured[~ink], measured[glass & ~ink], *_BOUNDS[measure])
     mask = _tidy((measured >= threshold) & ~ink & (not refusal), mpp, settings.min_area_mm2, ink)
     mm2 = (mpp / 1000) ** 2
     areas = {name: float(mark.sum()) * mm2 for name, mark in pen.items()}
     notes += [f"{name} ink, {area:.2g} mm² left out" for name, area in areas.items()]
-    return Tissue(mask, threshold, float(mask.sum()) * mm2, areas, tuple(notes), measured, glass, refusal)
+    return Tissue(mask, threshold, float(mask.sum()) * mm2, areas, tuple(notes), measured, glass, refusal, measure)
 
 
 def _measure(rgb: NDArray[np.uint8], settings: TissueSettings) -> NDArray[np.uint8]:

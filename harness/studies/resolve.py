@@ -23,6 +23,7 @@ from harness.protocols.fold_checks import check_folds
 from harness.studies.config import COMMAND_LINE, StudyConfig
 from harness.studies.feature_set import FeatureSet
 from harness.studies.origins import origins_of, preset_origin
+from harness.studies.param_files import param_files
 from harness.studies.study_input import Layer, resolve_input
 from harness.studies.tuning.settings import TuneSettings
 from harness.studies.tuning.space import space_of
@@ -140,7 +141,7 @@ class ResolvedStudy:
             repeat=fold.repeat,
             fold=fold.fold,
             seed=seed,
-            input=self.input.model_dump(mode="json") | self._reports | self._features | dict(self.opened),
+            input=self.input.model_dump(mode="json") | self._reports | self._features | self._files | dict(self.opened),
             precision=self.precision,
             tuning=None if self.tuning is None else {**self.tuning.as_dict(), "fixed": list(self.fixed)},
             devices=self.devices,
@@ -175,6 +176,12 @@ class ResolvedStudy:
     def _features(self) -> dict[str, str]:
         """Identity of the features, where they were there before."""
         return {} if self.features is None else self.features.identity
+
+    @cached_property
+    def _files(self) -> dict[str, Any]:
+        """Identity of the files that hyper-parameters name, if they name any."""
+        found = param_files(self.params.as_dict())
+        return {"param_files": found} if found else {}
 
     @cached_property
     def _reports(self) -> dict[str, str]:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from harness import MethodError
+from harness import MethodError, read_npz
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -174,9 +174,9 @@ class MemoryBank:
         undo = self._paths(generation)[2]
         for path in sorted(undo.glob("*.npz"), reverse=True):
             if int(path.stem) >= writes:
-                with np.load(path, allow_pickle=False) as record:
-                    self.features[record["where"]] = record["features"]
-                    self.updated[record["where"]] = record["updated"]
+                record = read_npz(path)
+                self.features[record["where"]] = record["features"]
+                self.updated[record["where"]] = record["updated"]
                 path.unlink()
 
     def _forget(self, generation: int, writes: int) -> None:

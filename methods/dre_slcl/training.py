@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness import DataError, Stage, build_encoder
+from harness import DataError, Stage, build_encoder, read_npy
 from methods.dre_slcl import contrast
 from methods.dre_slcl.feed import Feed
 from methods.dre_slcl.inference import labels_of, scores_of, slide_vectors
@@ -58,7 +58,7 @@ class Reports:
             temporary = path.with_suffix(".tmp.npy")
             np.save(temporary, vectors)
             temporary.replace(path)
-        self.vectors = torch.from_numpy(np.load(path, allow_pickle=False)).to(run.device)
+        self.vectors = torch.from_numpy(read_npy(path)).to(run.device)
 
     def of(self, slides: np.ndarray) -> tuple[Tensor, Tensor]:
         """Vectors (B, P) and positives (B, B) of some slides."""

@@ -39,13 +39,19 @@ def test_metric_dataset_and_folder_can_be_chosen(bench, tmp_path: Path) -> None:
     assert "ACC [95 % interval]" in answer.out
 
 
-def test_damaged_evidence_is_a_warning(bench, store: RunStore) -> None:
+def test_damaged_evidence_is_a_named_row(bench, store: RunStore) -> None:
     made = fill(store)
     (store.unit_folder(made[0].unit_id) / "record.json").write_text("{")
     answer = bench("leaderboard show")
     assert answer.code == 0
     assert made[0].unit_id in answer.err and "cut short" in answer.err
     assert "1 damaged" in answer.out
+    (row,) = [line for line in answer.out.splitlines() if "damaged evidence" in line]
+    assert "cut short" in " ".join(answer.out.split()) and row.startswith("│    - ")
+    (store.root / "studies" / "stray").mkdir()
+    (store.root / "studies" / "stray" / "study.json").write_text("[]")
+    apart = bench("leaderboard show").out.partition("Damaged evidence")[2]
+    assert "stray" in apart and "this is not a study" in apart and made[0].unit_id not in apart
 
 
 @pytest.mark.parametrize("words", ["leaderboard show", "compare b-2 a-1", "sync --uri {}"])

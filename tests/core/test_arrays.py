@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.core.arrays import read_npz
+from harness.core.arrays import read_npy, read_npz
 
 
 def archive(path: Path, shape: str, kind: str, zeros: int = 0) -> Path:
@@ -68,3 +68,34 @@ def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     os.mkfifo(tmp_path / "a.npz")
     with pytest.raises(OSError):
         read_npz(tmp_path / "a.npz", ["X"])
+
+
+def test_an_npy_file_is_read_or_mapped(tmp_path: Path) -> None:
+    made = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    np.save(tmp_path / "a.npy", made)
+    assert np.array_equal(read_npy(tmp_path / "a.npy"), made)
+    mapped = read_npy(tmp_path / "a.npy", mapped=True)
+    assert isinstance(mapped, np.memmap) and np.array_equal(mapped, made)
+    with pytest.raises(FileNotFoundError):
+        read_npy(tmp_path / "b.npy")
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize("damage", ["cut", "longer", "huge", "objects", "garbage", "pipe"])
+def test_an_npy_file_that_is_not_what_it_says_is_refused(tmp_path: Path, damage: str, mapped: bool) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.array([None] * 9) if damage == "objects" else np.zeros(9), allow_pickle=True)
+    data = path.read_bytes()
+    if damage == "pipe":
+        path.unlink()
+        os.mkfifo(path)
+    elif damage != "objects":
+        changed = {
+            "cut": data[:-3],
+            "longer": data + b"x",
+            "huge": data.replace(b"(9,), ", b"(9999999999,), ").replace(b" " * 9 + b"\n", b"\n", 1),
+            "garbage": b"\x93NUMPY" + os.urandom(300),
+        }
+        path.write_bytes(changed[damage])
+    with pytest.raises((OSError, ValueError)):
+        read_npy(path, mapped=mapped)

@@ -178,6 +178,8 @@ def test_partial_leaves_out_what_has_no_counterpart(wish: NewDataset) -> None:
     made = new_dataset(replace(wish, partial=True))
     assert "s04" not in made.slides
     assert len(made.slides) == 17
+    assert [erratum.slides for erratum in made.card.errata] == [("s04",), ("extra",)]
+    assert all("--partial" in erratum.action for erratum in made.card.errata)
 
 
 def test_partial_still_refuses_when_nothing_fits(wish: NewDataset, tmp_path: Path) -> None:
@@ -265,7 +267,8 @@ def test_missing_values_are_refused_or_dropped(wish: NewDataset, text: str, colu
     # What lacks a name in the table has a file without a line.
     made = new_dataset(replace(wish, drop_missing=True, partial=column == "slide"))
     assert made.slides == tuple(f"s{i:02d}" for i in range(N) if i not in {4, 7})
-    (erratum,) = made.card.errata
+    erratum, *others = made.card.errata
+    assert [other.slides for other in others] == ([("S04", "S07")] if column == "slide" else [])
     assert f"2 of 18 lines have no {column}" in erratum.what
     assert erratum.slides == (() if column == "slide" else ("s04", "s07"))
     assert "lines 6, 9" in (made.folder / "README.md").read_text()

@@ -84,7 +84,9 @@ def test_broken_evidence_is_named_and_harms_no_other_study(store: RunStore) -> N
     (store.unit_folder(worse[0].unit_id) / "predictions.parquet").unlink()
     board = leaderboard(store)
     (group,) = board.groups
-    assert places(group.rows) == [("good-1", 1, ""), ("bad-2", None, "incomplete")]
+    assert places(group.rows) == [("good-1", 1, ""), ("bad-2", None, "1 damaged")]
+    assert [one.name for one in group.damaged] == [bad[0].unit_id]
+    assert [one.name for one in board.apart] == ["worse-3"]
     assert {b.name for b in board.broken} == {bad[0].unit_id, "worse-3"}
 
 

@@ -61,13 +61,33 @@ def test_tissue_without_colour_has_a_reason_and_a_setting_that_finds_it(
     assert mask[~DISC].mean() < 0.05
 
 
+def test_auto_takes_brightness_where_colour_finds_nothing() -> None:
+    auto = SETTINGS.model_copy(update={"measure": "auto"})
+    stained, grey = _slide((205, 150, 190)), _slide((150, 150, 150))
+    found = find_tissue(stained, MPP, auto)
+    assert (found.mask == find_tissue(stained, MPP, SETTINGS).mask).all()
+    assert (found.measure, found.notes) == ("colour", ())
+    found = find_tissue(grey, MPP, auto)
+    assert found.mask[DISC].mean() > 0.95 and found.mask[~DISC].mean() < 0.05
+    assert "found by brightness" in found.notes[-1]
+    # Fainter than either measure takes by itself: the advice names one of them.
+    faint = _slide((234, 234, 234), noise=0.5)
+    mask, why, advice = _found(faint, auto)
+    assert not mask.any() and "no colour" in why
+    assert advice["measure"] == "brightness" and "threshold" in advice
+    assert find_tissue(faint, MPP, auto.model_copy(update=advice)).mask[DISC].mean() > 0.95
+    with pytest.raises(ValueError, match="of one measure"):
+        TissueSettings.model_validate({"measure": "auto", "threshold": 20.0})
+
+
 @pytest.mark.parametrize("noise", [0.0, 2.0, 6.0])
 @pytest.mark.parametrize("quality", [30, 60, 95])
-def test_glass_alone_gets_a_reason_and_no_advice(noise: float, quality: int) -> None:
+@pytest.mark.parametrize("measure", ["colour", "auto"])
+def test_glass_alone_gets_a_reason_and_no_advice(noise: float, quality: int, measure: str) -> None:
     picture = np.random.default_rng(0).normal(243, noise, (200, 260, 3)).clip(0, 255).astype(np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "JPEG", quality=quality)
-    mask, why, advice = _found(np.array(Image.open(buffer)))
+    mask, why, advice = _found(np.array(Image.open(buffer)), SETTINGS.model_copy(update={"measure": measure}))
     assert not mask.any()
     assert "strongest colour" in why
     assert advice == {}

@@ -51,6 +51,25 @@ def test_the_identity_of_a_unit_follows_what_its_result_depends_on(toy_dataset, 
     assert first(device="cpu", workers=1).unit_id == base.unit_id
 
 
+def test_a_file_that_a_hyper_parameter_names_is_part_of_the_identity(toy_dataset, tiny_plugin, tmp_path):
+    source = tiny_plugin.read_text().replace("tunable\n", "fixed, tunable\n", 1)
+    tiny_plugin.write_text(
+        source.replace("    epochs: int = 6", '    epochs: int = 6\n        start: str = fixed("none")')
+    )
+    registry.cache_clear()
+    use_plugin(str(tiny_plugin))
+    weights = tmp_path / "weights.bin"
+
+    def unit(content: bytes):
+        weights.write_bytes(content)
+        return resolve(StudyConfig(method="tiny", dataset=str(toy_dataset), set={"start": str(weights)})).units[0]
+
+    one, other = unit(b"1"), unit(b"2")
+    registry.cache_clear()
+    assert one.params == other.params and one.unit_id != other.unit_id
+    assert one.as_dict()["input"]["param_files"]["start"].startswith("blake3:")
+
+
 @pytest.mark.parametrize(
     ("changes", "problem", "fix"),
     [

@@ -6,6 +6,7 @@ what was changed. ``tests/faults/fuzz.py`` runs them.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import random
@@ -120,9 +121,9 @@ def changed(rng: random.Random, value: Any, new: Callable[[random.Random], Any])
     if act < 0.15:
         del inner[last]
     elif act < 0.25 and isinstance(inner, dict):
-        inner[odd(rng)] = new(rng)
+        inner[odd(rng)] = copy.deepcopy(new(rng))
     else:
-        inner[last] = new(rng)
+        inner[last] = copy.deepcopy(new(rng))
     return value
 
 
