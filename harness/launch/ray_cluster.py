@@ -11,7 +11,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -59,7 +59,7 @@ class Cluster:
             self._check_room()
             return self
         try:
-            with warnings.catch_warnings(), _own_signals():
+            with warnings.catch_warnings(), _own_signals(), _empty_folder():
                 warnings.simplefilter("ignore")
                 self._connected = True
                 self._start()
@@ -153,6 +153,16 @@ class Cluster:
         # Shares of a GPU do not add up over GPUs: 0.4 fits twice onto each.
         by_gpu = gpus * int(1 / self._gpus + 1e-9) if self._gpus < 1 else int(gpus // self._gpus)
         return min(fitting, by_gpu)
+
+
+@contextmanager
+def _empty_folder() -> Iterator[None]:
+    """Work in an empty folder: Ray's workers look for modules first in the one that the driver has connected from.
+
+    A folder ``harness/`` or a ``random.py`` there would be imported into a training.
+    """
+    with tempfile.TemporaryDirectory(prefix="wsibench-") as folder, chdir(folder):
+        yield
 
 
 @contextmanager

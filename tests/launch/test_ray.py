@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -51,11 +52,17 @@ def nodes():
 
 
 @pytest.fixture(scope="module")
-def launcher(nodes):
+def launcher(nodes, tmp_path_factory):
+    """It is started from a folder whose modules no worker may import."""
     import torch
 
+    here = tmp_path_factory.mktemp("here")
+    for name in ("harness", "methods"):
+        (here / name).mkdir()
+        (here / name / "__init__.py").write_text("raise RuntimeError('imported from the working folder')\n")
+    (here / "random.py").write_text("raise RuntimeError('imported from the working folder')\n")
     settings = LaunchSettings(launcher="ray", address=nodes.address, cpus_per_unit=1)
-    with choose_launcher(settings, torch.device("cpu")) as one:
+    with contextlib.chdir(here), choose_launcher(settings, torch.device("cpu")) as one:
         yield one
 
 
