@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from harness.evaluation.metrics import score
     from harness.evaluation.rows import Rows
     from harness.evaluation.study_scores import Predictions
-    from harness.features.kept import KeptFeatures
+    from harness.features.precomputed import PrecomputedFeatures
     from harness.protocols.verify import Finding
     from harness.sources.inputs import Inputs
     from harness.sources.opening import Opening
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from harness.tasks.task import Task
     from harness.tasks.truth import Truth
     from harness.training.chunked_encode import encode_in_chunks
-    from harness.training.embed import EncodedBags, embed_bags, keep_embedded
+    from harness.training.embed import EncodedBags, embed_bags, save_embedded
     from harness.training.mil import MILMethod
     from harness.training.mil_fit import validation_scores
     from harness.training.mil_params import MILParams
@@ -73,7 +73,7 @@ _LAZY = {
     "TileAccess": "harness.bags.access",
     "bag_fingerprint": "harness.datasets.fingerprint",
     "EncodedBags": "harness.training.embed",
-    "KeptFeatures": "harness.features.kept",
+    "PrecomputedFeatures": "harness.features.precomputed",
     "LeakError": "harness.core.errors",
     "MILMethod": "harness.training.mil",
     "MILParams": "harness.training.mil_params",
@@ -104,7 +104,7 @@ _LAZY = {
     "encode_in_chunks": "harness.training.chunked_encode",
     "fixed": "harness.api.params",
     "has_batch_norm": "harness.training.sync_norm",
-    "keep_embedded": "harness.training.embed",
+    "save_embedded": "harness.training.embed",
     "pack": "harness.bags.packed",
     "read_npy": "harness.core.arrays",
     "read_npz": "harness.core.arrays",
@@ -135,7 +135,6 @@ __all__ = [
     "FeatureAccess",
     "Finding",
     "Inputs",
-    "KeptFeatures",
     "LeakError",
     "MILMethod",
     "MILParams",
@@ -145,6 +144,7 @@ __all__ = [
     "Opening",
     "PackedBags",
     "Params",
+    "PrecomputedFeatures",
     "Prediction",
     "Predictions",
     "Preset",
@@ -168,11 +168,11 @@ __all__ = [
     "encode_in_chunks",
     "fixed",
     "has_batch_norm",
-    "keep_embedded",
     "pack",
     "read_npy",
     "read_npz",
     "redeclared",
+    "save_embedded",
     "score",
     "segment_ids",
     "segment_max",

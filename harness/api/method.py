@@ -28,14 +28,14 @@ class Method(ABC):
         watched: name of the last stage, if ``predict`` answers with that stage's weights as they stand while it is
             trained; empty where predictions can only be had after the training. Only then can the epochs of a training
             be looked at one by one (``bench inflate``, protocols that choose the epoch on the test slides).
-        parted: whether several devices can train one unit of it: all of its stages say how their batches are parted
-            (:attr:`harness.Stage.share`), and ``fit`` and ``predict`` do nothing that only one process may do.
+        shardable: whether several devices can train one unit of it: all of its stages say how their batches are sharded
+            (:attr:`harness.Stage.loss_weight`), and ``fit`` and ``predict`` do nothing that only one process may do.
     """
 
     card: ClassVar[MethodCard]
     Params: ClassVar[type[Params]]
     watched: ClassVar[str] = ""
-    parted: ClassVar[bool] = False
+    shardable: ClassVar[bool] = False
 
     def __init__(self, params: Any, task: Task) -> None:
         self.params = params

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 Weights = Literal["raw", "ema"]
 
 
-class Companion(Protocol):
+class ExtraState(Protocol):
     """State beside the module that a continued stage needs too, and that is too large for every checkpoint.
 
-    A checkpoint holds what ``state_dict`` returns: numbers that tell where the companion stood. ``load_state_dict``
+    A checkpoint holds what ``state_dict`` returns: numbers that tell where the extra state stood. ``load_state_dict``
     brings it back there, whatever was done to it since.
     """
 
@@ -64,10 +64,10 @@ class Stage:
         bags_in: ``bags_in(step)`` gives the number of bags in a batch of the epoch; None where all have the same.
         ema_decay: decay of an exponential moving average of the weights and buffers; None keeps none.
         weights: which weights are kept when there is an average: ``raw`` or ``ema``. Both are evaluated.
-        companion: large state beside the module (a memory bank); see :class:`Companion`.
-        share: on several devices, ``share(batch)`` is the weight of this device's part of a batch in the mean loss
-            over the whole of it: weights add up to one, and ``batches`` gives each device its own part of every batch.
-            None for a stage that cannot be parted, which several devices refuse.
+        extra_state: large state beside the module (a memory bank); see :class:`ExtraState`.
+        loss_weight: on several devices, the weight of this device's part of a batch in the mean loss over the whole
+            of it, ``loss_weight(batch)``; weights add up to one, and ``batches`` gives each device its own part.
+            None for a stage that cannot be sharded, which several devices refuse.
     """
 
     name: str
@@ -89,8 +89,8 @@ class Stage:
     bags_in: Callable[[int], int] | None = None
     ema_decay: float | None = None
     weights: Weights = "raw"
-    companion: Companion | None = None
-    share: Callable[[Any], float] | None = None
+    extra_state: ExtraState | None = None
+    loss_weight: Callable[[Any], float] | None = None
 
     def divisor(self, step: int) -> float:
         """What the loss of a batch is divided by, so that each bag of an optimiser step counts the same.
@@ -108,11 +108,11 @@ class Stage:
         """Refuse to have every device train on the same whole batches.
 
         Raises:
-            MethodError: there are several, and the stage does not say how its batches are parted.
+            MethodError: there are several, and the stage does not say how its batches are sharded.
         """
-        if devices > 1 and self.share is None:
+        if devices > 1 and self.loss_weight is None:
             raise MethodError(
-                f"stage {self.name} cannot be parted between devices",
+                f"stage {self.name} cannot be sharded between devices",
                 place=f"--devices {devices}",
                 fix="run it on one device (--devices 1)",
             )

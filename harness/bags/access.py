@@ -116,7 +116,7 @@ class FeatureAccess(BagAccess):
         return DataError(
             f"slide {slide}: {bad} of {len(bag)} tiles have features that are not finite (NaN or infinite)",
             place=f"slide {slide}" if place is None else str(place),
-            fix="mend the features" if place is None else f"delete {place.parent}; the same command makes it anew",
+            fix="mend the features" if place is None else f"delete {place.parent}; the same command makes it again",
         )
 
     def coords(self, slide: str) -> NDArray[np.int64] | None:

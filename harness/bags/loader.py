@@ -26,13 +26,13 @@ class Batch:
         bags: the bags of this step; with several devices, this one's part of them.
         seed: the seed of the step.
         first: how many tiles the other devices have before the first of these in the whole step.
-        share: weight of these bags in a mean over the whole step: 1 on a single device.
+        loss_weight: of these bags in a mean over the whole step: 1 on a single device.
     """
 
     bags: PackedBags
     seed: int
     first: int = 0
-    share: float = 1.0
+    loss_weight: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class BagLoader:
         balanced: draw bags with replacement, every class equally often, instead of each bag once per epoch.
         device: where batches go.
         ahead: batches read in the background.
-        part: ``(rank, world)``: of every batch the bags of this of so many devices. A bag is never parted.
+        part: ``(rank, world)``: of every batch the bags of this of so many devices. A bag is never split.
     """
 
     source: BagSource

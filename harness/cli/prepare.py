@@ -72,7 +72,7 @@ def prepare(
     cache: Cache = None,
     plugin: Plugins = None,
     workers: Workers = None,
-    refresh: Annotated[bool, typer.Option("--refresh", help="Prepare all slides anew.")] = False,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Prepare all slides again.")] = False,
 ) -> None:
     """Find tissue and lay tile grids on the slides of a dataset or a folder.
 

@@ -44,7 +44,7 @@ InputKind = Annotated[str | None, typer.Option("--input", help="features or tile
 EncoderName = Annotated[str | None, typer.Option("--encoder", help="Tile encoder (default: the dataset's).")]
 FeatureFolder = Annotated[
     Path | None,
-    folder_option("--features", "Feature set to read, such as one that an ICMIL unit left (default: made anew)."),
+    folder_option("--features", "Feature set to read, such as one that an ICMIL unit left (default: made again)."),
 ]
 Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N (default: auto).")]
 PrecisionName = Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16 or fp16 (default: auto).")]

@@ -10,8 +10,8 @@ From the command line it is ``bench test METHOD``; in a test file of your own::
 
 from __future__ import annotations
 
-from harness.conformance.outcome import Broken, Check, NotJudged, Outcome
+from harness.conformance.outcome import BrokenPromise, Check, NotApplicable, Outcome
 from harness.conformance.pytest_tests import conformance_tests
 from harness.conformance.suite import CHECKS, check_method_contract
 
-__all__ = ["CHECKS", "Broken", "Check", "NotJudged", "Outcome", "check_method_contract", "conformance_tests"]
+__all__ = ["CHECKS", "BrokenPromise", "Check", "NotApplicable", "Outcome", "check_method_contract", "conformance_tests"]

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from harness.conformance.subject import Subject
+    from harness.conformance.tested_method import TestedMethod
 
 Status = Literal["pass", "fail", "skip"]
 
 
-class Broken(Exception):  # noqa: N818 (raised by checks, never shown as an error of ours)
+class BrokenPromise(Exception):  # noqa: N818 (raised by checks, never shown as an error of ours)
     """The method breaks this part of the contract; the message says how."""
 
 
-class NotJudged(Exception):  # noqa: N818
+class NotApplicable(Exception):  # noqa: N818
     """This part of the contract does not apply to the method; the message says why."""
 
 
@@ -27,13 +27,13 @@ class Check:
     Attributes:
         name: the word typed behind ``--check``.
         promise: what a method that passes keeps, as one sentence.
-        run: raises :class:`Broken` or :class:`NotJudged`; any other exception is a failure too.
+        run: raises :class:`BrokenPromise` or :class:`NotApplicable`; any other exception is a failure too.
         after: checks that must not have failed for this one to mean anything.
     """
 
     name: str
     promise: str
-    run: Callable[[Subject], None]
+    run: Callable[[TestedMethod], None]
     after: tuple[str, ...] = ()
 
 

@@ -9,53 +9,53 @@ from numpy.typing import NDArray
 from harness.api.output import BagOutput
 from harness.api.prediction import Prediction
 from harness.bags.packed import PackedBags, pack
-from harness.conformance.outcome import Broken, Check, NotJudged
-from harness.conformance.specimens import Specimens
-from harness.conformance.subject import TEST, TRAIN, Subject
-from harness.conformance.told import told
+from harness.conformance.error_text import error_text
+from harness.conformance.outcome import BrokenPromise, Check, NotApplicable
+from harness.conformance.synthetic_bags import SyntheticBags
+from harness.conformance.tested_method import TEST, TRAIN, TestedMethod
 from harness.tasks.survival import Survival
 from harness.training.mil import MILMethod
 from harness.training.mil_fit import BagNetwork, build_network
 
 
-def shapes(subject: Subject) -> None:
+def shapes(tested: TestedMethod) -> None:
     """Logits and probabilities have a row per bag and a column per class, with two classes and with three."""
-    _untrained_shapes(subject)
-    attempt = subject.first
+    _untrained_shapes(tested)
+    attempt = tested.first
     if attempt.error is not None:
-        raise NotJudged("training or prediction fails, see cpu_run and finite_loss")
+        raise NotApplicable("training or prediction fails, see cpu_run and finite_loss")
     assert attempt.prediction is not None
-    _check_shapes(attempt.prediction, subject.test_bags, 2)
-    three = subject.attempt(classes=3)
+    _check_shapes(attempt.prediction, tested.test_bags, 2)
+    three = tested.attempt(classes=3)
     if three.error is not None:
-        raise Broken(f"with three classes: {told(three.error)}") from three.error
+        raise BrokenPromise(f"with three classes: {error_text(three.error)}") from three.error
     assert three.prediction is not None
-    _check_shapes(three.prediction, subject.bags(4, TEST, classes=3, sealed=True), 3)
+    _check_shapes(three.prediction, tested.bags(4, TEST, classes=3, sealed=True), 3)
 
 
-def _untrained_shapes(subject: Subject) -> None:
+def _untrained_shapes(tested: TestedMethod) -> None:
     """Of the network of a bag method, before anything is trained."""
-    method = subject.method(subject.params, subject.task(subject.kind))
+    method = tested.method(tested.params, tested.task(tested.kind))
     if not isinstance(method, MILMethod):
         return
-    bags = subject.bags(3, TRAIN)
+    bags = tested.bags(3, TRAIN)
     try:
-        network = build_network(method, bags, subject.run_in(subject.new_folder())).eval()
+        network = build_network(method, bags, tested.run_in(tested.new_folder())).eval()
         packed = packed_bags(bags)
         with torch.no_grad():
             output = network(packed)
     except Exception:  # not a question of shapes: training will fail on it, and say so
         return
     if not isinstance(output, BagOutput):
-        raise Broken(f"forward() returns {type(output).__name__}, not BagOutput")
+        raise BrokenPromise(f"forward() returns {type(output).__name__}, not BagOutput")
     if output.logits.shape != (3, 2):
-        raise Broken(f"logits of 3 bags and 2 classes have shape {tuple(output.logits.shape)}")
+        raise BrokenPromise(f"logits of 3 bags and 2 classes have shape {tuple(output.logits.shape)}")
     tiles = len(packed.x)
     if output.attention is not None and (output.attention.dim() > 2 or len(output.attention) != tiles):
-        raise Broken(f"attention of {tiles} tiles has shape {tuple(output.attention.shape)}")
+        raise BrokenPromise(f"attention of {tiles} tiles has shape {tuple(output.attention.shape)}")
 
 
-def packed_bags(bags: Specimens) -> PackedBags:
+def packed_bags(bags: SyntheticBags) -> PackedBags:
     """All tiles of the finest scale of all bags, packed."""
     return pack([bags.read(number) for number in range(len(bags))], ids=bags.ids)
 
@@ -66,80 +66,84 @@ def bag_network(method: object) -> BagNetwork | None:
     return network if isinstance(network, BagNetwork) else None
 
 
-def _check_shapes(prediction: Prediction, bags: Specimens, classes: int) -> None:
+def _check_shapes(prediction: Prediction, bags: SyntheticBags, classes: int) -> None:
     if not isinstance(prediction, Prediction):
-        raise Broken(f"predict() returns {type(prediction).__name__}, not Prediction")
+        raise BrokenPromise(f"predict() returns {type(prediction).__name__}, not Prediction")
     if prediction.slides != bags.ids:
-        raise Broken("predictions are not for the slides that were asked, in their order")
+        raise BrokenPromise("predictions are not for the slides that were asked, in their order")
     if prediction.probabilities.shape != (len(bags), classes):
-        raise Broken(f"probabilities of {len(bags)} bags and {classes} classes have {prediction.probabilities.shape}")
+        raise BrokenPromise(
+            f"probabilities of {len(bags)} bags and {classes} classes have {prediction.probabilities.shape}"
+        )
     if prediction.attention is None:
         return
     if len(prediction.attention) != len(bags):
-        raise Broken(f"attention is given for {len(prediction.attention)} of {len(bags)} bags")
+        raise BrokenPromise(f"attention is given for {len(prediction.attention)} of {len(bags)} bags")
     for number, weights in enumerate(prediction.attention):
         if weights.shape != (bags.count(number),):
-            raise Broken(f"attention of {bags.count(number)} tiles has shape {weights.shape}")
+            raise BrokenPromise(f"attention of {bags.count(number)} tiles has shape {weights.shape}")
 
 
-def probabilities(subject: Subject) -> None:
+def probabilities(tested: TestedMethod) -> None:
     """Class probabilities are finite, between 0 and 1, and sum to one."""
-    assert subject.first.prediction is not None
-    _check_probabilities(subject.first.prediction.probabilities)
+    assert tested.first.prediction is not None
+    _check_probabilities(tested.first.prediction.probabilities)
 
 
 def _check_probabilities(values: NDArray[np.float64]) -> None:
     if not np.isfinite(values).all():
-        raise Broken("probabilities are not finite")
+        raise BrokenPromise("probabilities are not finite")
     if values.min() < 0 or values.max() > 1:
-        raise Broken(f"probabilities reach from {values.min():.3g} to {values.max():.3g}")
+        raise BrokenPromise(f"probabilities reach from {values.min():.3g} to {values.max():.3g}")
     if (gap := float(np.abs(values.sum(1) - 1).max())) > 1e-5:
-        raise Broken(f"probabilities miss a sum of one by up to {gap:.2g}")
+        raise BrokenPromise(f"probabilities miss a sum of one by up to {gap:.2g}")
 
 
-def attention(subject: Subject) -> None:
+def attention(tested: TestedMethod) -> None:
     """Attention is given if and only if the card says so; it is finite, not negative, and sums to one over a bag.
 
     A method of several magnifications may have part of it on tiles of the coarser ones, which predictions leave out.
     """
-    assert subject.first.prediction is not None
-    given, declared = subject.first.prediction.attention, subject.method.card.attention
+    assert tested.first.prediction is not None
+    given, declared = tested.first.prediction.attention, tested.method.card.attention
     if (given is not None) != declared:
-        raise Broken(f"the card says attention={declared}, predictions have {'some' if given is not None else 'none'}")
+        raise BrokenPromise(
+            f"the card says attention={declared}, predictions have {'some' if given is not None else 'none'}"
+        )
     if given is None:
-        raise NotJudged("the card declares no attention")
-    for slide, weights in zip(subject.first.prediction.slides, given, strict=True):
+        raise NotApplicable("the card declares no attention")
+    for slide, weights in zip(tested.first.prediction.slides, given, strict=True):
         if not np.isfinite(weights).all():
-            raise Broken(f"attention of {slide} is not finite")
+            raise BrokenPromise(f"attention of {slide} is not finite")
         if weights.min() < 0:
-            raise Broken(f"attention of {slide} falls to {weights.min():.3g}")
-        total, others = float(weights.sum(dtype=np.float64)), subject.method.card.scales > 1
+            raise BrokenPromise(f"attention of {slide} falls to {weights.min():.3g}")
+        total, others = float(weights.sum(dtype=np.float64)), tested.method.card.scales > 1
         if total > 1.001 or (total < 0.999 and not others):
-            raise Broken(f"attention of {slide} sums to {total:.4g}")
+            raise BrokenPromise(f"attention of {slide} sums to {total:.4g}")
 
 
-def further_inputs(subject: Subject) -> None:
+def further_inputs(tested: TestedMethod) -> None:
     """What else the card says the method reads can be trained on and predicted from too."""
-    others = subject.method.card.inputs[1:]
+    others = tested.method.card.inputs[1:]
     if not others:
-        raise NotJudged(f"the card names {subject.kind} only")
+        raise NotApplicable(f"the card names {tested.kind} only")
     for kind in others:
-        attempt = subject.attempt(kind=kind)
+        attempt = tested.attempt(kind=kind)
         if attempt.error is not None:
-            raise Broken(f"on {kind}: {told(attempt.error)}") from attempt.error
+            raise BrokenPromise(f"on {kind}: {error_text(attempt.error)}") from attempt.error
         assert attempt.prediction is not None
-        _check_shapes(attempt.prediction, subject.bags(4, TEST, kind=kind, sealed=True), 2)
+        _check_shapes(attempt.prediction, tested.bags(4, TEST, kind=kind, sealed=True), 2)
 
 
-def survival(subject: Subject) -> None:
+def survival(tested: TestedMethod) -> None:
     """Follow-up can be learnt from where the card names survival: a column per interval, and one for no event."""
-    if not subject.method.card.learns(Survival.name):
-        raise NotJudged("the card names classification only")
-    attempt = subject.attempt(survival=True)
+    if not tested.method.card.learns(Survival.name):
+        raise NotApplicable("the card names classification only")
+    attempt = tested.attempt(survival=True)
     if attempt.error is not None:
-        raise Broken(f"on survival: {told(attempt.error)}") from attempt.error
+        raise BrokenPromise(f"on survival: {error_text(attempt.error)}") from attempt.error
     assert attempt.prediction is not None
-    _check_shapes(attempt.prediction, subject.test_bags, subject.survival_task().n_columns)
+    _check_shapes(attempt.prediction, tested.test_bags, tested.survival_task().n_columns)
     _check_probabilities(attempt.prediction.probabilities)
 
 

@@ -15,25 +15,25 @@ from harness.api.output import BagOutput
 from harness.api.prediction import Prediction
 from harness.conformance.compare import same_prediction
 from harness.conformance.observe import global_randomness, modules_of, restore, state_of
-from harness.conformance.outcome import Broken, Check, NotJudged
+from harness.conformance.outcome import BrokenPromise, Check, NotApplicable
 from harness.conformance.outputs import bag_network, packed_bags
-from harness.conformance.specimens import Specimen
-from harness.conformance.subject import Subject
+from harness.conformance.synthetic_bags import SyntheticBag
+from harness.conformance.tested_method import TestedMethod
 
 TOLERANCE = 1e-4
 """Of logits, probabilities and attention in float32, where sums may run in another order."""
 
 
-def evaluation_mode(subject: Subject) -> None:
+def evaluation_mode(tested: TestedMethod) -> None:
     """No dropout and no batch statistics in predict(): neither in modules nor through functions."""
-    attempt = subject.first
+    attempt = tested.first
     with _training_modules(attempt.method) as found:
-        once = subject.predict(attempt, subject.test_bags, world=1)
+        once = tested.predict(attempt, tested.test_bags, world=1)
     if found:
-        raise Broken(f"{found[0]} is in training mode in predict()")
-    again = subject.predict(attempt, subject.test_bags, world=2)
+        raise BrokenPromise(f"{found[0]} is in training mode in predict()")
+    again = tested.predict(attempt, tested.test_bags, world=2)
     if difference := same_prediction(once, again, tolerance=0):
-        raise Broken(f"predict() is random: asked twice, {difference}")
+        raise BrokenPromise(f"predict() is random: asked twice, {difference}")
 
 
 @contextmanager
@@ -58,21 +58,21 @@ def _training_modules(method: object) -> Iterator[list[str]]:
             handle.remove()
 
 
-def evaluation_changes_nothing(subject: Subject) -> None:
+def evaluation_changes_nothing(tested: TestedMethod) -> None:
     """predict() leaves all weights and buffers, and what may be trained, as they were."""
-    attempt = subject.first
+    attempt = tested.first
     before, trainable = state_of(attempt.method), _trainable(attempt.method)
     try:
         with global_randomness(1):
-            attempt.method.predict(subject.test_bags, attempt.run)
+            attempt.method.predict(tested.test_bags, attempt.run)
         for name, value in state_of(attempt.method).items():
             if name in before and not torch.equal(value, before[name]):
-                raise Broken(f"predict() changes {name}")
+                raise BrokenPromise(f"predict() changes {name}")
     finally:
         restore(attempt.method, before)
     now = _trainable(attempt.method)
     if changed := sorted(name for name in trainable if now.get(name) != trainable[name]):
-        raise Broken(f"predict() leaves {changed[0]} {'trainable' if now.get(changed[0]) else 'frozen'}")
+        raise BrokenPromise(f"predict() leaves {changed[0]} {'trainable' if now.get(changed[0]) else 'frozen'}")
 
 
 def _trainable(method: object) -> dict[str, bool]:
@@ -83,21 +83,21 @@ def _trainable(method: object) -> dict[str, bool]:
     }
 
 
-def permutation(subject: Subject) -> None:
+def permutation(tested: TestedMethod) -> None:
     """With its tiles in another order, a bag has the same logits, and its attention follows the tiles."""
-    if not subject.method.card.permutation_invariant:
-        raise NotJudged("the card says that the order of tiles matters")
-    bags = subject.test_bags
+    if not tested.method.card.permutation_invariant:
+        raise NotApplicable("the card says that the order of tiles matters")
+    bags = tested.test_bags
     orders = [_orders(bag, number) for number, bag in enumerate(bags.bags)]
     shuffled = bags.with_bags([bag.taken(rows) for bag, rows in zip(bags.bags, orders, strict=True)])
-    plain = subject.predict(subject.first, bags)
-    other = subject.predict(subject.first, shuffled)
+    plain = tested.predict(tested.first, bags)
+    other = tested.predict(tested.first, shuffled)
     if plain.attention is not None:
         moved = tuple(weights[rows[0]] for weights, rows in zip(plain.attention, orders, strict=True))
         plain = Prediction(plain.slides, plain.probabilities, moved)
     if difference := same_prediction(plain, other, tolerance=TOLERANCE):
-        raise Broken(f"with the tiles in another order, {difference}")
-    network = bag_network(subject.first.method)
+        raise BrokenPromise(f"with the tiles in another order, {difference}")
+    network = bag_network(tested.first.method)
     if network is not None:
         with torch.no_grad(), global_randomness(1):
             network.eval()
@@ -105,24 +105,24 @@ def permutation(subject: Subject) -> None:
         _agree(*logits, "with the tiles in another order")
 
 
-def _orders(bag: Specimen, seed: int) -> list[np.ndarray]:
+def _orders(bag: SyntheticBag, seed: int) -> list[np.ndarray]:
     """A new order of the tiles of every scale."""
     rng = np.random.default_rng(seed)
     return [rng.permutation(len(values)) for values in bag.tiles]
 
 
-def packed_equals_single(subject: Subject) -> None:
+def packed_equals_single(tested: TestedMethod) -> None:
     """A bag's logits and attention are the same on its own and among others."""
-    attempt, bags = subject.first, subject.test_bags
-    together = subject.predict(attempt, bags)
-    alone = [subject.predict(attempt, bags.with_bags([bag])) for bag in bags.bags]
+    attempt, bags = tested.first, tested.test_bags
+    together = tested.predict(attempt, bags)
+    alone = [tested.predict(attempt, bags.with_bags([bag])) for bag in bags.bags]
     joined = Prediction(
         tuple(one.slides[0] for one in alone),
         np.concatenate([one.probabilities for one in alone]),
         None if alone[0].attention is None else tuple((one.attention or ())[0] for one in alone),
     )
     if difference := same_prediction(together, joined, tolerance=TOLERANCE):
-        raise Broken(f"asked for alone instead of with others, {difference}")
+        raise BrokenPromise(f"asked for alone instead of with others, {difference}")
     network = bag_network(attempt.method)
     if network is None:
         return
@@ -134,7 +134,7 @@ def packed_equals_single(subject: Subject) -> None:
     if batch.attention is not None:
         parts = [one.attention for one in singles if one.attention is not None]
         if len(parts) != len(singles):
-            raise Broken("attention is given for packed bags only")
+            raise BrokenPromise("attention is given for packed bags only")
         _agree(batch.attention, torch.cat(parts), "packed with others", what="attention")
 
 
@@ -144,9 +144,9 @@ def _logits(output: BagOutput) -> Tensor:
 
 def _agree(one: Tensor, other: Tensor, when: str, *, what: str = "logits") -> None:
     if one.shape != other.shape:
-        raise Broken(f"{when}, {what} have another shape")
+        raise BrokenPromise(f"{when}, {what} have another shape")
     if not torch.allclose(one, other, rtol=TOLERANCE, atol=TOLERANCE):
-        raise Broken(f"{when}, {what} differ by up to {float((one - other).abs().max()):.2g}")
+        raise BrokenPromise(f"{when}, {what} differ by up to {float((one - other).abs().max()):.2g}")
 
 
 _AFTER = ("cpu_run", "evaluation_mode")

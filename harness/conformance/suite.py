@@ -8,9 +8,9 @@ from typing import Self
 
 from harness.api.method import Method
 from harness.conformance import card, edges, outputs, prediction, training
-from harness.conformance.outcome import Broken, Check, NotJudged, Outcome
-from harness.conformance.subject import Subject
-from harness.conformance.told import told
+from harness.conformance.error_text import error_text
+from harness.conformance.outcome import BrokenPromise, Check, NotApplicable, Outcome
+from harness.conformance.tested_method import TestedMethod
 from harness.core.suggest import unknown
 
 CHECKS: dict[str, Check] = {
@@ -37,7 +37,7 @@ class ContractSuite:
     """
 
     def __init__(self, method: type[Method]) -> None:
-        self.subject = Subject(method)
+        self.tested = TestedMethod(method)
         self._outcomes: dict[str, Outcome] = {}
 
     def __enter__(self) -> Self:
@@ -48,7 +48,7 @@ class ContractSuite:
 
     def close(self) -> None:
         """Remove scratch folders."""
-        self.subject.close()
+        self.tested.close()
 
     def outcome(self, name: str) -> Outcome:
         """The outcome of check ``name``.
@@ -71,13 +71,13 @@ class ContractSuite:
                 return Outcome(check.name, "skip", before.detail)
         started = time.perf_counter()
         try:
-            check.run(self.subject)
-        except NotJudged as reason:
+            check.run(self.tested)
+        except NotApplicable as reason:
             return Outcome(check.name, "skip", str(reason), time.perf_counter() - started)
-        except Broken as problem:
+        except BrokenPromise as problem:
             return Outcome(check.name, "fail", str(problem), time.perf_counter() - started)
         except Exception as error:
-            return Outcome(check.name, "fail", told(error), time.perf_counter() - started)
+            return Outcome(check.name, "fail", error_text(error), time.perf_counter() - started)
         return Outcome(check.name, "pass", seconds=time.perf_counter() - started)
 
 
@@ -93,12 +93,12 @@ def check_method_contract(method: type[Method], checks: Sequence[str] = ()) -> I
     Raises:
         UsageError: there is no such check.
     """
-    told_of: set[str] = set()
+    reported: set[str] = set()
     with ContractSuite(method) as suite:
         for name in checks or CHECKS:
             outcome = suite.outcome(name)
             for earlier in (*CHECKS[name].after, name):
                 found = suite.outcome(earlier) if outcome.status == "skip" else outcome
-                if found.check not in told_of and (found.status == "fail" or found is outcome):
-                    told_of.add(found.check)
+                if found.check not in reported and (found.status == "fail" or found is outcome):
+                    reported.add(found.check)
                     yield found

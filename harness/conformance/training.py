@@ -7,96 +7,96 @@ import math
 import torch
 
 from harness.conformance.compare import same_prediction
+from harness.conformance.error_text import error_text
 from harness.conformance.observe import StageNote, modules_of, state_of
-from harness.conformance.outcome import Broken, Check, NotJudged
-from harness.conformance.subject import Attempt, Subject
-from harness.conformance.told import told
+from harness.conformance.outcome import BrokenPromise, Check, NotApplicable
+from harness.conformance.tested_method import Attempt, TestedMethod
 
 
-def finite_loss(subject: Subject) -> None:
+def finite_loss(tested: TestedMethod) -> None:
     """No step of any stage has a loss that is infinite or not a number."""
-    attempt = subject.first
+    attempt = tested.first
     for note in attempt.notes:
         for step, loss in enumerate(note.losses):
             if not math.isfinite(loss):
-                raise Broken(f"the loss is {loss} at step {step} of stage {note.name}")
+                raise BrokenPromise(f"the loss is {loss} at step {step} of stage {note.name}")
     if attempt.error is not None:
-        raise NotJudged("training fails for another reason, see cpu_run")
+        raise NotApplicable("training fails for another reason, see cpu_run")
     _stages(attempt)
 
 
-def cpu_run(subject: Subject) -> None:
+def cpu_run(tested: TestedMethod) -> None:
     """Training and prediction of sealed bags run from start to end, and all weights are on the CPU."""
-    attempt = subject.first
+    attempt = tested.first
     if attempt.error is not None:
-        raise Broken(told(attempt.error)) from attempt.error
+        raise BrokenPromise(error_text(attempt.error)) from attempt.error
     for path, network in modules_of(attempt.method).items():
         for name, value in [*network.named_parameters(), *network.named_buffers()]:
             if value.device.type != "cpu":
-                raise Broken(f"{path}.{name} is on {value.device}")
+                raise BrokenPromise(f"{path}.{name} is on {value.device}")
 
 
-def parameters_move(subject: Subject) -> None:
+def parameters_move(tested: TestedMethod) -> None:
     """Every parameter that wants a gradient is in an optimiser, and has moved when its stage ends."""
-    notes = _stages(subject.first)
+    notes = _stages(tested.first)
     ever_held = {id(note.parameters[name]) for note in notes for name in note.held}
     for note in notes:
         if still := sorted(note.held - note.moved):
-            raise Broken(f"{_some(still)} did not move in stage {note.name}: no gradient reaches it")
+            raise BrokenPromise(f"{_some(still)} did not move in stage {note.name}: no gradient reaches it")
         if loose := sorted(name for name in note.free if id(note.parameters[name]) not in ever_held):
-            raise Broken(f"{_some(loose)} wants a gradient but is in no optimiser of stage {note.name}")
+            raise BrokenPromise(f"{_some(loose)} wants a gradient but is in no optimiser of stage {note.name}")
 
 
-def frozen_stay(subject: Subject) -> None:
+def frozen_stay(tested: TestedMethod) -> None:
     """No parameter that wants no gradient changes in a stage."""
-    notes = _stages(subject.first)
+    notes = _stages(tested.first)
     for note in notes:
         if changed := sorted(note.frozen & note.moved):
-            raise Broken(f"{_some(changed)} is frozen but changed in stage {note.name}")
+            raise BrokenPromise(f"{_some(changed)} is frozen but changed in stage {note.name}")
     if not any(note.frozen for note in notes):
-        raise NotJudged("nothing is frozen")
+        raise NotApplicable("nothing is frozen")
 
 
-def deterministic(subject: Subject) -> None:
+def deterministic(tested: TestedMethod) -> None:
     """Training again with the same seed, but other global random states, gives the same weights and predictions."""
-    one, other = subject.first, subject.attempt(world=2)
+    one, other = tested.first, tested.attempt(world=2)
     if other.error is not None:
-        raise Broken(f"the second training fails: {told(other.error)}") from other.error
+        raise BrokenPromise(f"the second training fails: {error_text(other.error)}") from other.error
     for first, second in zip(one.notes, other.notes, strict=True):
         if first.losses != second.losses:
             step = next(k for k, pair in enumerate(zip(first.losses, second.losses, strict=True)) if pair[0] != pair[1])
-            raise Broken(f"losses of the same seed differ from step {step} of stage {first.name} on")
+            raise BrokenPromise(f"losses of the same seed differ from step {step} of stage {first.name} on")
     again = state_of(other.method)
     for name, value in state_of(one.method).items():
         if name not in again or not torch.equal(value, again[name]):
-            raise Broken(f"{name} differs between two trainings with the same seed")
+            raise BrokenPromise(f"{name} differs between two trainings with the same seed")
     assert one.prediction is not None
     assert other.prediction is not None
     if difference := same_prediction(one.prediction, other.prediction, tolerance=0):
-        raise Broken(f"two trainings with the same seed: {difference}")
+        raise BrokenPromise(f"two trainings with the same seed: {difference}")
 
 
-def save_load(subject: Subject) -> None:
+def save_load(tested: TestedMethod) -> None:
     """A new instance that is given the stored weights predicts what the trained one did.
 
     The weights go through ``torch.save`` and are read with ``weights_only``, as when a run is continued.
     """
-    trained = subject.first
+    trained = tested.first
     _stages(trained)
-    loaded = subject.attempt(folder=trained.run.workdir, world=3)
+    loaded = tested.attempt(folder=trained.run.workdir, world=3)
     if loaded.error is not None:
-        raise Broken(f"stored weights cannot be loaded: {told(loaded.error)}") from loaded.error
+        raise BrokenPromise(f"stored weights cannot be loaded: {error_text(loaded.error)}") from loaded.error
     if retrained := [note.name for note in loaded.notes if note.losses]:
-        raise Broken(f"stage {retrained[0]} trains again instead of being read from its checkpoint")
+        raise BrokenPromise(f"stage {retrained[0]} trains again instead of being read from its checkpoint")
     assert trained.prediction is not None
     assert loaded.prediction is not None
     if difference := same_prediction(trained.prediction, loaded.prediction, tolerance=1e-6):
-        raise Broken(f"after loading, {difference}: something learnt is not in the state dict")
+        raise BrokenPromise(f"after loading, {difference}: something learnt is not in the state dict")
 
 
 def _stages(attempt: Attempt) -> list[StageNote]:
     if not attempt.notes:
-        raise NotJudged("the method does not train by stages")
+        raise NotApplicable("the method does not train by stages")
     return attempt.notes
 
 

@@ -142,7 +142,7 @@ def _check(card: DatasetCard, path: Path) -> None:
         inside |= {"reports.table": card.reports.table} if card.reports.table else {}
     for field, file in inside.items():
         if not file.isprintable() or len(file) > _LONGEST_PATH:
-            raise _wrong(path, field, "it is no path: too long, or with control characters", "write the path anew")
+            raise _wrong(path, field, "it is no path: too long, or with control characters", "write the path again")
         if PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts:
             raise _wrong(path, field, f"{file!r} leads out of the dataset folder", "give a path relative to it")
     for field, problem, fix in card.source.problems():

@@ -31,7 +31,7 @@ class Entry:
 
     Attributes:
         slide: slide id.
-        patient: patient id; slides of one patient are never parted.
+        patient: patient id; slides of one patient are never split.
         label: index of the slide's class in the card's ``classes``; in survival 1 for an event, 0 for censored.
         extra: the label table's other columns, as text.
         truth: what the task predicts, by column of the label table.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class GivenFeatures:
+class NpzBags:
     """Bags of feature vectors, one behind the other.
 
     Attributes:
@@ -55,7 +55,7 @@ class GivenFeatures:
         return {slide: bag_fingerprint(self.bag(slide)) for slide in self.slides}
 
 
-def read_given(dataset: Dataset) -> GivenFeatures:
+def read_npz_bags(dataset: Dataset) -> NpzBags:
     """Read the features of a dataset that brings them.
 
     The file holds ``X`` (T, D), ``bag`` (T,) with numbers 1..B in rising order, and ``y`` (B,) class indices. Bag b is
@@ -84,7 +84,7 @@ def read_given(dataset: Dataset) -> GivenFeatures:
     wrong = [slide for slide, y in zip(slides, labels, strict=True) if dataset.by_slide[slide].label != int(y)]
     if wrong:
         _refuse(path, f"the label of {wrong[0]} (and of {len(wrong) - 1} others) differs from the label table")
-    return GivenFeatures(slides, features.astype(np.float32), offsets)
+    return NpzBags(slides, features.astype(np.float32), offsets)
 
 
 def _arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -98,7 +98,9 @@ def _arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         ) from reason
     except (OSError, ValueError) as reason:
         problem = getattr(reason, "strerror", None) or reason
-        raise DataError(f"the features cannot be read: {problem}", place=str(path), fix="get the file anew") from reason
+        raise DataError(
+            f"the features cannot be read: {problem}", place=str(path), fix="get the file again"
+        ) from reason
     wrong = [
         name for name, kinds in (("X", "fiub"), ("bag", "iu"), ("y", "iub")) if content[name].dtype.kind not in kinds
     ]
@@ -108,4 +110,4 @@ def _arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
 
 
 def _refuse(path: Path, problem: str) -> NoReturn:
-    raise DataError(problem, place=str(path), fix="get the file anew, or correct card and label table")
+    raise DataError(problem, place=str(path), fix="get the file again, or correct card and label table")

@@ -90,7 +90,7 @@ class ImageSource:
                         yield name, io.BytesIO(content.read()), f"{self.archive}, {member.name}"
         except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as reason:
             raise DataError(
-                f"the archive is damaged: {reason}", place=str(self.archive), fix="get the archive anew"
+                f"the archive is damaged: {reason}", place=str(self.archive), fix="get the archive again"
             ) from reason
 
     def _image(self, member: tarfile.TarInfo) -> str | None:
@@ -150,7 +150,7 @@ def decode(file: BinaryIO, side: int, place: str) -> NDArray[np.uint8]:
         with Image.open(file) as image:
             if image.size != (side, side):
                 problem = f"the patch is {image.size[0]} x {image.size[1]} pixels, the card says {side} x {side}"
-                raise DataError(problem, place=place, fix="get the images anew")
+                raise DataError(problem, place=place, fix="get the images again")
             return np.asarray(image.convert("RGB"))
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as reason:
-        raise DataError(f"the patch cannot be decoded: {reason}", place=place, fix="get the images anew") from reason
+        raise DataError(f"the patch cannot be decoded: {reason}", place=place, fix="get the images again") from reason

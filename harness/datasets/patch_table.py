@@ -76,7 +76,7 @@ def _patch(row: Row, source: PatchesSource, path: Path) -> PatchRow:
         raise DataError(
             f"instance label {text[:40]!r} is not a number",
             place=f"{path}, line {row.line}, column {columns['instance_label']}",
-            fix="get the table anew",
+            fix="get the table again",
         )
     slide = source.slide_id.format(slide=row[columns["slide"]])
     return PatchRow(row[columns["image"]], slide, row[columns["patient"]], int(text))

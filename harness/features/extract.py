@@ -19,7 +19,7 @@ import harness
 from harness.core import console
 from harness.core.errors import DataError, MethodError
 from harness.core.hashing import canonical_json, sha256_text
-from harness.features.manifest import MANIFEST, DType, FeatureKey, Header, Manifest, ShapedBy
+from harness.features.manifest import MANIFEST, DType, FeatureKey, Header, Manifest, TrainingSlides
 from harness.features.store import FeatureStore
 from harness.features.writer import FeatureWriter
 
@@ -54,7 +54,7 @@ def extract_features(
     precision: str = "fp32",
     fingerprints: Mapping[str, str] | None = None,
     provenance: Mapping[str, Any] | None = None,
-    shaped_by: ShapedBy | None = None,
+    encoder_trained_on: TrainingSlides | None = None,
 ) -> FeatureStore:
     """Encode every tile of every bag and store the features; slides that are there already are left out.
 
@@ -73,7 +73,7 @@ def extract_features(
         fingerprints: slide id → identity of its file; a slide whose identity or tile positions have changed is made
             again.
         provenance: further facts for the manifest, JSON-able.
-        shaped_by: the slides that the encoder learnt from; None for published or drawn weights.
+        encoder_trained_on: the slides that the encoder learnt from; None for published or drawn weights.
 
     Returns:
         The finished store; its ``seconds`` say what reading and encoding took.
@@ -87,7 +87,7 @@ def extract_features(
     device = torch.device(device)
     facts = json.loads(canonical_json(provenance or {}))
     header = Header(
-        feature_key(bags, encoder, scale), encoder.dim, dtype, precision, harness.__version__, facts, shaped_by
+        feature_key(bags, encoder, scale), encoder.dim, dtype, precision, harness.__version__, facts, encoder_trained_on
     )
     jobs = list(_jobs(bags, scale, fingerprints or {}))
     if (store := _finished(folder, header, jobs)) is not None:

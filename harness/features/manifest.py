@@ -55,7 +55,7 @@ class FeatureKey:
 
 
 @dataclass(frozen=True)
-class ShapedBy:
+class TrainingSlides:
     """The slides that an encoder learnt from, where its weights are not published or drawn ones.
 
     Features by such an encoder belong to the fold it was trained in: for another fold's test slides they are a leak.
@@ -130,7 +130,7 @@ class Header:
         precision: number type the encoder computed in.
         tool_version: version of the harness that made the store.
         provenance: further facts of the caller (dataset ...); JSON-able.
-        shaped_by: the slides that the encoder learnt from; None for published or drawn weights.
+        encoder_trained_on: the slides that the encoder learnt from; None for published or drawn weights.
     """
 
     key: FeatureKey
@@ -139,12 +139,12 @@ class Header:
     precision: str
     tool_version: str
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    shaped_by: ShapedBy | None = None
+    encoder_trained_on: TrainingSlides | None = None
 
     def check(self, found: Header, place: Path) -> None:
         """Raise DataError where rows under this header cannot stand beside rows under the one that was ``found``."""
         self.key.check(found.key, place)
-        for name in ("dim", "dtype", "precision", "provenance", "shaped_by"):
+        for name in ("dim", "dtype", "precision", "provenance", "encoder_trained_on"):
             theirs, ours = getattr(found, name), getattr(self, name)
             if theirs != ours:
                 raise DataError(
@@ -160,9 +160,10 @@ class Header:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The inverse of :meth:`as_dict`."""
-        shaped = values.get("shaped_by")
-        parts = {"key": FeatureKey(**values["key"]), "shaped_by": ShapedBy.from_dict(shaped) if shaped else None}
-        return cls(**(dict(values) | parts))
+        values = dict(values)
+        seen = values.pop("shaped_by", None) or values.get("encoder_trained_on")  # manifests of 0.1 have the first name
+        trained_on = TrainingSlides.from_dict(seen) if seen else None
+        return cls(**(values | {"key": FeatureKey(**values["key"]), "encoder_trained_on": trained_on}))
 
 
 @dataclass(frozen=True)

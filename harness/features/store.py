@@ -61,14 +61,14 @@ class FeatureStore:
         manifest = Manifest.read(folder)
         if expect is not None:
             expect.check(manifest.header.key, folder)
-        if (shaped := manifest.header.shaped_by) is not None:
+        if (seen := manifest.header.encoder_trained_on) is not None:
             if fold is None:
                 raise LeakError(
-                    f"training slides of {shaped.fold or 'a fold'} shaped these features, so they serve that fold only",
+                    f"training slides of {seen.fold or 'a fold'} shaped these features, so they serve that fold only",
                     place=str(folder),
                     fix="say for which fold they are opened: FeatureStore.open(folder, fold=...)",
                 )
-            shaped.audit(fold, stage=f"the embedder of {folder.name}")
+            seen.audit(fold, stage=f"the embedder of {folder.name}")
         return cls(folder, manifest)
 
     @classmethod
@@ -76,7 +76,7 @@ class FeatureStore:
         return cls(folder, Manifest.read(folder))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The mapping is made anew in the other process, instead of sending what it shows.
+        # The mapping is made again in the other process, instead of sending what it shows.
         return type(self)._again, (self.folder,)
 
     @property

@@ -118,7 +118,7 @@ def _work(errand: Errand, reason: str, crew: Crew) -> None:
 
 
 def _told(error: Exception) -> dict[str, Any]:
-    """An error as text: it is made anew on the other side, from nothing that could be executed."""
+    """An error as text: it is rebuilt on the other side, from nothing that could be executed."""
     text = traceback.format_exc()
     error = (SystemProblemError.of(error) if isinstance(error, OSError) else None) or error
     if isinstance(error, BenchError):

@@ -151,7 +151,7 @@ def _worker_for(call: Call) -> Worker:
 
 
 def _told(error: Exception) -> dict[str, Any]:
-    """An error as text; :func:`harness.launch.workers.raised` makes it anew."""
+    """An error as text; :func:`harness.launch.workers.raised` rebuilds it."""
     _, trace = describe(error)
     if isinstance(error, BenchError):
         kind = next(cls.__name__ for cls in type(error).__mro__ if cls.__module__ == BenchError.__module__)

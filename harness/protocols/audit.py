@@ -93,7 +93,7 @@ def audit_stage(
         raise LeakError(
             f"{stage} was {how} on {len(wrong)} slides that it must not have seen: {shown}",
             place=f"repeat {fold.repeat}, fold {fold.fold}",
-            fix=f"{'train' if how == 'trained' else 'choose'} it anew on {' and '.join(allowed)} of this fold",
+            fix=f"{'train' if how == 'trained' else 'choose'} it again on {' and '.join(allowed)} of this fold",
         )
 
 

@@ -15,7 +15,7 @@ from harness.protocols.near_duplicates import Comparison, NearDuplicate
 from harness.protocols.sites import Sites, site_column, sites_of
 
 
-class Shaped(Protocol):
+class TrainedElsewhere(Protocol):
     """Something that was trained before the study: says which slides it may be used on, and refuses others."""
 
     def audit(self, fold: Fold, *, stage: str) -> None:
@@ -101,7 +101,7 @@ def audit_study(
     *,
     asked: Sequence[Fold] | None = None,
     comparison: Comparison | None = None,
-    shaped: Mapping[str, Shaped] | None = None,
+    trained_elsewhere: Mapping[str, TrainedElsewhere] | None = None,
     unchecked: Sequence[str] = (),
 ) -> AuditReport:
     """Refuse a study that leaks; see :func:`harness.protocols.audit.audit`.
@@ -110,14 +110,14 @@ def audit_study(
         dataset: gives patients, sites, and the pairs that its card declares different.
         folds: all folds of the protocol.
         content: slide id → SHA-256 of its content; None where the data is not there yet.
-        asked: the folds that are run: only they use what ``shaped`` names; None for all.
+        asked: the folds that are run: only they use what ``trained_elsewhere`` names; None for all.
         comparison: which slides are nearly the same; None where nothing could be compared.
-        shaped: what was trained elsewhere and is used here (a tuned encoder), by the name it has in errors.
+        trained_elsewhere: what was trained elsewhere and is used here (a tuned encoder), by the name it has in errors.
         unchecked: what the caller knows that cannot be checked, one sentence each.
 
     Raises:
         LeakError: two parts share a slide, a patient, or content that is the same or nearly so; two folds of one repeat
-            test the same slide or patient; or something in ``shaped`` saw slides that it must not have seen.
+            test the same slide or patient; or something in ``trained_elsewhere`` saw slides that it must not have seen.
         DataError: unknown slides or unknown content.
     """
     declared = dataset.card.not_duplicates
@@ -128,7 +128,7 @@ def audit_study(
         warnings |= dict.fromkeys(audit(fold, dataset.patients, content, near=near))
     warnings |= dict.fromkeys(audit_repeats(folds, dataset.patients))
     for fold in folds if asked is None else asked:
-        for stage, thing in (shaped or {}).items():
+        for stage, thing in (trained_elsewhere or {}).items():
             thing.audit(fold, stage=stage)
     used = {slide for fold in folds for _, part in fold.parts() for slide in part}
     compared = {} if content is None else {"content": len(used) * (len(used) - 1) // 2}

@@ -21,7 +21,7 @@ _GRID = 4
 _BLOCK = 1024
 
 
-def patch_looks(tiles: NDArray[np.uint8], folder: Path | None = None) -> NDArray[Any]:
+def patch_thumbnails(tiles: NDArray[np.uint8], folder: Path | None = None) -> NDArray[Any]:
     """Mean colours of a 4 x 4 grid over each patch (of single pixels where it is smaller).
 
     Args:
@@ -62,7 +62,7 @@ def _looks(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def compare_patches(patches: Patches) -> Comparison:
     """Compare bags of patches by the small pictures of their patches."""
-    looks = patch_looks(patches.tiles, patches.folder)
+    looks = patch_thumbnails(patches.tiles, patches.folder)
 
     def bag(slide: str) -> NDArray[Any]:
         start, stop = patches.rows[slide]

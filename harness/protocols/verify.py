@@ -12,7 +12,7 @@ from harness.core.errors import BenchError
 from harness.datasets.dataset import Dataset
 from harness.datasets.identity import spelling
 from harness.datasets.locate import Found, find_slides, get_text, resolve_root
-from harness.datasets.npz_bags import read_given
+from harness.datasets.npz_bags import read_npz_bags
 from harness.datasets.patch_images import find_images
 from harness.datasets.patch_table import read_patch_tables
 from harness.datasets.table import listed
@@ -166,7 +166,7 @@ def verify_patches(dataset: Dataset, data_root: Path | None, checked: list[str])
 def verify_bags(dataset: Dataset, checked: list[str]) -> Iterator[Finding]:
     """One table of bags: it can be read, and no two bags are nearly the same."""
     try:
-        given = read_given(dataset)
+        given = read_npz_bags(dataset)
     except BenchError as problem:
         yield Finding("data", problem.place, problem.problem)
         return

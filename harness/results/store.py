@@ -180,7 +180,7 @@ class RunStore:
         write_json(path, check(StudySchema, plain(study), what="study", place=str(path)))
 
     def planning(self, study_id: str) -> AbstractContextManager[None]:
-        """Held while a table of the study is read and written anew, by one process at a time."""
+        """Held while a table of the study is read and written again, by one process at a time."""
         return locked(self.study_folder(study_id) / ".lock")
 
     def write_trials(self, study_id: str, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -197,7 +197,7 @@ class SlideReader(ABC):
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Opened anew in the other process, as what it is here.
+        # Opened again in the other process, as what it is here.
         return partial(type(self), mpp=self.declared_mpp), (self.path,)  # type: ignore[call-arg]
 
 

@@ -35,7 +35,7 @@ def prepare_slides(
         out: where the results go.
         settings: what decides about the tiles.
         workers: processes; 0 works in this process.
-        refresh: prepare all slides anew.
+        refresh: prepare all slides again.
 
     Returns:
         One row per slide, in the order given; failed ones carry the reason.

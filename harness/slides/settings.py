@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from harness.datasets.card import DamagedTiles, TissueSettings
 
 _RULES = 3
-"""Raised whenever the code for resolution, tissue or grid changes what it finds, so that old indices are made anew."""
+"""Raised whenever the code for resolution, tissue or grid changes what it finds, so that old indices are made again."""
 
 TISSUE_OPTIONS = {
     "background": "--tissue-background",

@@ -24,11 +24,11 @@ class BagTable(FeaturesSource):
         from functools import partial
 
         from harness.bags.access import FeatureAccess
-        from harness.datasets.npz_bags import read_given
+        from harness.datasets.npz_bags import read_npz_bags
         from harness.protocols.near_duplicates import compare_bags
         from harness.sources.inputs import Inputs
 
-        table = read_given(dataset)
+        table = read_npz_bags(dataset)
         return Inputs(
             dataset=dataset,
             content=table.fingerprints,

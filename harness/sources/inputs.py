@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from harness.bags.access import BagAccess
     from harness.datasets.dataset import Dataset
-    from harness.features.manifest import ShapedBy
+    from harness.features.manifest import TrainingSlides
     from harness.protocols.near_duplicates import Comparison
-    from harness.sources.masks import Lesions
+    from harness.sources.masks import Masks
 
 TruthOf = Callable[[str], "NDArray[np.int64] | None"]
 """Slide id → true label of every tile at the finest scale, or None where unknown. For the scorer only."""
@@ -39,7 +39,7 @@ class Inputs:
         lesions: lesion masks of all annotated slides, for methods that need them; None without annotations.
         secrets: files and folders that hold labels: hidden from the process that trains, where the system can.
         compare: compares the content of all slides, for near-duplicates; None where there is nothing to compare.
-        shaped: what was trained before and is used here (a tuned encoder), by the name it has in errors.
+        trained_elsewhere: what was trained before and is used here (a tuned encoder), by the name it has in errors.
         sources: the files that units read, and what they were when they were opened.
         identity: what a unit depends on beside the content: tile grids, annotations, weights in a file; a hash of each.
         unchecked: what the leak audit cannot check, one sentence each.
@@ -50,10 +50,10 @@ class Inputs:
     access: BagAccess
     truth_of: TruthOf | None = None
     picture_of: PictureOf | None = None
-    lesions: Lesions | None = None
+    lesions: Masks | None = None
     secrets: tuple[Path, ...] = ()
     compare: Callable[[], Comparison] | None = None
-    shaped: Mapping[str, ShapedBy] = field(default_factory=dict)
+    trained_elsewhere: Mapping[str, TrainingSlides] = field(default_factory=dict)
     unchecked: tuple[str, ...] = ()
     sources: Sources = field(default_factory=Sources)
     identity: Mapping[str, str] = field(default_factory=dict)

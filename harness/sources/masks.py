@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Lesions:
+class Masks:
     """Lesion masks of some slides. Calling it with a slide id and a side gives :data:`MaskOf`'s answer.
 
     A slide without a lesion has an empty mask; a positive slide whose annotation is missing is unknown.
@@ -33,7 +33,7 @@ class Lesions:
     sizes: Mapping[str, tuple[int, int]]
     healthy: frozenset[str]
 
-    def only(self, slides: Collection[str], *, sealed: Collection[str]) -> Lesions:
+    def only(self, slides: Collection[str], *, sealed: Collection[str]) -> Masks:
         """The masks of ``slides`` and of no others.
 
         Raises:
@@ -45,7 +45,7 @@ class Lesions:
                 place="the lesion masks",
                 fix="ask for those of training and validation slides only",
             )
-        return Lesions(
+        return Masks(
             {slide: path for slide, path in self.files.items() if slide in slides},
             {slide: size for slide, size in self.sizes.items() if slide in slides},
             self.healthy & set(slides),

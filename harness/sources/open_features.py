@@ -57,7 +57,7 @@ def sources_of(store: FeatureStore, tiles: Sources) -> Sources:
 
 
 def open_features(tiles: Inputs, folder: Path) -> Inputs:
-    """The features in ``folder`` of the opened ``tiles``; what shaped them goes to the leak audit.
+    """The features in ``folder`` of the opened ``tiles``; what they were trained on goes to the leak audit.
 
     Raises:
         DataError: they are features of other tiles, or damaged.
@@ -75,7 +75,7 @@ def open_features(tiles: Inputs, folder: Path) -> Inputs:
             fix="choose a set that was made from this dataset with these slides, resolution and tile size",
         )
     check_store(store, bags)
-    shaped = store.manifest.header.shaped_by
+    seen = store.manifest.header.encoder_trained_on
     silent = (
         f"whether the encoder of features {folder.name} has been trained on these slides: their manifest names no "
         "training slides, and features of a tuned encoder whose provenance was removed cannot be told from those of a "
@@ -87,6 +87,6 @@ def open_features(tiles: Inputs, folder: Path) -> Inputs:
         sources=sources_of(store, tiles.sources),
         picture_of=None,
         lesions=None,
-        shaped={} if shaped is None else {f"features {folder.name}": shaped},
-        unchecked=(*tiles.unchecked, *(silent if shaped is None else ())),
+        trained_elsewhere={} if seen is None else {f"features {folder.name}": seen},
+        unchecked=(*tiles.unchecked, *(silent if seen is None else ())),
     )

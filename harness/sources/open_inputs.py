@@ -35,9 +35,9 @@ def open_inputs(dataset: Dataset, opening: Opening) -> Inputs:
 def _with_provenance(tiles: Inputs, encoder: str) -> Inputs:
     """What the leak audit has to know of an encoder whose weights come from a file."""
     from harness.encoders.names import parse_name
-    from harness.features.shaped import is_silent, shaped_by_of
+    from harness.features.training_slides import is_silent, training_slides_of
 
-    shaped = shaped_by_of(encoder)
+    seen = training_slides_of(encoder)
     path = parse_name(encoder).path if encoder else None
     if path is not None:
         weights = ContentHashes().read(path, [path])
@@ -49,7 +49,7 @@ def _with_provenance(tiles: Inputs, encoder: str) -> Inputs:
     silent = (f"whether encoder {encoder} has learnt from these slides: its file does not say",)
     return replace(
         tiles,
-        shaped={} if shaped is None else {f"encoder {encoder}": shaped},
+        trained_elsewhere={} if seen is None else {f"encoder {encoder}": seen},
         unchecked=(*tiles.unchecked, *(silent if is_silent(encoder) else ())),
     )
 
@@ -66,8 +66,8 @@ def _encode(dataset: Dataset, tiles: Inputs, opening: Opening) -> Inputs:
     encoder = build_encoder(opening.settings.encoder, tile_px=bags.scales[0].tile_px, seed=0)
     identity = opening.settings.model_dump(mode="json") | {"content": sorted(tiles.content.items()), **tiles.identity}
     folder = opening.cache / dataset.name / "features" / sha256_json(identity)[:16]
-    shaped = next(iter(tiles.shaped.values()), None)
-    store = extract_features(bags, encoder, folder, device=opening.device, shaped_by=shaped)
+    seen = next(iter(tiles.trained_elsewhere.values()), None)
+    store = extract_features(bags, encoder, folder, device=opening.device, encoder_trained_on=seen)
     tiles.sources.check(tiles.content)
     check_store(store, bags)
     sources = sources_of(store, tiles.sources)

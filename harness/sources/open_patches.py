@@ -54,5 +54,5 @@ def open_patch_bags(dataset: Dataset, opening: Opening) -> Inputs:
         picture_of=picture,
         secrets=(dataset.folder, *label_files(dataset, opening.data_root, patches)),
         compare=partial(compare_patches, patches),
-        unchecked=("patches that were encoded anew or turned are not recognised as copies",),
+        unchecked=("patches that were encoded again or turned are not recognised as copies",),
     )

@@ -26,7 +26,7 @@ from harness.slides.reader import open_slide
 from harness.slides.side_by_side import compare_slides
 from harness.sources.content_check import Sources, basis_of, statuses
 from harness.sources.inputs import Inputs, PictureOf, TruthOf
-from harness.sources.masks import Lesions
+from harness.sources.masks import Masks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -132,13 +132,13 @@ def _tile_labels(dataset: Dataset, files: Mapping[str, Path], indexes: Mapping[s
     return truth
 
 
-def _lesions(dataset: Dataset, files: Mapping[str, Path], indexes: Mapping[str, SlideIndex]) -> Lesions | None:
+def _lesions(dataset: Dataset, files: Mapping[str, Path], indexes: Mapping[str, SlideIndex]) -> Masks | None:
     """Lesion masks over whole slides; None for a dataset without annotations."""
     if not files:
         return None
     sizes = {slide: (index.width, index.height) for slide, index in indexes.items()}
     healthy = frozenset(slide for slide in indexes if dataset.by_slide[slide].label == 0)
-    return Lesions({slide: path for slide, path in files.items() if slide in indexes}, sizes, healthy)
+    return Masks({slide: path for slide, path in files.items() if slide in indexes}, sizes, healthy)
 
 
 def slide_files(

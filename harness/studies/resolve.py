@@ -261,8 +261,8 @@ def _check_devices(method: type[Method], params: Params, devices: int) -> None:
     """Refuse several devices for a method, or for steps, that cannot be shared between them."""
     if devices == 1:
         return
-    if not method.parted:
-        able = [one.name for one in list_methods() if one.card is not None and find_method(one.name).parted]
+    if not method.shardable:
+        able = [one.name for one in list_methods() if one.card is not None and find_method(one.name).shardable]
         raise UsageError(
             f"method {method.card.name} cannot be trained by {devices} devices: its stages have batches of their own",
             place="--devices",

@@ -121,7 +121,7 @@ def audit_inputs(resolved: ResolvedStudy, inputs: Inputs) -> AuditReport:
         inputs.content,
         asked=resolved.folds,
         comparison=None if inputs.compare is None else inputs.compare(),
-        shaped=inputs.shaped,
+        trained_elsewhere=inputs.trained_elsewhere,
         unchecked=inputs.unchecked,
     )
     more = fold_warnings(resolved.dataset, resolved.protocol, resolved.splits.folds)

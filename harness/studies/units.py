@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.core import console
 from harness.core.atomic import placing
-from harness.features.kept import deliver
+from harness.features.precomputed import deliver
 from harness.launch.child import Errand
 from harness.launch.launcher import describe
 from harness.protocols.held_out import Scorer

@@ -54,19 +54,19 @@ class FollowUp:
         """As columns of the label table."""
         return Truth(self.patients, {"time": self.times, "event": self.events})
 
-    def codes(self, cuts: Sequence[float]) -> NDArray[np.int64]:
+    def event_time_labels(self, bin_edges: Sequence[float]) -> NDArray[np.int64]:
         """What a bag's label is in survival: twice the interval, plus 1 for an event; (n,) int64.
 
         Args:
-            cuts: rising inner limits of the K intervals, (K - 1,). A time at a limit is of the interval above it.
+            bin_edges: rising inner limits of the K intervals, (K - 1,). A time at a limit is of the interval above it.
         """
-        intervals = np.searchsorted(np.asarray(cuts, np.float64), self.times, side="right")
+        intervals = np.searchsorted(np.asarray(bin_edges, np.float64), self.times, side="right")
         return np.asarray(2 * intervals + self.events, np.int64)
 
 
-def decoded(codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Interval, and 1 for an event, of each of :meth:`FollowUp.codes`."""
-    return codes // 2, codes % 2
+def decoded(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Interval, and 1 for an event, of each of :meth:`FollowUp.event_time_labels`."""
+    return labels // 2, labels % 2
 
 
 def interval_names(count: int) -> tuple[str, ...]:
@@ -95,9 +95,9 @@ def cut_points(follow_up: FollowUp, intervals: int, *, place: str) -> tuple[floa
     }
     different = len(set(times.values()))
     if different >= intervals:
-        cuts = np.quantile(sorted(times.values()), np.arange(1, intervals) / intervals)
-        if (np.diff(cuts) > 0).all():
-            return tuple(float(cut) for cut in cuts)
+        bin_edges = np.quantile(sorted(times.values()), np.arange(1, intervals) / intervals)
+        if (np.diff(bin_edges) > 0).all():
+            return tuple(float(edge) for edge in bin_edges)
     raise DataError(
         f"{intervals} intervals cannot be cut from {len(times)} events at {different} different times",
         place=place,

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def survival_loss(logits: Tensor, codes: Tensor) -> Tensor:
+def survival_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean negative log-likelihood of what was seen.
 
     -log S_{y-1} - log h_y for an event in interval y, -log S_y for somebody censored in it (ABMILX 2025, arXiv
@@ -21,11 +21,11 @@ def survival_loss(logits: Tensor, codes: Tensor) -> Tensor:
 
     Args:
         logits: of the hazards, (B, K).
-        codes: twice the interval, plus 1 for an event, (B,) int64; see
-            :meth:`harness.tasks.follow_up.FollowUp.codes`.
+        labels: twice the interval, plus 1 for an event, (B,) int64; see
+            :meth:`harness.tasks.follow_up.FollowUp.event_time_labels`.
     """
     z = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    interval, event = (codes >> 1)[:, None], (codes & 1)[:, None].bool()
+    interval, event = (labels >> 1)[:, None], (labels & 1)[:, None].bool()
     number = torch.arange(z.shape[1], device=z.device)
     outlived = (number < interval) | ((number == interval) & ~event)
     ended = (number == interval) & event

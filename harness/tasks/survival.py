@@ -43,7 +43,7 @@ class Survival(Task):
 
     Attributes:
         intervals: how many intervals of time are predicted.
-        cuts: the limits between them, from the training patients; empty before.
+        bin_edges: the limits between them, from the training patients; empty before.
     """
 
     name: ClassVar[str] = "survival"
@@ -54,7 +54,7 @@ class Survival(Task):
     default_classes: ClassVar[tuple[str, ...]] = (CENSORED, EVENT)
 
     intervals: int = INTERVALS
-    cuts: tuple[float, ...] = ()
+    bin_edges: tuple[float, ...] = ()
 
     @classmethod
     def settings(cls) -> tuple[str, ...]:
@@ -69,9 +69,9 @@ class Survival(Task):
         return cls.over(settings.get("intervals", INTERVALS))
 
     @classmethod
-    def over(cls, intervals: int, *, encoder: str = "", cuts: Sequence[float] = ()) -> Self:
+    def over(cls, intervals: int, *, encoder: str = "", bin_edges: Sequence[float] = ()) -> Self:
         """The task over so many intervals of time."""
-        return cls(interval_names(intervals), encoder, intervals, tuple(cuts))
+        return cls(interval_names(intervals), encoder, intervals, tuple(bin_edges))
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -119,11 +119,11 @@ class Survival(Task):
 
     def fitted(self, truth: Truth, *, place: str) -> Self:
         """With the limits of the intervals."""
-        return replace(self, cuts=cut_points(FollowUp.of(truth), self.intervals, place=place))
+        return replace(self, bin_edges=cut_points(FollowUp.of(truth), self.intervals, place=place))
 
     def encode(self, truth: Truth) -> NDArray[Any]:
         """Twice the interval, plus 1 for an event."""
-        return FollowUp.of(truth).codes(self.cuts)
+        return FollowUp.of(truth).event_time_labels(self.bin_edges)
 
     def loss(self, output: BagOutput, labels: Tensor, own: Callable[[BagOutput, Tensor], Tensor]) -> Tensor:
         """The likelihood of follow-up."""
@@ -158,7 +158,7 @@ class Survival(Task):
 
     def decided(self, threshold: float | None) -> dict[str, Any]:
         """The limits of the intervals."""
-        return {"cuts": list(self.cuts)}
+        return {"cuts": list(self.bin_edges)}
 
     def certainty(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
         """The risk."""

@@ -86,7 +86,7 @@ class Context:
         """Refuse what was trained on slides that this unit does not train on.
 
         Args:
-            trained_on: slides that shaped it (an embedder, features made by one); none for published weights.
+            trained_on: slides that it was trained on (an embedder, features made by one); none for published weights.
             stage: what it is called, for the error.
 
         Raises:

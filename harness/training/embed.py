@@ -1,4 +1,4 @@
-"""Features by an embedder that a method trained: each set knows which slides shaped it."""
+"""Features by an embedder that a method trained: each set knows which slides it was trained on."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 from harness.bags.feature_source import FeatureBags
 from harness.bags.source import BagSource
 from harness.features.extract import extract_features, tiles_fingerprint
-from harness.features.kept import FOLDER, KeptFeatures
-from harness.features.manifest import MANIFEST, DType, Manifest, ShapedBy
+from harness.features.manifest import MANIFEST, DType, Manifest, TrainingSlides
+from harness.features.precomputed import FOLDER, PrecomputedFeatures
 from harness.features.store import FeatureStore
 from harness.training.mil_fit import PREDICT_BLOCK
 
@@ -38,14 +38,14 @@ def embed_bags(
     """Encode the finest tiles of ``bags`` with a frozen encoder in evaluation mode, and keep the features.
 
     The set in ``folder`` is taken up if it exists: bags that are there are not encoded again, so that train,
-    validation and test bags can be added one after another. Its manifest records the slides that shaped it.
+    validation and test bags can be added one after another. Its manifest records the slides that it was trained on.
 
     Args:
         bags: tile bags.
         encoder: the embedder.
         folder: where the set is kept; one per embedder.
         run: gives device, precision and the fold that the leak audit compares with.
-        trained_on: slides that shaped the embedder; empty for published or drawn weights.
+        trained_on: slides that the embedder was trained on; empty for published or drawn weights.
         chosen_on: validation slides that chose between states of it.
         batch: tiles per pass.
         dtype: number type on disk.
@@ -54,14 +54,14 @@ def embed_bags(
         The same bags, with the same labels, as features (n, D) float32.
 
     Raises:
-        LeakError: the embedder, or the set in ``folder``, was shaped by slides that this fold does not train on.
+        LeakError: the embedder, or the set in ``folder``, was trained on slides that this fold does not train on.
         DataError: the folder holds features by another embedder.
     """
-    folder, shaped_by = _of_precision(folder, run), None
+    folder, encoder_trained_on = _of_precision(folder, run), None
     if trained_on:
         fold = "" if run.fold is None else run.fold.name
-        shaped_by = ShapedBy(tuple(sorted(trained_on)), tuple(sorted(chosen_on)), fold)
-        _audit(shaped_by, folder, run)
+        encoder_trained_on = TrainingSlides(tuple(sorted(trained_on)), tuple(sorted(chosen_on)), fold)
+        _audit(encoder_trained_on, folder, run)
     if (folder / MANIFEST).exists():
         open_embedded(folder, run)
     store = extract_features(
@@ -72,7 +72,7 @@ def embed_bags(
         batch=run.memory.at_most(batch),
         dtype=dtype,
         precision=run.precision,
-        shaped_by=shaped_by,
+        encoder_trained_on=encoder_trained_on,
     )
     return FeatureBags(bags.ids, bags.labels, store.bag, store.dim, coords_of=store.coords, scale=bags.scales[0])
 
@@ -81,23 +81,23 @@ def open_embedded(folder: Path, run: Run) -> FeatureStore:
     """Open a set that :func:`embed_bags` made, if this run's fold may use it.
 
     Raises:
-        LeakError: other slides than the fold's training slides shaped its embedder.
+        LeakError: its embedder was trained on other slides than the fold's training slides.
         DataError: no finished set.
     """
     manifest = Manifest.read(folder)
-    if manifest.header.shaped_by is not None:
-        _audit(manifest.header.shaped_by, folder, run)
+    if manifest.header.encoder_trained_on is not None:
+        _audit(manifest.header.encoder_trained_on, folder, run)
     return FeatureStore(folder, manifest)
 
 
-def keep_embedded(folder: Path, run: Run) -> KeptFeatures:
+def save_embedded(folder: Path, run: Run) -> PrecomputedFeatures:
     """Keep the set in ``folder``, under the same name, in float16, when the unit's scratch space goes.
 
     Raises:
         LeakError: as :func:`open_embedded`.
     """
     folder = _of_precision(folder, run)
-    return KeptFeatures.copy_of(open_embedded(folder, run), run.keep(FOLDER) / folder.name)
+    return PrecomputedFeatures.copy_of(open_embedded(folder, run), run.keep(FOLDER) / folder.name)
 
 
 class EncodedBags(BagSource):
@@ -118,7 +118,7 @@ class EncodedBags(BagSource):
         encoder: TileEncoder,
         run: Run,
         *,
-        kept: KeptFeatures | None = None,
+        kept: PrecomputedFeatures | None = None,
     ) -> None:
         self.ids, self.labels, self.scales, self.dim = bags.ids, bags.labels, bags.scales[:1], encoder.dim
         self._bags, self._encoder, self._run, self._kept = bags, encoder, run, kept
@@ -159,6 +159,6 @@ def _of_precision(folder: Path, run: Run) -> Path:
     return folder.with_name(f"{folder.name}_bf16") if run.memory.fallback.kind == "bf16" else folder
 
 
-def _audit(shaped_by: ShapedBy, folder: Path, run: Run) -> None:
+def _audit(encoder_trained_on: TrainingSlides, folder: Path, run: Run) -> None:
     if run.fold is not None:
-        shaped_by.audit(run.fold, stage=f"the embedder of {folder.name}")
+        encoder_trained_on.audit(run.fold, stage=f"the embedder of {folder.name}")

@@ -84,15 +84,15 @@ class _Trainer:
             self._set_learning_rate()
             result = self._forward(batch)
             loss = scalar(result)
-            share = stage.share(batch) if stage.share is not None else 1.0
-            mean = ranks.weighted({"loss": float(loss.detach())}, share)["loss"]
+            loss_weight = stage.loss_weight(batch) if stage.loss_weight is not None else 1.0
+            mean = ranks.weighted({"loss": float(loss.detach())}, loss_weight)["loss"]
             self._check(mean)
             # Gradients of all ranks are added up: each brings the part that its bags have in the mean.
-            loss = (loss * share if ranks.several else loss) / stage.divisor(self.step)
+            loss = (loss * loss_weight if ranks.several else loss) / stage.divisor(self.step)
             torch.autograd.backward(self.scaler.scale(loss))
             self.loss_sum += mean
             logged = {name: float(value.detach()) for name, value in further(result).items()}
-            for name, number in ranks.weighted(logged, share).items() if logged else ():
+            for name, number in ranks.weighted(logged, loss_weight).items() if logged else ():
                 self.logged[name] = self.logged.get(name, 0.0) + number
             self.step += 1
             if self.step % stage.accumulate == 0 or self.step == stage.steps_per_epoch:
@@ -274,7 +274,7 @@ class _Trainer:
             "scaler": self.scaler.state_dict(),
             "average": self.average.values if self.average else {},
             "selections": {kind: selection.state() for kind, selection in self.selections.items()},
-            "companion": self.stage.companion.state_dict() if self.stage.companion else {},
+            "extra_state": self.stage.extra_state.state_dict() if self.stage.extra_state else {},
         }
 
     def _load(self, state: Mapping[str, Any]) -> None:
@@ -289,6 +289,6 @@ class _Trainer:
             self.average.load(state["average"])
         for kind, saved in state["selections"].items():
             self.selections[kind].load(saved)
-        if self.stage.companion is not None:
-            self.stage.companion.load_state_dict(state["companion"])
+        if self.stage.extra_state is not None:
+            self.stage.extra_state.load_state_dict(state["extra_state"])
         self.resumed_at = self.epoch + self.step / self.stage.steps_per_epoch

@@ -34,7 +34,7 @@ class MILMethod(Method):
 
     Params: ClassVar[type[Params]] = MILParams
     watched: ClassVar[str] = "train"
-    parted: ClassVar[bool] = True
+    shardable: ClassVar[bool] = True
     params: MILParams
     network: BagNetwork
 

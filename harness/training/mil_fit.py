@@ -179,7 +179,7 @@ def stage(method: BagMethod, train: BagSource, val: BagSource | None, run: Run) 
         bags_in=loader.bags_in,
         ema_decay=params.ema_decay,
         weights="ema" if params.report_weights == "ema" else "raw",
-        share=lambda batch: batch.share,
+        loss_weight=lambda batch: batch.loss_weight,
         **selection_of(params, run, validated=val is not None),
     )
 

@@ -115,7 +115,7 @@ class MILParams(Params):
 
 
 def check_devices(params: MILParams, devices: int) -> None:
-    """Refuse steps of which some device would have no bag: a bag is never parted.
+    """Refuse steps of which some device would have no bag: a bag is never split.
 
     Raises:
         UsageError: there are more devices than bags in a step.

@@ -75,11 +75,11 @@ class Ranks:
             torch.distributed.all_reduce(result, torch.distributed.ReduceOp.MAX)
         return tuple(int(value) for value in result)
 
-    def weighted(self, values: Mapping[str, float], share: float) -> dict[str, float]:
-        """``sum over ranks of share · value`` by name; all ranks have the same names."""
+    def weighted(self, values: Mapping[str, float], weight: float) -> dict[str, float]:
+        """``sum over ranks of weight · value`` by name; all ranks have the same names."""
         if not self.several:
             return dict(values)
-        sums = self.total(torch.tensor([share * value for value in values.values()], dtype=torch.float64))
+        sums = self.total(torch.tensor([weight * value for value in values.values()], dtype=torch.float64))
         return dict(zip(values, sums.tolist(), strict=True))
 
     def of_first(self, values: Mapping[str, float]) -> Mapping[str, float]:
@@ -127,7 +127,7 @@ class Ranks:
                 "the devices have not trained the same weights",
                 place=" ".join(map(str, place)),
                 fix="run it on one device (--devices 1); a method whose steps depend on more than their batch, such as "
-                "one that keeps statistics in buffers, cannot be parted",
+                "one that keeps statistics in buffers, cannot be sharded",
             )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.datasets.dataset import Dataset
     from harness.datasets.splits import Fold
     from harness.sources.inputs import Inputs
-    from harness.sources.masks import Lesions
+    from harness.sources.masks import Masks
     from harness.tasks.truth import Truth
     from harness.training.run import Precision
     from harness.unit.job import UnitJob
@@ -44,7 +44,7 @@ class Part:
     truth: Truth
     reports: tuple[str, ...] | None = None
     patients: tuple[str, ...] | None = None
-    lesions: Lesions | None = None
+    lesions: Masks | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

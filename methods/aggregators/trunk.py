@@ -51,7 +51,7 @@ class SlideHead(nn.Module):
 
 
 def initialise(module: nn.Module, how: str) -> None:
-    """Draw the weights of every linear layer anew from torch's generator.
+    """Draw the weights of every linear layer again from torch's generator.
 
     ``torch`` keeps what the layers were born with, ``glorot`` is Glorot-uniform with zero biases (the default of
     Keras), ``xavier_normal`` is its normal form with zero biases, ``orthogonal`` has zero biases, too.

@@ -45,7 +45,7 @@ OPEN_POINTS = (
     "which stored tiles are read: all others of the slide, at most stored_tiles drawn uniformly",
     "how the bank starts: one full pass of the initial encoder in evaluation mode",
     "what is written: features of the tiles as they are, not augmented, in evaluation mode, after the loss of the step",
-    "staleness: all entries are encoded anew every refresh_epochs epochs; there is no momentum encoder",
+    "staleness: all entries are encoded again every refresh_epochs epochs; there is no momentum encoder",
     "codebook: k-means++ with 5 restarts on at most 200 tiles per training slide, by the initial encoder; centroids "
     "are not normalised again and are never refreshed",
     "normalisation of the residuals: rows first, then the whole matrix; fresh tiles are not weighted up against stored "
@@ -111,7 +111,7 @@ class DreParams(Params):
     min_lr: float = fixed(1e-6, ge=0, help="where the cosine of lr ends; the encoder's falls by the same factor")
     clip_grad_norm: float | None = fixed(1.0, gt=0, help="largest gradient norm; none leaves gradients alone")
     epochs: int = fixed(50, ge=1, help="epochs of the contrast; each shows every training slide once")
-    refresh_epochs: int = fixed(10, ge=0, help="R, the bank is encoded anew every so many epochs; 0 never does again")
+    refresh_epochs: int = fixed(10, ge=0, help="R, the bank is encoded again every so many epochs; 0 never does again")
     warm_epochs: int = fixed(
         0,
         ge=0,

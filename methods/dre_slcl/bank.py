@@ -69,7 +69,7 @@ class MemoryBank:
         return self._updated
 
     def begin_refresh(self, step: int) -> None:
-        """Begin a generation whose entries are all written anew, with :meth:`fill`, as of ``step``."""
+        """Begin a generation whose entries are all written again, with :meth:`fill`, as of ``step``."""
         number = self.generation + 1
         self._remove(number)
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -83,7 +83,7 @@ class Feed:
 
     @property
     def refresh_due(self) -> bool:
-        """Whether the present epoch begins with all entries encoded anew; the first always does."""
+        """Whether the present epoch begins with all entries encoded again; the first always does."""
         every = self.params.refresh_epochs
         return self.epoch == 0 or (every > 0 and self.epoch % every == 0)
 

@@ -180,7 +180,7 @@ class Pretraining(_Banked):
             schedule=warmup_cosine(params, params.epochs, steps),
             validate=self.validate if self.val is not None and self.val.reports is not None else None,
             clip_grad_norm=params.clip_grad_norm,
-            companion=self.feed.bank,
+            extra_state=self.feed.bank,
         )
 
     def loss(self, draw: Draw) -> Mapping[str, Tensor]:
@@ -230,7 +230,7 @@ class Finetuning(_Banked):
             validate=self.validate if self.val is not None else None,
             select_by=self.run.metric if best else "last",
             clip_grad_norm=params.clip_grad_norm,
-            companion=self.feed.bank,
+            extra_state=self.feed.bank,
         )
 
     def loss(self, draw: Draw) -> Mapping[str, Tensor]:

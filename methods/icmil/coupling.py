@@ -16,7 +16,7 @@ from harness import (
     Task,
     TileEncoder,
     embed_bags,
-    keep_embedded,
+    save_embedded,
 )
 from methods.icmil.bag_models import BagModel, Teacher
 from methods.icmil.building import Building
@@ -25,7 +25,7 @@ from methods.icmil.snapshots import LaterBags, Snapshots
 from methods.icmil.tiles import TilePool
 
 if TYPE_CHECKING:
-    from harness import BagSource, KeptFeatures, Prediction, Run
+    from harness import BagSource, PrecomputedFeatures, Prediction, Run
     from methods.icmil.params import ICMILParams
 
 Scalar = float | int | str | bool | None
@@ -38,7 +38,7 @@ class Round:
     Attributes:
         number: t; 0 is the two-stage model before any coupling.
         embedder: B_t, frozen.
-        trained_on: slides that shaped it.
+        trained_on: slides that it was trained on.
         bag_model: trained on its features.
         scores: validation metrics of the bag model's kept epoch; empty without validation slides.
     """
@@ -49,7 +49,7 @@ class Round:
     bag_model: BagModel
     scores: dict[str, float]
 
-    def predict(self, bags: BagSource, run: Run, kept: KeptFeatures | None = None) -> Prediction:
+    def predict(self, bags: BagSource, run: Run, kept: PrecomputedFeatures | None = None) -> Prediction:
         """Embedder and bag model in one, on tile bags; ``kept`` takes the features on the way."""
         run.audit(self.trained_on, stage=f"the embedder of round {self.number}")
         return self.bag_model.predict(EncodedBags(bags, self.embedder, run, kept=kept), run)
@@ -77,7 +77,7 @@ class Coupling:
         self.train, self.val, self.run = train, val, run
         self.rounds: list[Round] = []
         self.building = Building(params, task, train.scales[0].tile_px, run)
-        self._kept_features: KeptFeatures | None = None
+        self._kept_features: PrecomputedFeatures | None = None
 
     def stages(self) -> Iterator[Stage]:
         """``[warm-up], bag0, distil0, bag1, ... bagT``; features are made between them."""
@@ -179,7 +179,7 @@ class Coupling:
         return student.embedder.requires_grad_(False).eval()
 
     def _best_snapshot(self, number: int, snapshots: Snapshots, count: int) -> Generator[Stage, None, TileEncoder]:
-        """The student whose features a bag model, trained anew for a few epochs, scores best with on validation."""
+        """The student whose features a bag model, trained again for a few epochs, scores best with on validation."""
         merits: list[tuple[float, float]] = []
         for k in range(count):
             name = f"snapshot{number}_{k}"
@@ -202,14 +202,14 @@ class Coupling:
         return LaterBags(source, embedder.dim, lambda: self.embed(source, embedder, name, self.train.ids))
 
     def _keep_features(self) -> None:
-        """Let the kept round's features outlive the scratch space; features by published weights can be made anew."""
+        """Let the kept round's features outlive the scratch space; features by published weights can be made again."""
         kept = self.kept
         if self.params.keep_features and kept.trained_on:
             # They are there, unless a memory fallback has changed the precision since.
             for source in (self.train, self.val):
                 if source is not None:
                     self.embed(source, kept.embedder, round_set(kept.number), kept.trained_on)
-            self._kept_features = keep_embedded(self._folder(round_set(kept.number)), self.run)
+            self._kept_features = save_embedded(self._folder(round_set(kept.number)), self.run)
 
     def _folder(self, name: str) -> Path:
         """Where feature set ``name`` is kept."""

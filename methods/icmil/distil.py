@@ -142,7 +142,7 @@ def distil_stage(
         maximise=False,
         # The code clips the two heads and leaves the embedder's gradient alone.
         clip_grad_norm=(None, params.distil_clip, params.distil_clip),
-        companion=snapshots,
+        extra_state=snapshots,
     )
 
 

@@ -57,7 +57,7 @@ OPEN_POINTS = (
 
 
 class ICMIL(Method):
-    """``[bag model, distil, embed anew, bag model] x T``; see :class:`methods.icmil.coupling.Coupling`."""
+    """``[bag model, distil, embed again, bag model] x T``; see :class:`methods.icmil.coupling.Coupling`."""
 
     card = MethodCard(
         name="icmil",

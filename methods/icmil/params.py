@@ -99,7 +99,8 @@ class ICMILParams(Params):
     feature_dtype: str = fixed("float32", choices=("float32", "float16"), help="number type of stored features")
     embed_batch: int = fixed(448, ge=1, source="code", help="tiles per pass when features are made")
     keep_features: bool = fixed(
-        True, help="leave the features of the kept round beside the record, where training slides shaped its embedder"
+        True,
+        help="keep the features of the best round, by an embedder trained on training slides, beside the record",
     )
 
     warm_epochs: int = fixed(

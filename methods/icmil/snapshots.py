@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Snapshots:
-    """Weights of an embedder at every comparison with the teacher. As a stage's companion it survives a kill.
+    """Weights of an embedder at every comparison with the teacher. As a stage's extra state it survives a kill.
 
     Args:
         folder: where they are kept.
@@ -51,7 +51,7 @@ class Snapshots:
         return {"count": self._count}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go back to that many; later ones are written anew."""
+        """Go back to that many; later ones are written again."""
         self._count = int(state["count"])
 
     def _path(self, number: int) -> Path:

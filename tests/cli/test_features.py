@@ -66,7 +66,7 @@ def test_the_same_features_give_the_same_predictions_as_another_study(bench, wor
 def test_what_a_fold_has_shaped_serves_that_fold_and_no_other(bench, words, made):
     folder, _ = made
     trained_on = [f"specimen_{k:02d}" for k in range(4, 11)]
-    edited(folder, shaped_by={"slides": trained_on, "chosen_on": [], "fold": "r0f0", "unit": ""})
+    edited(folder, encoder_trained_on={"slides": trained_on, "chosen_on": [], "fold": "r0f0", "unit": ""})
     assert bench(*words("out", "--features", str(folder), "--fold", "0")).code == 0
     answer = bench(*words("out", "--features", str(folder)))
     assert answer.code != 0

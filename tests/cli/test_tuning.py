@@ -87,7 +87,7 @@ def test_more_trials_go_on_from_the_same_ones_and_another_tuning_is_another_stud
     assert bench(*words(out, "--trials", "5", *more)).code == 0
     again = {path.name: path.stat().st_mtime_ns for path in out.glob("trials/*.json")}
     assert len(list((out / "studies").iterdir())) == 2
-    # The first trial is the defaults in both; proposals are drawn anew for a study of another budget.
+    # The first trial is the defaults in both; proposals are drawn again for a study of another budget.
     assert len(first.items() & again.items()) == len(first)
 
 

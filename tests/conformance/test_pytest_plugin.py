@@ -20,7 +20,9 @@ def pytest_in(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def two_methods(tmp_path, tiny_plugin) -> Path:
     """A folder with a plugin of a method that keeps the contract and one that does not."""
     text = tiny_plugin.read_text()
-    broken = "\n\nclass Broken(Tiny):\n    card = MethodCard(name='broken', title='Broken', paper='none')\n"
+    broken = (
+        "\n\nclass BrokenPromise(Tiny):\n    card = MethodCard(name='broken', title='BrokenPromise', paper='none')\n"
+    )
     tiny_plugin.write_text(text + broken)
     return tmp_path
 
@@ -45,10 +47,10 @@ def test_an_unknown_method_is_a_usage_error(tmp_path):
 
 def test_a_test_file_of_your_own(two_methods):
     (two_methods / "test_tiny.py").write_text(
-        "from tiny_plugin import Broken, Tiny\n"
+        "from tiny_plugin import BrokenPromise, Tiny\n"
         "from harness.conformance import conformance_tests\n"
         "TestTiny = conformance_tests(Tiny)\n"
-        "TestBroken = conformance_tests(Broken, without=['further_inputs'])\n"
+        "TestBroken = conformance_tests(BrokenPromise, without=['further_inputs'])\n"
     )
     done = pytest_in(two_methods)
     assert done.returncode == 1, done.stdout + done.stderr

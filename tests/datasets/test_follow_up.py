@@ -135,7 +135,7 @@ def test_too_few_events_are_refused(times, events) -> None:
 
 def test_codes_hold_the_interval_and_the_event() -> None:
     some = follow_up([0.1, 2, 2.5, 3, 99], [1, 0, 1, 1, 0])
-    codes = some.codes((2, 3))
+    codes = some.event_time_labels((2, 3))
     assert codes.dtype == np.int64
     intervals, events = decoded(codes)
     # A time at a limit belongs to the interval above it; the last one has no end.

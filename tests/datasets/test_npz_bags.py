@@ -5,7 +5,7 @@ import pytest
 
 from harness.core.errors import DataError
 from harness.datasets.dataset import Dataset, load_dataset
-from harness.datasets.npz_bags import read_given
+from harness.datasets.npz_bags import read_npz_bags
 
 X = np.arange(12, dtype=np.int16).reshape(6, 2)
 ARRAYS = {"X": X, "bag": np.array([1, 1, 2, 3, 3, 3]), "y": np.array([1, 0, 1], np.int8)}
@@ -19,7 +19,7 @@ def dataset(write) -> Dataset:
 
 def test_bags_by_number(dataset: Dataset) -> None:
     np.savez(dataset.folder / "x.npz", **ARRAYS)
-    given = read_given(dataset)
+    given = read_npz_bags(dataset)
     assert given.dim == 2
     assert given.slides == ("tiny_001", "tiny_002", "tiny_003")
     assert given.bag("tiny_002").tolist() == [[4, 5]]
@@ -46,7 +46,7 @@ def test_bags_by_number(dataset: Dataset) -> None:
 def test_what_disagrees_with_card_or_labels_is_refused(dataset: Dataset, changed, words: str) -> None:
     np.savez(dataset.folder / "x.npz", **(ARRAYS | changed))
     with pytest.raises(DataError, match=words):
-        read_given(dataset)
+        read_npz_bags(dataset)
 
 
 @pytest.mark.parametrize(
@@ -57,10 +57,10 @@ def test_a_file_that_is_none(dataset: Dataset, content: bytes | None, words: str
     if content is not None:
         (dataset.folder / "x.npz").write_bytes(content)
     with pytest.raises(DataError, match=words):
-        read_given(dataset)
+        read_npz_bags(dataset)
 
 
 def test_a_lacking_array(dataset: Dataset) -> None:
     np.savez(dataset.folder / "x.npz", X=X)
     with pytest.raises(DataError, match="lacks one of the arrays"):
-        read_given(dataset)
+        read_npz_bags(dataset)

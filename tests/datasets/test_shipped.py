@@ -11,7 +11,7 @@ import pytest
 from harness.core.resources import package_data
 from harness.datasets.catalog import find_dataset
 from harness.datasets.make_splits import stratified_folds
-from harness.datasets.npz_bags import read_given
+from harness.datasets.npz_bags import read_npz_bags
 from harness.datasets.patches import Patches, instance_labels_of, open_patches
 from harness.datasets.splits import Fold, write_splits
 from harness.protocols.audit import audit
@@ -72,7 +72,7 @@ def test_only_the_musk_protocol_that_leaks_nothing_and_selects_nothing_is_ranked
 @pytest.mark.parametrize("name", MUSK)
 def test_no_two_musk_bags_are_identical_and_none_share_an_instance(name: str) -> None:
     dataset = find_dataset(name)
-    given = read_given(dataset)
+    given = read_npz_bags(dataset)
     assert len(set(given.fingerprints.values())) == len(dataset.entries)
     for fold in dataset.splits().folds:
         assert audit(fold, dataset.patients, given.fingerprints) == ()

@@ -23,7 +23,7 @@ def test_a_tuned_study_that_is_killed_at_random_moments(toy, undisturbed, sample
     """The whole process group at once, as a machine that loses power does; then the same command.
 
     A kill comes when up to three more trials or units are done, and up to 0.4 seconds later. A study that ends before
-    it has met all of its kills is compared and begun anew.
+    it has met all of its kills is compared and begun again.
     """
     words = (*TUNED, "--tune-sampler", sampler)
     study, moments = toy(*words), random.Random(sampler)

@@ -12,7 +12,7 @@ import torch
 
 from harness.api.code_version import TRAINING_VERSION
 from harness.api.registry import find_method, list_methods
-from harness.conformance.subject import Subject
+from harness.conformance.tested_method import Subject
 
 TABLE = Path(__file__).with_name("predictions.json")
 TOLERANCE = 2e-3

@@ -114,7 +114,10 @@ def test_the_answers_are_those_of_the_inline_launcher(launcher, errand):
 
 @pytest.mark.slow
 def test_what_work_raises_comes_back_and_is_not_tried_again(launcher, errand, tmp_path, capsys):
-    said = "        from harness import DataError, console\n        console.warn('look here')\n"
+    said = (
+        "        from harness import DataError\n        from harness.core import console\n"
+        "        console.warn('look here')\n"
+    )
     bodies = {
         "data": f'{said}        raise DataError("bad slide", place="here", fix="mend it")\n',
         "bug": "        1 / 0\n",

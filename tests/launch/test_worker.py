@@ -119,7 +119,7 @@ def _alive(pid: int) -> bool:
 
 def test_what_the_process_says_is_shown_here(worker, errand, capsys):
     body = (
-        "from harness import console\nconsole.note('a note')\nconsole.warn('a warning')\n"
+        "from harness.core import console\nconsole.note('a note')\nconsole.warn('a warning')\n"
         "with console.progress('outer', 2) as bar:\n    bar.advance(2, status='all')"
     )
     worker.do(errand(method(body)))

@@ -13,7 +13,7 @@ import pytest
 
 from harness import Classification, Method, Preset
 from harness.api.registry import Registry
-from harness.conformance.specimens import Specimens, draw
+from harness.conformance.synthetic_bags import Specimens, draw
 
 ONE = ("epochs", "seg_epochs", "probe_epochs", "finetune_epochs", "warm_epochs", "distil_checks")
 AT_MOST = {

@@ -10,17 +10,17 @@ import pytest
 
 from harness.datasets.catalog import find_dataset
 from harness.datasets.dataset import load_dataset
-from harness.datasets.npz_bags import read_given
+from harness.datasets.npz_bags import read_npz_bags
 from harness.protocols.audit_study import audit_study
 from harness.protocols.near_duplicates import compare_bags
-from harness.protocols.patch_thumbnails import patch_looks
+from harness.protocols.patch_thumbnails import patch_thumbnails
 from harness.protocols.verify import verify
 
 
 @pytest.mark.parametrize(("name", "pairs"), [("musk1", 4186), ("musk2", 5151)])
 def test_no_two_bags_of_musk_are_alike(name: str, pairs: int) -> None:
     dataset = find_dataset(name)
-    given = read_given(dataset)
+    given = read_npz_bags(dataset)
     comparison = compare_bags(given.slides, given.bag)
     report = audit_study(dataset, dataset.splits().folds, given.fingerprints, comparison=comparison)
     assert report.compared == {"content": pairs, "rows": pairs}
@@ -61,15 +61,15 @@ def test_verify_names_near_duplicates_and_whether_they_leak(toy_dataset: Path) -
 
 def test_looks_of_patches_are_made_once_and_again_when_damaged(tmp_path: Path) -> None:
     tiles = np.random.default_rng(0).integers(0, 256, (50, 27, 27, 3), np.uint8)
-    looks = patch_looks(tiles, tmp_path)
+    looks = patch_thumbnails(tiles, tmp_path)
     assert looks.shape == (50, 48)
     np.testing.assert_allclose(looks[7, :3], tiles[7, :7, :7].mean((0, 1)), atol=0.5)
     made = (tmp_path / "looks.npy").stat().st_mtime_ns
-    np.testing.assert_array_equal(patch_looks(tiles, tmp_path), looks)
+    np.testing.assert_array_equal(patch_thumbnails(tiles, tmp_path), looks)
     assert (tmp_path / "looks.npy").stat().st_mtime_ns == made
     (tmp_path / "looks.npy").write_bytes(b"\x93NUMPY")
-    np.testing.assert_array_equal(patch_looks(tiles, tmp_path), looks)
-    assert patch_looks(tiles[:, :2, :3]).shape == (50, 12)
+    np.testing.assert_array_equal(patch_thumbnails(tiles, tmp_path), looks)
+    assert patch_thumbnails(tiles[:, :2, :3]).shape == (50, 12)
 
 
 def test_colon_bags_are_not_alike(shared: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from harness.core.errors import DataError, LeakError
 from harness.datasets.card import TissueSettings
 from harness.datasets.dataset import Dataset, load_dataset
 from harness.datasets.fingerprint import bag_fingerprint
-from harness.datasets.npz_bags import read_given
+from harness.datasets.npz_bags import read_npz_bags
 from harness.datasets.splits import Fold
 from harness.protocols.audit_study import audit_study
 from harness.protocols.near_duplicates import compare_bags
@@ -124,7 +124,7 @@ def test_5_a_bag_of_features_with_the_rows_of_another(toy_dataset: Path) -> None
     values["bag"] = np.concatenate([np.full(len(copy), 1), values["bag"][kept]])
     np.savez(path, **values)
     dataset = load_dataset(toy_dataset)
-    given = read_given(dataset)
+    given = read_npz_bags(dataset)
     fold = dataset.splits().folds[0]
     assert "toy_001" in fold.test
     assert "toy_005" in fold.train
@@ -140,20 +140,20 @@ OTHER = Fold(0, 1, ("test_001", "test_002", "tumor_001"), ("tumor_002",), ("norm
 
 def test_6_features_that_another_fold_has_shaped(tiny: Dataset, tmp_path: Path) -> None:
     from harness.encoders import build_encoder
-    from harness.features.manifest import ShapedBy
-    from harness.features.shaped import save_weights, shaped_by_of
+    from harness.features.manifest import TrainingSlides
+    from harness.features.training_slides import save_weights, training_slides_of
 
     path = tmp_path / "tuned.safetensors"
     encoder = build_encoder("conv64", tile_px=64, seed=0)
-    save_weights(encoder, path, ShapedBy(OTHER.train, OTHER.val, OTHER.name, "unit-7"))
+    save_weights(encoder, path, TrainingSlides(OTHER.train, OTHER.val, OTHER.name, "unit-7"))
     name = f"file:conv64={path}"
     build_encoder(name, tile_px=64, seed=1)
-    shaped = shaped_by_of(name)
+    shaped = training_slides_of(name)
     assert shaped is not None
-    problem = refused(tiny, None, shaped={f"encoder {path.name}": shaped}, fold=FOLD)
+    problem = refused(tiny, None, trained_elsewhere={f"encoder {path.name}": shaped}, fold=FOLD)
     assert "encoder tuned.safetensors was trained on 2 slides" in problem
     assert "test_001 (test), test_002 (test)" in problem
-    audit_study(tiny, [OTHER], None, shaped={"encoder": shaped})
+    audit_study(tiny, [OTHER], None, trained_elsewhere={"encoder": shaped})
 
 
 class Net:

@@ -15,7 +15,7 @@ from harness.bags.slide_reader import SlideTiles
 from harness.slides.grid import side_on_level0
 from harness.slides.index import SlideIndex
 from harness.slides.scale import Scale
-from harness.sources.masks import Lesions
+from harness.sources.masks import Masks
 from harness.sources.open_slides import _lesions
 from harness.unit.order import make_order
 
@@ -30,7 +30,7 @@ ASAP = """<?xml version="1.0"?>
 
 
 def test_masks_are_of_the_slides_that_were_given_and_of_no_others():
-    lesions = Lesions({"b": Path("b.xml")}, {"a": (9, 9), "b": (9, 9), "c": (9, 9)}, frozenset({"a", "c"}))
+    lesions = Masks({"b": Path("b.xml")}, {"a": (9, 9), "b": (9, 9), "c": (9, 9)}, frozenset({"a", "c"}))
     shown = lesions.only(("a", "b"), sealed=("c",))
     assert not shown("a", 4).any()
     with pytest.raises(LeakError, match="slide c"):
@@ -45,7 +45,7 @@ def test_an_order_shows_masks_only_to_methods_that_declare_them_and_none_of_test
     job, inputs, _ = toy_unit()
     kind = type("Masked", (job.method,), {"card": dataclasses.replace(job.method.card, needs=needs)})
     slides = inputs.dataset.slides
-    every = Lesions({slide: Path(f"{slide}.xml") for slide in slides}, dict.fromkeys(slides, (9, 9)), frozenset())
+    every = Masks({slide: Path(f"{slide}.xml") for slide in slides}, dict.fromkeys(slides, (9, 9)), frozenset())
     order, _ = make_order(dataclasses.replace(job, method=kind), dataclasses.replace(inputs, lesions=every))
     for part, expected in ((order.train, job.fold.train), (order.val, job.fold.val)):
         assert (None if part.lesions is None else set(part.lesions.files)) == (set(expected) if needs else None)

@@ -1,4 +1,4 @@
-"""Features by a trained embedder know which slides shaped it, and are refused where that would leak."""
+"""Features by a trained embedder know which slides it was trained on, and are refused where that would leak."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from harness.core.seeds import Seeds
 from harness.datasets.splits import Fold
 from harness.encoders import build_encoder
 from harness.features import FeatureStore
-from harness.features.kept import KeptFeatures, deliver
-from harness.features.manifest import FeatureKey, Header, ShapedBy
+from harness.features.manifest import FeatureKey, Header, TrainingSlides
+from harness.features.precomputed import PrecomputedFeatures, deliver
 from harness.features.writer import FeatureWriter
-from harness.training.embed import EncodedBags, embed_bags, keep_embedded, open_embedded
+from harness.training.embed import EncodedBags, embed_bags, open_embedded, save_embedded
 from harness.training.run import Run
 
 FOLDS = (Fold(0, 0, ("a", "b"), ("c",), ("d",)), Fold(0, 1, ("c", "d"), ("a",), ("b",)))
@@ -62,7 +62,7 @@ def test_features_are_those_of_the_frozen_encoder_and_are_kept(encoder, tmp_path
     store = open_embedded(tmp_path / "set", run)
     assert store.slides == ("a", "b", "d")
     assert torch.equal(more.read(0), torch.from_numpy(np.array(store.bag("d"))))
-    assert store.manifest.header.shaped_by == ShapedBy(("a", "b"), (), "r0f0")
+    assert store.manifest.header.encoder_trained_on == TrainingSlides(("a", "b"), (), "r0f0")
 
 
 def test_another_fold_may_not_use_them(encoder, tmp_path):
@@ -115,7 +115,7 @@ def test_a_set_that_training_slides_shaped_is_opened_for_its_own_fold_only(encod
 def test_a_kept_set_outlives_the_scratch_space_and_takes_what_is_predicted(encoder, tmp_path):
     run = run_of(FOLDS[0], tmp_path / "unit_7" / "work")
     features = embed_bags(bags("a", "b"), encoder, run.workdir / "round1", run, trained_on=("a", "b"))
-    kept = keep_embedded(run.workdir / "round1", run)
+    kept = save_embedded(run.workdir / "round1", run)
     test = EncodedBags(bags("d", "a"), encoder, run, kept=kept)
     torch.testing.assert_close(test.read(0, np.array([2])), EncodedBags(bags("d"), encoder, run).read(0)[2:])
     assert kept.slides == ("a", "b")
@@ -129,7 +129,7 @@ def test_a_kept_set_outlives_the_scratch_space_and_takes_what_is_predicted(encod
     store.verify()
     assert store.slides == ("a", "b", "slide_d")
     assert store.manifest.header.dtype == "float16"
-    assert store.manifest.header.shaped_by == ShapedBy(("a", "b"), (), "r0f0", "unit_7")
+    assert store.manifest.header.encoder_trained_on == TrainingSlides(("a", "b"), (), "r0f0", "unit_7")
     np.testing.assert_allclose(store.bag("slide_d"), read[0], rtol=2e-3, atol=1e-4)
     with pytest.raises(LeakError, match=r"a \(val\), b \(test\)"):
         FeatureStore.open(moved, fold=FOLDS[1])
@@ -140,7 +140,7 @@ def test_values_too_large_for_half_precision_are_kept_in_full(tmp_path):
     with FeatureWriter(tmp_path / "large", header) as writer:
         writer.append("a", np.array([[1e5, 1.0]]), None, fingerprint="f")
         writer.finish()
-    kept = KeptFeatures.copy_of(FeatureStore.open(tmp_path / "large"), tmp_path / "kept")
+    kept = PrecomputedFeatures.copy_of(FeatureStore.open(tmp_path / "large"), tmp_path / "kept")
     store = FeatureStore.open(kept.folder)
     assert (store.manifest.header.dtype, store.bag("a").tolist()) == ("float32", [[1e5, 1.0]])
 
@@ -149,7 +149,7 @@ def test_features_that_cannot_be_stored_do_not_fail_the_unit(tmp_path, capsys):
     header = Header(FeatureKey("e", "0" * 64, 0.5, 27), 1, "float16", "fp32", "0")
     with FeatureWriter(tmp_path / "kept", header) as writer:
         writer.finish()
-    kept = KeptFeatures(tmp_path / "kept")
+    kept = PrecomputedFeatures(tmp_path / "kept")
     kept.add("a", np.array([[1e6]]), None, "f")
     kept.add("b", np.array([[1.0]]), None, "f")
     assert kept.slides == ("b",)

@@ -68,7 +68,7 @@ class Formula:
 
     def __init__(self, weight, lr, decay, betas, every, share):
         self.weight, self.lr, self.decay, self.betas = weight.clone(), lr, decay, betas
-        self.every, self.share, self.slow = every, share, None
+        self.every, self.loss_weight, self.slow = every, share, None
         self.m, self.v, self.t = torch.zeros_like(weight), torch.zeros_like(weight), 0
 
     def step(self, gradient):
@@ -84,7 +84,7 @@ class Formula:
             move = move * math.sqrt(parts) * math.sqrt(1 - b2**self.t) / (self.v.sqrt() + 1e-8)
         self.weight = self.weight * (1 - self.lr * self.decay) - self.lr * move
         if self.t % self.every == 0:
-            self.slow = self.weight if self.slow is None else self.slow + self.share * (self.weight - self.slow)
+            self.slow = self.weight if self.slow is None else self.slow + self.loss_weight * (self.weight - self.slow)
             self.weight = self.slow
 
 

@@ -1,4 +1,4 @@
-"""Several ranks train one unit together: the same numbers as one process, slides never parted, nobody left waiting."""
+"""Several ranks train one unit together: the same numbers as one process, slides never split, nobody left waiting."""
 
 from __future__ import annotations
 
@@ -150,8 +150,8 @@ def test_the_parts_of_a_batch_make_the_whole(world, n_bags):
 
 def test_a_stage_that_says_nothing_of_parts_is_refused(tmp_path):
     (stage,) = tiny(tmp_path).stages(tiles(), None, run_of(ALONE, tmp_path))
-    stage.share = None
-    with pytest.raises(MethodError, match="stage train cannot be parted") as caught:
+    stage.loss_weight = None
+    with pytest.raises(MethodError, match="stage train cannot be sharded") as caught:
         train_stage(stage, run_of(Ranks(1, 2), tmp_path))
     assert (caught.value.place, caught.value.fix) == ("--devices 2", "run it on one device (--devices 1)")
 

@@ -45,7 +45,7 @@ class Small(MILMethod):
 def cuts_of(task: Task) -> tuple[float, ...]:
     """The limits between the intervals of time."""
     assert isinstance(task, Survival)
-    return task.cuts
+    return task.bin_edges
 
 
 @pytest.fixture
@@ -110,8 +110,8 @@ def test_training_is_told_nothing_that_depends_on_the_test_patients(unit, lived:
             for entry in lived.entries
         ),
     )
-    cuts = cuts_of(make_order(job, replace(inputs, dataset=moved))[0].task)
-    assert cuts == pytest.approx([2 * cut for cut in cuts_of(order.task)])
+    bin_edges = cuts_of(make_order(job, replace(inputs, dataset=moved))[0].task)
+    assert bin_edges == pytest.approx([2 * cut for cut in cuts_of(order.task)])
 
 
 def test_labels_are_intervals_and_events_of_the_training_patients(unit, lived: Dataset) -> None:

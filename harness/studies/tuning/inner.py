@@ -18,7 +18,7 @@ SEED = 0
 def inner_folds(fold: Fold, count: int, dataset: Dataset, metric: str = "") -> tuple[Fold, ...]:
     """``count`` inner folds of an outer one.
 
-    One is the protocol's own division into training and validation slides. More divide these slides anew, by patient
+    One is the protocol's own division into training and validation slides. More divide these slides again, by patient
     and stratified by label; each of them validates once. Inner folds have no test slides.
 
     Args:

@@ -95,7 +95,7 @@ def _fits(batch: Any, step: Callable[[Any], None], watch: MemoryWatch) -> bool:
 
 @contextmanager
 def _untouched(stage: Stage, restored: Callable[[], Any]) -> Iterator[None]:
-    """Afterwards weights, buffers, gradients, optimisers and the companion are as before, bit for bit.
+    """Afterwards weights, buffers, gradients, optimisers and the extra_state are as before, bit for bit.
 
     Copies lie in main memory. On a CPU they are measured along with the step; a training has a copy of the weights as
     well, those of the best epoch.
@@ -107,7 +107,7 @@ def _untouched(stage: Stage, restored: Callable[[], Any]) -> Iterator[None]:
     trained = [p for one in stage.optimizers for group in one.param_groups for p in group["params"]]
     gradients = [(p, p.grad) for p in {id(p): p for p in (*module.parameters(), *trained)}.values()]
     optimizers = [(one, _copied(one.state_dict())) for one in stage.optimizers]
-    companion = None if stage.companion is None else stage.companion.state_dict()
+    extra_state = None if stage.extra_state is None else stage.extra_state.state_dict()
     restore = restored()
     try:
         yield
@@ -121,8 +121,8 @@ def _untouched(stage: Stage, restored: Callable[[], Any]) -> Iterator[None]:
             parameter.grad = gradient
         for optimizer, state in optimizers:
             optimizer.load_state_dict(state)
-        if stage.companion is not None and companion is not None:
-            stage.companion.load_state_dict(companion)
+        if stage.extra_state is not None and extra_state is not None:
+            stage.extra_state.load_state_dict(extra_state)
         restore()
 
 

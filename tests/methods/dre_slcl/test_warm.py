@@ -13,7 +13,7 @@ from methods.dre_slcl.vlad import assign
 
 
 def _weights(encoder) -> dict[str, torch.Tensor]:
-    """Weights, without the batch norm statistics that are measured anew for the bank."""
+    """Weights, without the batch norm statistics that are measured again for the bank."""
     return {name: value.detach().clone() for name, value in encoder.named_parameters()}
 
 

@@ -13,7 +13,7 @@ from harness.bags.feature_source import FeatureBags
 from harness.bags.tile_source import TileBags
 from harness.datasets.splits import Fold
 from harness.features import FeatureStore
-from harness.features.kept import deliver
+from harness.features.precomputed import deliver
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_the_features_of_the_last_round_stay_with_a_manifest_of_their_own(unit):
     assert set(store.slides) == {*fold.train, *fold.val, *fold.test}
     header = store.manifest.header
     assert (header.dtype, header.dim) == ("float16", 512)
-    shaped = header.shaped_by
+    shaped = header.encoder_trained_on
     assert (shaped.slides, shaped.chosen_on, shaped.fold, shaped.unit) == (fold.train, fold.val, "r0f0", "unit")
     # A bag model on frozen features finds in the set what this one predicted from.
     bags = FeatureBags(test.ids, None, store.bag, store.dim)

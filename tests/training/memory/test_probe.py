@@ -108,7 +108,7 @@ def test_a_probe_changes_no_bit(make_stage, make_run, optimizer):
             return inner(batch)
 
         torch.manual_seed(5)
-        run.train(replace(stage, loss=loss, companion=bank))
+        run.train(replace(stage, loss=loss, extra_state=bank))
         found.append((stage.module.state_dict(), run.curve, bank.steps, torch.get_rng_state(), run.memory.peak))
     assert (found[0][-1], found[1][-1] is not None) == (None, True), "one of the two was probed"
     for name, value in found[0][0].items():

@@ -23,14 +23,14 @@ FINEST_MPP = 0.5
 GRID = 4
 """A drawn slide has GRID × GRID tiles at its finest scale."""
 
-CUTS = (1.0, 2.0, 3.0)
-"""Limits between the intervals of time of :meth:`Specimens.followed`."""
+BIN_EDGES = (1.0, 2.0, 3.0)
+"""Limits between the intervals of time of :meth:`SyntheticBags.followed`."""
 
 _FINDINGS = ("No malignancy is seen.", "Carcinoma in part of the slide.", "Extensive poorly differentiated carcinoma.")
 
 
 @dataclass(frozen=True)
-class Specimen:
+class SyntheticBag:
     """One bag.
 
     Attributes:
@@ -49,18 +49,18 @@ class Specimen:
     image: NDArray[np.uint8] | None = None
     lesion: NDArray[np.bool_] | None = None
 
-    def taken(self, rows: Sequence[NDArray[np.int64]]) -> Specimen:
+    def taken(self, rows: Sequence[NDArray[np.int64]]) -> SyntheticBag:
         """The same bag with only these tiles of every scale, in this order."""
         tiles = tuple(values[chosen] for values, chosen in zip(self.tiles, rows, strict=True))
         coords = tuple(values[chosen] for values, chosen in zip(self.coords, rows, strict=True))
-        return Specimen(self.name, self.label, tiles, coords, self.image, self.lesion)
+        return SyntheticBag(self.name, self.label, tiles, coords, self.image, self.lesion)
 
-    def cut(self, count: int) -> Specimen:
+    def cut(self, count: int) -> SyntheticBag:
         """The same bag with at most ``count`` tiles of every scale."""
         return self.taken([np.arange(min(count, len(values))) for values in self.tiles])
 
 
-class Specimens(BagSource):
+class SyntheticBags(BagSource):
     """Bags held in memory. Every read gives a fresh tensor, so that a method cannot spoil them for later checks.
 
     Args:
@@ -75,7 +75,7 @@ class Specimens(BagSource):
     def __init__(
         self,
         kind: InputKind,
-        bags: Sequence[Specimen],
+        bags: Sequence[SyntheticBag],
         scales: tuple[Scale, ...],
         *,
         sealed: bool = False,
@@ -129,7 +129,7 @@ class Specimens(BagSource):
         lesion = self.bags[bag].lesion
         return None if lesion is None or self.labels is None or "masks" not in self.needs else _squeezed(lesion, side)
 
-    def followed(self) -> Specimens:
+    def followed(self) -> SyntheticBags:
         """The same bags for survival: a patient each, whose event comes the sooner the larger the class was."""
         assert self.labels is not None
         made = self.with_bags(self.bags, sealed=False)
@@ -137,11 +137,11 @@ class Specimens(BagSource):
         times = np.asarray(np.where(self.labels == 0, 2.5, 0.5) + numbers // 2 % 2, np.float64)
         events = (numbers % 3 != 2).astype(np.int64)  # every third is censored
         seen = FollowUp(tuple(f"patient_{name}" for name in self.ids), times, events)
-        made.truth, made.task = seen.truth, Survival.over(len(CUTS) + 1, cuts=CUTS)
+        made.truth, made.task = seen.truth, Survival.over(len(BIN_EDGES) + 1, bin_edges=BIN_EDGES)
         made.labels = made.task.encode(made.truth)
         return made
 
-    def with_bags(self, bags: Sequence[Specimen], *, sealed: bool = True) -> Specimens:
+    def with_bags(self, bags: Sequence[SyntheticBag], *, sealed: bool = True) -> SyntheticBags:
         """Other bags of the same kind."""
         return type(self)(self.kind, bags, self.scales, sealed=sealed, needs=self.needs)
 
@@ -156,7 +156,7 @@ def draw(
     tile_px: int = 27,
     sealed: bool = False,
     needs: Collection[Need] = (),
-) -> Specimens:
+) -> SyntheticBags:
     """``count`` bags of 5 to 9 tiles whose labels go round the classes.
 
     Args:
@@ -177,7 +177,7 @@ def draw(
         whole = _feature_bag(name, label, rng) if kind == "features" else _tile_bag(name, label, rng, scales)
         size = int(rng.integers(5, 10))
         bags.append(whole.taken([rng.permutation(len(values))[:size] for values in whole.tiles]))
-    return Specimens(kind, bags, scales, sealed=sealed, needs=needs)
+    return SyntheticBags(kind, bags, scales, sealed=sealed, needs=needs)
 
 
 def _corners(per_side: int, side: int) -> NDArray[np.int64]:
@@ -186,13 +186,13 @@ def _corners(per_side: int, side: int) -> NDArray[np.int64]:
     return np.stack([x, y], 1) * side
 
 
-def _feature_bag(name: str, label: int, rng: np.random.Generator) -> Specimen:
+def _feature_bag(name: str, label: int, rng: np.random.Generator) -> SyntheticBag:
     features = rng.normal(0, 1, (GRID**2, FEATURE_DIM)).astype(np.float32)
     features[::2, label] += 2
-    return Specimen(name, label, (features,), (_corners(GRID, 256),))
+    return SyntheticBag(name, label, (features,), (_corners(GRID, 256),))
 
 
-def _tile_bag(name: str, label: int, rng: np.random.Generator, scales: tuple[Scale, ...]) -> Specimen:
+def _tile_bag(name: str, label: int, rng: np.random.Generator, scales: tuple[Scale, ...]) -> SyntheticBag:
     """A pink slide with grain; beyond the first class it has a lesion, bluer and darker by class."""
     side = scales[0].tile_px
     extent = side * GRID
@@ -210,7 +210,7 @@ def _tile_bag(name: str, label: int, rng: np.random.Generator, scales: tuple[Sca
         small = pixels[::step, ::step]
         tiles.append(np.stack([_cut(small, corner // step, side) for corner in corners]))
         coords.append(corners)
-    return Specimen(name, label, tuple(tiles), tuple(coords), pixels, lesion)
+    return SyntheticBag(name, label, tuple(tiles), tuple(coords), pixels, lesion)
 
 
 def _cut(image: NDArray[np.uint8], corner: NDArray[np.int64], side: int) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""The method under examination: built small, trained on specimens, and asked for predictions."""
+"""The method under examination: built small, trained on synthetic bags, and asked for predictions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.api.params import Params
 from harness.api.prediction import Prediction
 from harness.bags.source import BagSource
 from harness.conformance.observe import ObservedRun, StageNote, global_randomness, restore, state_of
-from harness.conformance.specimens import CUTS, Specimens, draw
+from harness.conformance.synthetic_bags import BIN_EDGES, SyntheticBags, draw
 from harness.core.seeds import Seeds
 from harness.tasks.classification import Classification
 from harness.tasks.survival import Survival
@@ -31,7 +31,7 @@ name ends in ``warmup_epochs`` become 0, in ``epochs`` 2."""
 
 ROOT_SEED = 7
 TRAIN, VAL, TEST = 1, 2, 3
-"""Seeds of the specimens."""
+"""Seeds of the synthetic bags."""
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Attempt:
 
 
 @dataclass
-class Subject:
+class TestedMethod:
     """A method class and small settings for it. It keeps scratch folders until it is closed."""
 
     method: type[Method]
@@ -103,13 +103,13 @@ class Subject:
         return Classification(CLASSES[:classes], encoder=self.encoder if kind == "tiles" else "")
 
     def survival_task(self) -> Task:
-        """A task of survival, in the intervals of the specimens' follow-up."""
-        return Survival.over(len(CUTS) + 1, encoder=self.task(self.kind).encoder, cuts=CUTS)
+        """A task of survival, in the intervals of the synthetic bags' follow-up."""
+        return Survival.over(len(BIN_EDGES) + 1, encoder=self.task(self.kind).encoder, bin_edges=BIN_EDGES)
 
     def bags(
         self, count: int, seed: int, *, kind: InputKind | None = None, classes: int = 2, sealed: bool = False
-    ) -> Specimens:
-        """``count`` specimens; see :func:`harness.conformance.specimens.draw`."""
+    ) -> SyntheticBags:
+        """``count`` synthetic bags; see :func:`harness.conformance.synthetic_bags.draw`."""
         card = self.method.card
         return draw(
             kind or self.kind,
@@ -123,7 +123,7 @@ class Subject:
         )
 
     @cached_property
-    def test_bags(self) -> Specimens:
+    def test_bags(self) -> SyntheticBags:
         """Four bags whose labels are sealed."""
         return self.bags(4, TEST, sealed=True)
 
@@ -149,7 +149,7 @@ class Subject:
         *,
         kind: InputKind | None = None,
         classes: int = 2,
-        train: Specimens | None = None,
+        train: SyntheticBags | None = None,
         test: BagSource | None = None,
         survival: bool = False,
         world: int = 1,
@@ -194,5 +194,5 @@ class Subject:
             restore(attempt.method, before)
 
     def new_folder(self) -> Path:
-        """An empty scratch folder that is removed when the subject is closed."""
+        """An empty scratch folder that is removed when the method is closed."""
         return Path(self._resources.enter_context(tempfile.TemporaryDirectory(prefix="bench-test-")))

@@ -27,7 +27,7 @@ _HALF_UP_TO = 6000.0
 """A tenth of the largest float16: room for slides that are added later."""
 
 
-class KeptFeatures:
+class PrecomputedFeatures:
     """A set under way. Take one up with :meth:`copy_of`, then add slides that come later.
 
     Attributes:
@@ -99,7 +99,7 @@ def deliver(kept: Path, unit_folder: Path, *, names: Mapping[str, str] | None = 
 
 def _renamed(manifest: Manifest, names: Mapping[str, str], unit: str) -> Manifest:
     header = manifest.header
-    if (shaped := header.shaped_by) is not None:
-        slides, chosen = (tuple(sorted(names.get(s, s) for s in part)) for part in (shaped.slides, shaped.chosen_on))
-        header = replace(header, shaped_by=replace(shaped, slides=slides, chosen_on=chosen, unit=unit))
+    if (seen := header.encoder_trained_on) is not None:
+        slides, chosen = (tuple(sorted(names.get(s, s) for s in part)) for part in (seen.slides, seen.chosen_on))
+        header = replace(header, encoder_trained_on=replace(seen, slides=slides, chosen_on=chosen, unit=unit))
     return Manifest(header, {names.get(slide, slide): entry for slide, entry in manifest.slides.items()})

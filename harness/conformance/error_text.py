@@ -11,7 +11,7 @@ from harness.core.errors import BenchError
 _OURS = Path(harness.__file__).parent
 
 
-def told(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """What went wrong, and where in whose code: the innermost line of the method's own if there is one."""
     if isinstance(error, BenchError):
         return f"{error.problem} (at {error.place})"
