@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -104,6 +104,9 @@ class SlideEntry:
         crc32: checksum of its feature bytes.
         has_coords: whether its tile positions are known.
         seconds: what making it took, by part.
+        content: hash of its features and positions; empty where features are known by what they were made from.
+        sample: a few of its rows that stand for it where bags of a large cohort are compared.
+        side: side of a tile in the unit of its positions; 0 where unknown.
     """
 
     start: int
@@ -112,6 +115,9 @@ class SlideEntry:
     crc32: int
     has_coords: bool
     seconds: Mapping[str, float] = field(default_factory=dict)
+    content: str = ""
+    sample: Sequence[int] = ()
+    side: float = 0.0
 
     @property
     def stop(self) -> int:

@@ -6,7 +6,8 @@ import json
 import os
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -37,14 +38,19 @@ class FeatureWriter:
     Args:
         folder: the store's folder; made if need be.
         header: what is being written.
+        group_bytes: features that are written before the disk is waited for. A kill costs the slides of a group.
 
     Raises:
         DataError: (on entering) the folder holds features of another encoder, resolution, width or number type.
     """
 
-    def __init__(self, folder: Path, header: Header) -> None:
+    def __init__(self, folder: Path, header: Header, *, group_bytes: int = 0) -> None:
         self.folder = folder
         self.header = header
+        self._group_bytes = group_bytes
+        self._waiting: dict[str, SlideEntry] = {}
+        self._waiting_bytes = 0
+        self._end = 0
         self.entries: dict[str, SlideEntry] = {}
         self._row_bytes = {FEATURES: header.dim * DTYPES[header.dtype].itemsize, COORDS: 2 * COORD_DTYPE.itemsize}
         self._lock = locked(
@@ -69,6 +75,8 @@ class FeatureWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with suppress(OSError):  # what is complete when work is interrupted need not be done again
+            self._commit()
         self._lock.__exit__(kind, error, trace)
 
     def has(self, slide: str, fingerprint: str) -> bool:
@@ -97,25 +105,52 @@ class FeatureWriter:
             DataError: no tiles, another width, or values that are not finite or do not fit the number type.
         """
         rows = self._checked(slide, features)
-        start = max((entry.stop for entry in self.entries.values()), default=0)
+        entry = SlideEntry(0, len(rows), fingerprint, zlib.crc32(rows.data), coords is not None, dict(seconds or {}))
+        self.put(slide, rows, coords, entry)
+
+    def put(
+        self, slide: str, rows: NDArray[np.floating[Any]], coords: NDArray[np.int64] | None, entry: SlideEntry
+    ) -> None:
+        """Add one slide, or replace it, whose rows are known to be right. It survives a kill once its group is full.
+
+        Args:
+            slide: slide id.
+            rows: (n, D), n at least 1, in the number type of the store.
+            coords: (n, 2), None where unknown.
+            entry: what is known of it; its first row is found here.
+        """
         places = np.full((len(rows), 2), -1) if coords is None else coords
         if len(places) != len(rows):
             raise ValueError(f"slide {slide}: {len(places)} positions for {len(rows)} tiles")
-        self._write(FEATURES, start, rows)
-        self._write(COORDS, start, np.ascontiguousarray(places, COORD_DTYPE))
-        entry = SlideEntry(
-            start, len(rows), fingerprint, zlib.crc32(rows.data), coords is not None, dict(seconds or {})
-        )
-        path = self.folder / JOURNAL
-        with placing(path), path.open("a", encoding="utf-8") as journal:
-            journal.write(json.dumps({"slide": slide} | asdict(entry)) + "\n")
-            _to_disk(journal.fileno(), journal)
+        self._write(FEATURES, self._end, rows)
+        self._write(COORDS, self._end, np.ascontiguousarray(places, COORD_DTYPE))
+        entry = replace(entry, start=self._end)
         # Behind the others, where its rows are.
         self.entries.pop(slide, None)
-        self.entries[slide] = entry
+        self.entries[slide] = self._waiting[slide] = entry
+        self._end = entry.stop
+        self._waiting_bytes += rows.nbytes
+        if self._waiting_bytes >= self._group_bytes:
+            self._commit()
+
+    def _commit(self) -> None:
+        """Have the disk hold the rows of the group, and then say so in the journal."""
+        if not self._waiting:
+            return
+        for name in (FEATURES, COORDS):
+            with placing(self.folder / name), (self.folder / name).open("rb") as file:
+                os.fsync(file.fileno())
+        path = self.folder / JOURNAL
+        with placing(path), path.open("a", encoding="utf-8") as journal:
+            journal.writelines(
+                json.dumps({"slide": slide} | asdict(entry)) + "\n" for slide, entry in self._waiting.items()
+            )
+            _to_disk(journal.fileno(), journal)
+        self._waiting, self._waiting_bytes = {}, 0
 
     def finish(self) -> Manifest:
         """Publish everything that is complete."""
+        self._commit()
         manifest = Manifest(self.header, dict(self.entries))
         for name in (FEATURES, COORDS):
             if not (self.folder / name).exists():  # others may be reading, and would take a new time for a change
@@ -155,7 +190,6 @@ class FeatureWriter:
         with placing(path), path.open("r+b" if path.exists() else "w+b") as file:
             file.seek(start * self._row_bytes[name])
             file.write(rows.data)
-            _to_disk(file.fileno(), file)
 
     def _take_up(self) -> None:
         """Continue where an earlier writer ended or was killed."""
@@ -169,11 +203,11 @@ class FeatureWriter:
         else:
             journal.write_text(json.dumps(self.header.as_dict()) + "\n", encoding="utf-8")
         self._drop_lost()
-        end = max((entry.stop for entry in self.entries.values()), default=0)
+        self._end = max((entry.stop for entry in self.entries.values()), default=0)
         for name, row_bytes in self._row_bytes.items():
             path = self.folder / name
-            if path.exists() and path.stat().st_size > end * row_bytes:
-                os.truncate(path, end * row_bytes)
+            if path.exists() and path.stat().st_size > self._end * row_bytes:
+                os.truncate(path, self._end * row_bytes)
 
     def _read_journal(self, path: Path) -> None:
         """Take over the complete lines; the torn last one is cut off."""

@@ -1,0 +1,76 @@
+"""What a user or a card declares about features, against what the files state: a contradiction is an error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Self
+
+from harness.core.errors import DataError
+from harness.features.encoder_names import canonical, same, width_problem
+from harness.features.formats.base import Facts
+
+MPP_TOLERANCE = 0.05
+"""Resolutions that differ by less than this part are the same: scanners of one type differ by as much."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """Facts that somebody declares; None where nothing is said.
+
+    Attributes:
+        facts: encoder, tile size, resolution, magnification.
+        dim: feature width.
+        by: who says so, for errors.
+    """
+
+    facts: Facts = field(default_factory=Facts)
+    dim: int | None = None
+    by: str = "--encoder"
+
+    def with_files(self, stated: Facts, hints: Facts, dim: int, place: str) -> Self:
+        """These facts, and where they are silent those that the files state, else those that folder names suggest.
+
+        Raises:
+            DataError: they contradict what the files state, or the width is not that of the encoder.
+        """
+        self.check(stated, dim, place)
+        if self.facts.encoder and hints.encoder and not stated.encoder and not same(self.facts.encoder, hints.encoder):
+            raise _contradiction("encoder", self.by, self.facts.encoder, "the folder's name", hints.encoder, place)
+        known = hints.stated() | stated.stated() | self.facts.stated()
+        encoder = known.pop("encoder", None)
+        if encoder is not None and (problem := width_problem(str(encoder), dim)):
+            raise DataError(problem, place=place, fix="name the encoder that made these features with --encoder")
+        name = None if encoder is None else canonical(str(encoder), dim)
+        return type(self)(Facts(encoder=name, **known), dim, self.by)  # type: ignore[arg-type]
+
+    def check(self, stated: Facts, dim: int, place: str) -> None:
+        """Compare with what the file of one slide states.
+
+        Raises:
+            DataError: both values are shown.
+        """
+        ours, theirs = self.facts, stated
+        if self.dim is not None and dim != self.dim:
+            raise DataError(
+                f"the features have {dim} columns, wanted {self.dim} as {self.by} says",
+                place=place,
+                fix="make features of one encoder for all slides, or leave the slide out with --partial",
+            )
+        if ours.encoder and theirs.encoder and not same(ours.encoder, theirs.encoder):
+            raise _contradiction("encoder", self.by, ours.encoder, "the file", theirs.encoder, place)
+        if ours.tile_px and theirs.tile_px and ours.tile_px != theirs.tile_px:
+            raise _contradiction("tile size in pixels", self.by, ours.tile_px, "the file", theirs.tile_px, place)
+        for what, one, other in (
+            ("resolution in microns per pixel", ours.mpp, theirs.mpp),
+            ("magnification", ours.magnification, theirs.magnification),
+        ):
+            if one and other and abs(one - other) > MPP_TOLERANCE * max(one, other):
+                raise _contradiction(what, self.by, round(one, 4), "the file", round(other, 4), place)
+
+
+def _contradiction(what: str, by: str, one: object, where: str, other: object, place: str) -> DataError:
+    return DataError(
+        f"the {what} is {one} by {by} and {other} by {where}",
+        place=place,
+        fix="correct what is declared, or give the features that are meant",
+    )
