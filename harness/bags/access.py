@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,19 +97,24 @@ class FeatureAccess(BagAccess):
         return int(self._values.shape[1])
 
     def bag(self, slide: str) -> NDArray[Any]:
-        """Features of one slide, (n, D), a view.
+        """Features of one slide, (n, D): read from the file, or a view of what is in memory.
 
         Raises:
             DataError: some of them are not finite: the file has changed since it was written.
         """
         start, stop = self._rows[slide]
-        values = self._values.values if isinstance(self._values, MappedArray) else self._values
-        bag = values[start:stop]
+        values = self._values
+        bag = values.rows(start, stop) if isinstance(values, MappedArray) else values[start:stop]
         if slide not in self._seen:
             if not np.isfinite(bag).all():
                 raise self._not_finite(slide, bag)
             self._seen.add(slide)
         return bag
+
+    def count(self, slide: str) -> int:
+        """Number of rows of one slide; nothing is read."""
+        start, stop = self._rows[slide]
+        return stop - start
 
     def _not_finite(self, slide: str, bag: NDArray[Any]) -> DataError:
         bad = int((~np.isfinite(bag).all(axis=1)).sum())
@@ -124,7 +130,7 @@ class FeatureAccess(BagAccess):
         if self._coords is None or slide not in self._located:
             return None
         start, stop = self._rows[slide]
-        return self._coords.values[start:stop]
+        return self._coords.rows(start, stop)
 
     def bags(
         self,
@@ -135,7 +141,9 @@ class FeatureAccess(BagAccess):
         mask_of: MaskOf | None = None,
     ) -> FeatureBags:
         """Feature bags."""
-        return FeatureBags(ids, labels, self.bag, self.dim, coords_of=self.coords, normaliser=normaliser)
+        return FeatureBags(
+            ids, labels, self.bag, self.dim, count_of=self.count, coords_of=self.coords, normaliser=normaliser
+        )
 
     def renamed(self, names: Mapping[str, str]) -> FeatureAccess:
         """The same features under other ids."""
@@ -150,7 +158,7 @@ class FeatureAccess(BagAccess):
 
     def normaliser(self, ids: Sequence[str]) -> Normaliser:
         """Standardisation fitted on ``ids``."""
-        return Normaliser.fit([self.bag(slide) for slide in ids])
+        return Normaliser.fit([partial(self.bag, slide) for slide in ids])
 
 
 class TileAccess(BagAccess):

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+_TOGETHER = 1 << 26
+"""So many numbers (512 MB) are held together for their statistics."""
+
+
 @dataclass(frozen=True)
 class Normaliser:
     """Column-wise standardisation: ``(x - mean) / (std + 1e-6)``."""
@@ -23,14 +27,36 @@ class Normaliser:
     std: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, bags: Sequence[NDArray[np.float32]]) -> Normaliser:
-        """Statistics over all instances of ``bags``, each (n, D)."""
-        instances = np.concatenate(bags).astype(np.float64)
+    def fit(cls, bags: Sequence[Callable[[], NDArray[np.float32]]]) -> Normaliser:
+        """Statistics over all instances of ``bags``, each gives (n, D).
+
+        Where they are many, the bags are read twice, one after the other, instead of being held together.
+        """
+        first, numbers = [], 0
+        for bag in bags:
+            first.append(bag())
+            numbers += first[-1].size
+            if numbers > _TOGETHER:
+                return cls(*_moments(bags))
+        instances = np.concatenate(first).astype(np.float64)
         return cls(instances.mean(0), instances.std(0))
 
     def __call__(self, bag: NDArray[np.float32]) -> NDArray[np.float32]:
         """``bag`` (n, D), standardised."""
         return ((bag - self.mean) / (self.std + 1e-6)).astype(np.float32)
+
+
+def _moments(bags: Sequence[Callable[[], NDArray[np.float32]]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of every column, (D,) each."""
+    count, total = 0, np.zeros(())
+    for bag in bags:
+        rows = bag().astype(np.float64)
+        count, total = count + len(rows), total + rows.sum(0)
+    mean = total / count
+    squares = np.zeros(())
+    for bag in bags:
+        squares = squares + ((bag().astype(np.float64) - mean) ** 2).sum(0)
+    return mean, np.sqrt(squares / count)
 
 
 class FeatureBags(BagSource):
@@ -41,6 +67,7 @@ class FeatureBags(BagSource):
         labels: (n_bags,) int64, or None when sealed.
         bag_of: slide id → (n, D) array.
         dim: D.
+        count_of: slide id → n; None reads the bag.
         coords_of: slide id → (n, 2) level-0 top-left corners, or None where unknown.
         scale: the magnification the features were made at.
         normaliser: applied to every bag that is read.
@@ -55,6 +82,7 @@ class FeatureBags(BagSource):
         bag_of: Callable[[str], NDArray[np.float32]],
         dim: int,
         *,
+        count_of: Callable[[str], int] | None = None,
         coords_of: Callable[[str], NDArray[np.int64] | None] | None = None,
         scale: Scale = Scale(0.0, 0),  # noqa: B008 (frozen)
         normaliser: Normaliser | None = None,
@@ -64,12 +92,13 @@ class FeatureBags(BagSource):
         self.dim = dim
         self.scales = (scale,)
         self._bag_of = bag_of
+        self._count_of = count_of
         self._coords_of = coords_of
         self._normaliser = normaliser
 
     def count(self, bag: int, scale: int = 0) -> int:
         """Number of instances of a bag."""
-        return len(self._bag_of(self.ids[bag]))
+        return len(self._bag_of(self.ids[bag])) if self._count_of is None else self._count_of(self.ids[bag])
 
     def read(self, bag: int, rows: NDArray[np.int64] | None = None, scale: int = 0) -> Tensor:
         """Features of a bag: (n, D) float32 on the CPU."""

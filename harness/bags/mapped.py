@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +41,22 @@ class MappedArray:
         if 0 in self.shape:
             return np.empty(self.shape, self.dtype)
         return np.asarray(np.memmap(self.path, self.dtype, "r", self.offset, self.shape))
+
+    def rows(self, start: int, stop: int) -> NDArray[Any]:
+        """Rows ``start`` to ``stop``, read into memory of their own.
+
+        Pages of a mapping count as memory of the process for as long as they are cached, so that a process that has
+        seen all bags would seem to hold them all.
+
+        Raises:
+            OSError: the file is cut short, or cannot be read.
+        """
+        width = int(np.prod(self.shape[1:], dtype=np.int64))
+        row_bytes = width * np.dtype(self.dtype).itemsize
+        found = np.fromfile(self.path, self.dtype, (stop - start) * width, offset=self.offset + start * row_bytes)
+        if len(found) != (stop - start) * width:
+            raise OSError(errno.EIO, "the file is cut short", str(self.path))
+        return found.reshape(stop - start, *self.shape[1:])
 
     def __reduce__(self) -> tuple[Any, ...]:
         return MappedArray, (self.path, self.dtype, self.shape, self.offset)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import LARGEST_SEED, finite, folder_option
+from harness.cli import feature_options as options
+from harness.cli.options import LARGEST_SEED, Cache, Workers, finite, folder_option
 from harness.core import console
-from harness.core.folders import expanded, readable_folder, writable_folder
+from harness.core.folders import expanded, writable_folder
 
 if TYPE_CHECKING:
     from harness.datasets.dataset import Dataset
@@ -49,8 +50,9 @@ DistinctIds = Annotated[
 
 def new(
     name: Annotated[str, typer.Argument(help="Name of the new dataset.")],
-    slides: Annotated[Path, typer.Option("--slides", help="Folder with the slides, at any depth.")],
     labels: Annotated[Path, typer.Option("--labels", help="Table (CSV) with a line per slide.")],
+    slides: Annotated[Path | None, typer.Option("--slides", help="Folder with the slides, at any depth.")] = None,
+    features: options.Features = None,
     slide_col: Annotated[str, typer.Option("--slide-col", help="Column with the slide names.")] = "slide",
     label_col: Annotated[str, typer.Option("--label-col", help="Column with the class of each slide.")] = "label",
     patient_col: Annotated[
@@ -66,13 +68,25 @@ def new(
     drop_missing: DropMissing = False,
     distinct_ids: DistinctIds = False,
     seed: Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Another seed gives other folds.")] = 0,
+    encoder: options.Encoder = None,
+    splits: options.Splits = None,
+    match: options.Match = None,
+    tile_px: options.TilePx = None,
+    tile_mpp: options.TileMpp = None,
+    dtype: options.Dtype = "float16",
+    pickled_arrays: options.PickledArrays = False,
+    cache: Cache = None,
+    workers: Workers = None,
 ) -> None:
-    """Make a dataset of a folder of slides and a table: card, labels, fixed folds by patient, README."""
+    """Make a dataset of a folder of slides or features and a table: card, labels, fixed folds by patient, README."""
     from harness.datasets.new_dataset import NewDataset, new_dataset
 
+    given = options.FeatureOptions(
+        features, encoder, splits, match, tile_px, tile_mpp, dtype, pickled_arrays, cache, workers
+    )
     wish = NewDataset(
         name=name,
-        slides=readable_folder(expanded(slides), "--slides"),
+        slides=given.folder(slides, mpp),
         labels=expanded(labels),
         slide_column=slide_col,
         label_column=label_col,
@@ -87,8 +101,12 @@ def new(
         drop_missing=drop_missing,
         distinct_ids=distinct_ids,
         seed=seed,
+        file_ids=features is not None,
     )
-    _say(new_dataset(wish))
+    if features is None:
+        _say(new_dataset(wish))
+    else:
+        _say(given.new(wish))
 
 
 def _say(dataset: Dataset) -> None:

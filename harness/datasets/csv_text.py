@@ -86,7 +86,7 @@ def _choose(text: str, signs: Sequence[str], required: Sequence[str], path: Path
     widest = max(headers, key=lambda sign: len(headers[sign][1]), default="")
     if not fitting and problems and (not widest or len(headers[widest][1]) < 2):
         raise problems[0]
-    sign = fitting[0] if fitting else widest
+    sign = fitting[0] if fitting and required else widest
     return sign, *headers[sign]
 
 

@@ -33,7 +33,7 @@ def new_dataset(wish: NewDataset) -> Dataset:
         UsageError: a name that is taken or unusable, a wrong option, too few patients for the folds.
         DataError: a column that is missing, names that could do harm, slides without files or files without labels.
     """
-    folder = _target(wish)
+    folder = target_folder(wish)
     labels = read_labels(wish)
     slides = [row.slide for row in labels.rows]
     there = _slide_files(wish)
@@ -47,12 +47,12 @@ def new_dataset(wish: NewDataset) -> Dataset:
         )
     classes = (CENSORED, EVENT) if wish.survival else classes_of(rows, wish)
     # Without an event in every part there is nothing to learn or score; without anybody censored there is.
-    folds = _folds(rows, (EVENT,) if wish.survival else classes, wish)
+    folds = cross_validation(rows, (EVENT,) if wish.survival else classes, wish)
     content = card_of(
         name=wish.name,
         classes=None if wish.survival else classes,
-        intervals=_intervals(rows, folds, wish) if wish.survival else None,
-        counts=_counts(rows, classes),
+        intervals=intervals_of(rows, folds, wish) if wish.survival else None,
+        counts=slide_counts(rows, classes),
         patterns=_patterns(files),
         root=wish.slides.resolve(),
         table=wish.labels.name,
@@ -62,7 +62,7 @@ def new_dataset(wish: NewDataset) -> Dataset:
         distinct_ids=wish.distinct_ids,
     )
     card = DatasetCard.model_validate(content)
-    _write(folder, content, rows, folds, readme_of(content, wish.labels.name, wish.seed, card.errata))
+    write_dataset(folder, content, rows, {"cv": folds}, readme_of(content, wish.labels.name, wish.seed, card.errata))
     return load_dataset(folder)
 
 
@@ -91,7 +91,7 @@ def _left_out(
             yield Erratum(slides=names, what=what, action="Left out with --partial.", source=wish.labels.name)
 
 
-def _target(wish: NewDataset) -> Path:
+def target_folder(wish: NewDataset) -> Path:
     """Where the dataset goes, if its name is free."""
     name = wish.name
     plain = name.replace("-", "").replace("_", "")
@@ -116,7 +116,7 @@ def _target(wish: NewDataset) -> Path:
     return folder
 
 
-def _folds(rows: Sequence[LabelledSlide], classes: Sequence[str], wish: NewDataset) -> list[Fold]:
+def cross_validation(rows: Sequence[LabelledSlide], classes: Sequence[str], wish: NewDataset) -> list[Fold]:
     """Stratified folds by patient; fold k validates on the test slides of fold k + 1, so that both hold all classes."""
     patients = {name: {row.patient for row in rows if row.label == name} for name in classes}
     rarest = min(classes, key=lambda name: len(patients[name]))
@@ -148,14 +148,15 @@ def _check_part(part: set[int], rows: Sequence[LabelledSlide], classes: Sequence
         )
 
 
-def _intervals(rows: Sequence[LabelledSlide], folds: Sequence[Fold], wish: NewDataset) -> int:
+def intervals_of(rows: Sequence[LabelledSlide], folds: Sequence[Fold], wish: NewDataset) -> int:
     """As many intervals of time, up to the usual number, as the training patients of every fold have events for."""
     by_slide = {row.slide: row for row in rows}
     trained = [follow_up_of([by_slide[slide] for slide in fold.train]) for fold in folds]
     return most_intervals(trained, INTERVALS, place=f"{wish.labels}, column {wish.time_column}")
 
 
-def _counts(rows: Sequence[LabelledSlide], classes: Sequence[str]) -> dict[str, int]:
+def slide_counts(rows: Sequence[LabelledSlide], classes: Sequence[str]) -> dict[str, int]:
+    """What a card counts: slides, patients, and the slides of each class."""
     by_class = Counter(row.label for row in rows)
     reserved = {"slides", "patients", "tiles"}
     counts = {"slides": len(rows), "patients": len({row.patient for row in rows})}
@@ -168,9 +169,14 @@ def _patterns(files: Mapping[str, SlideFile]) -> list[str]:
     return [pattern for _, _, pattern in sorted(found)]
 
 
-def _write(
-    folder: Path, content: dict[str, object], rows: Sequence[LabelledSlide], folds: Sequence[Fold], readme: str
+def write_dataset(
+    folder: Path,
+    content: dict[str, object],
+    rows: Sequence[LabelledSlide],
+    splits: Mapping[str, Sequence[Fold]],
+    readme: str,
 ) -> None:
+    """Write card, label table, split files (name → folds) and README. The folder is whole or absent."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
         building = Path(scratch) / folder.name
@@ -183,7 +189,9 @@ def _write(
         else:
             labelled = [(row.slide, row.patient, row.label) for row in rows]
             write_table(building / "labels.csv", ("slide", "patient", "label"), labelled)
-        write_splits(building / "splits" / "cv.csv", folds)
+        for name, folds in splits.items():
+            write_splits(building / "splits" / f"{name}.csv", folds)
         (building / "README.md").write_text(readme, encoding="utf-8")
-        load_dataset(building).splits()
+        for protocol in (made := load_dataset(building)).card.protocols:
+            made.splits(protocol)
         building.rename(folder)

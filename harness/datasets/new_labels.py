@@ -11,12 +11,18 @@ import numpy as np
 from harness.core.errors import DataError, UsageError
 from harness.core.suggest import unknown
 from harness.datasets.card import Erratum
+from harness.datasets.csv_text import open_sheet
 from harness.datasets.identity import check_spellings, identity, quoted
 from harness.datasets.missing import Missing, missing_in, refuse_missing
 from harness.datasets.names import check_name
 from harness.datasets.slide_files import without_suffix
 from harness.datasets.table import Row, listed, read_table
 from harness.tasks.follow_up import CENSORED, EVENT, FollowUp, check_patients, read_event, read_time
+
+SLIDE_COLUMNS = ("slide", "slide_id", "slide_name", "filename", "wsi_id", "wsi", "image_id", "bag_name")
+PATIENT_COLUMNS = ("patient", "patient_id", "case_id", "case", "bcr_patient_barcode", "submitter_id")
+LABEL_COLUMNS = ("label", "target", "class")
+"""Columns that are known by name, in any letter case, where the one that is asked for by default is not there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +45,7 @@ class NewDataset:
         drop_missing: leave out lines that lack a slide, patient, class, time or event.
         distinct_ids: slides and patients whose ids differ in spelling alone are different ones.
         seed: another seed gives other folds.
+        file_ids: ids may be paths of files of features: folders and extensions are left out.
     """
 
     name: str
@@ -57,6 +64,7 @@ class NewDataset:
     drop_missing: bool = False
     distinct_ids: bool = False
     seed: int = 0
+    file_ids: bool = False
 
     @property
     def survival(self) -> bool:
@@ -113,6 +121,7 @@ def read_labels(wish: NewDataset) -> Labels:
         DataError: a column or a value that is missing, a name that could do harm, a slide that stands twice, spellings
             that must be made one.
     """
+    wish = _with_columns(wish)
     table = _table(wish)
     missing = missing_in(table, wish.needed, declared=wish.classes or ())
     if not wish.drop_missing:
@@ -133,6 +142,34 @@ def read_labels(wish: NewDataset) -> Labels:
     unnamed = {line for one in missing if one.what == "slide" for line in one.lines}
     dropped = {row.line: _name(row, wish) for row in table if row.line in lost - unnamed}
     return Labels(tuple(rows), tuple(dropped.values()), (*_dropped(missing, len(table), dropped, wish), *merged))
+
+
+def _with_columns(wish: NewDataset) -> NewDataset:
+    """The columns that the table has, where those of the default names are not there."""
+    header = [name for name in open_sheet(wish.labels, ()).columns if name]
+    by_lower = {name.lower(): name for name in reversed(header)}
+
+    def known_as(column: str, known: Sequence[str]) -> str:
+        if column != known[0] or column in header:
+            return column
+        return next((by_lower[name] for name in known if name in by_lower), column)
+
+    return replace(
+        wish,
+        slide_column=known_as(wish.slide_column, SLIDE_COLUMNS),
+        patient_column=known_as(wish.patient_column, PATIENT_COLUMNS),
+        label_column=known_as(wish.label_column, LABEL_COLUMNS),
+    )
+
+
+def plain_id(text: str) -> str:
+    """A slide id as a table may give it: with folders before it, the extension of a slide or of a file of features."""
+    name = text.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    suffix = next((one for one in FEATURE_SUFFIXES if name.lower().endswith(one)), "")
+    return without_suffix(name[: len(name) - len(suffix)] if suffix else name)
+
+
+FEATURE_SUFFIXES = (".h5", ".hdf5", ".pt", ".pth", ".npy", ".npz", ".zarr")
 
 
 def _table(wish: NewDataset) -> list[Row]:
@@ -160,7 +197,8 @@ def _slide(row: Row, wish: NewDataset) -> LabelledSlide:
 
 def _name(row: Row, wish: NewDataset) -> str:
     place = f"{wish.labels}, line {row.line}, column {wish.slide_column}"
-    return check_name(without_suffix(row[wish.slide_column]), "slide", place)
+    name = row[wish.slide_column]
+    return check_name(plain_id(name) if wish.file_ids else without_suffix(name), "slide", place)
 
 
 def _check_slides(rows: Sequence[LabelledSlide], wish: NewDataset) -> None:

@@ -16,6 +16,7 @@ _BUILT_IN = {
     "slides": "harness.sources.slides:Slides",
     "patches": "harness.sources.patches:Patches",
     "features": "harness.sources.bag_table:BagTable",
+    "feature_folder": "harness.sources.feature_folder:FeatureFolder",
 }
 
 

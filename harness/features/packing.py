@@ -90,7 +90,7 @@ class Packing:
             return done
         first, refused = self._first()
         notes: dict[str, list[str]] = {}
-        facts = self.declared.with_files(first.facts, self.source.hints, first.features.shape[1], self._place())
+        facts = self._facts(first)
         header = self._header(facts, first)
         with FeatureWriter(folder, header, group_bytes=GROUP_BYTES) as writer:
             todo = [slide for slide in self.files if slide not in refused and not writer.has(slide, prints[slide])]
@@ -106,8 +106,17 @@ class Packing:
             refuse(refused, len(self.files), partial=partial)
             return Packed(FeatureStore(folder, writer.finish()), facts, notes, refused)
 
-    def _place(self) -> str:
-        return str(self.source.root)
+    def describe(self) -> Declared:
+        """What is known of all slides together, from what is declared and from the first one that has tiles.
+
+        Raises:
+            DataError: no slide can be used, or it contradicts what is declared.
+        """
+        return self._facts(self._first()[0])
+
+    def _facts(self, first: SlideFeatures) -> Declared:
+        width = first.features.shape[1]
+        return self.declared.with_files(first.facts, self.source.hints, width, str(self.source.root))
 
     def _finished(self, folder: Path, prints: Mapping[str, str]) -> Packed | None:
         """The store, where it has every slide already."""
@@ -260,7 +269,7 @@ def content_of(rows: NDArray[np.floating[Any]], coords: NDArray[np.int64] | None
 
 
 def sample_of(rows: NDArray[np.floating[Any]]) -> list[int]:
-    """The rows of largest norm: the same ones whatever the order of rows and columns, most of them in a cropped copy."""
+    """The rows of largest norm: the same in whatever order of rows and columns, and most of them in a cropped copy."""
     wide = rows.astype(np.float32) if rows.dtype == np.float16 else rows
     norms = np.einsum("nd,nd->n", wide, wide)
     if len(rows) <= SAMPLE_ROWS:

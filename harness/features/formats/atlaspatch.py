@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from harness.core.errors import DataError, UsageError
-from harness.features.encoder_names import canonical
+from harness.features.encoder_names import same
 from harness.features.formats.base import Facts, FeatureFile, FeatureFormat, Options, SlideFeatures, damaged
 from harness.features.formats.h5file import attributes, child, coords_of, opened, read_all
 from harness.features.formats.h5kinds import h5_files, h5_folders, h5_kind
@@ -83,7 +83,7 @@ def _choose(files: list[FeatureFile], options: Options) -> str:
     names = next((found for file in files[:8] if (found := _encoders(file.path))), [])
     if options.encoder is not None:
         for name in names:
-            if canonical(name) == canonical(options.encoder) or name == options.encoder:
+            if same(name, options.encoder):
                 return name
     if len(names) == 1:
         return names[0]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.core.errors import DataError, UsageError
-from harness.features.encoder_names import canonical
+from harness.features.encoder_names import same
 from harness.features.formats import (
     atlaspatch,
     clam,
@@ -66,8 +66,7 @@ def detect(folder: Path, options: Options = Options()) -> FeatureFormat:  # noqa
     if not sets:
         raise _nothing(listing)
     if len(sets) > 1 and options.encoder is not None:
-        wanted = canonical(options.encoder)
-        named = [one for one in sets if one.hints.encoder is not None and canonical(one.hints.encoder) == wanted]
+        named = [one for one in sets if one.hints.encoder is not None and same(one.hints.encoder, options.encoder)]
         sets = named if len(named) == 1 else sets
     if len(sets) > 1:
         shown = ", ".join(f"{_short(one, folder)} ({len(one.files)} files, {one.name})" for one in sets[:6])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from harness.core.errors import DataError, UsageError
-from harness.features.encoder_names import canonical
+from harness.features.encoder_names import same
 from harness.features.formats.base import Facts, FeatureFile, FeatureFormat, Options, SlideFeatures, damaged
 from harness.features.formats.ids import slide_of
 from harness.features.formats.listing import Listing
@@ -149,7 +149,7 @@ def _choose(paths: list[Path], options: Options) -> str:
     if options.encoder is not None:
         for name in names:
             parts = name.split("_")
-            if any(canonical("_".join(parts[:end])) == canonical(options.encoder) for end in range(1, len(parts) + 1)):
+            if any(same("_".join(parts[:end]), options.encoder) for end in range(1, len(parts) + 1)):
                 return name
     if len(names) == 1:
         return names[0]

@@ -1,0 +1,264 @@
+"""Making a dataset of a folder of features that another tool has written, and a table of labels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from harness.core.errors import DataError
+from harness.datasets.card import DatasetCard, Erratum
+from harness.datasets.dataset import Dataset, load_dataset
+from harness.datasets.given_splits import GivenSplits, read_given_splits
+from harness.datasets.match_ids import WORDS, Join, Rule, join, offers
+from harness.datasets.names import check_name
+from harness.datasets.new_dataset import cross_validation, intervals_of, slide_counts, target_folder, write_dataset
+from harness.datasets.new_labels import LabelledSlide, NewDataset, classes_of, read_labels
+from harness.datasets.splits import Fold
+from harness.datasets.table import listed
+from harness.features.declared import Declared
+from harness.features.formats.base import FeatureFile, FeatureFormat, Options
+from harness.features.formats.detect import detect
+from harness.features.manifest import DType
+from harness.features.packing import Packed, Packing
+from harness.protocols.audit import audit
+from harness.sources.feature_card import feature_card, feature_readme
+from harness.sources.feature_folder import UNKNOWN, FeatureFolder
+from harness.sources.open_feature_folder import by_slide, store_folder
+from harness.tasks.follow_up import CENSORED, EVENT
+
+_OTHER_MEANING = 0.2
+"""Where more than this share of the labels inside the files disagrees with the table, they are labels of something
+else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewFromFeatures:
+    """What ``bench datasets new --features`` was asked for.
+
+    Attributes:
+        base: name, label table and folds, as for slides; ``slides`` is the folder of features.
+        declared: what is said of the features.
+        rules: what is ignored when ids are compared.
+        dtype: number type of the packed features.
+        pickled_arrays: read ``.pt`` files that hold pickled NumPy arrays.
+        splits: folder or file with splits; None makes folds.
+        cache: where the packed features go.
+        workers: threads that read.
+        show: is shown the join of table and features before anything is refused.
+    """
+
+    base: NewDataset
+    declared: Declared
+    rules: tuple[Rule, ...] = ()
+    dtype: DType = "float16"
+    pickled_arrays: bool = False
+    splits: Path | None = None
+    cache: Path
+    workers: int = 2
+    show: Callable[[JoinTable], None] = lambda _: None
+
+
+@dataclass(frozen=True)
+class JoinTable:
+    """Label table and features side by side.
+
+    Attributes:
+        format: what the features are in, in words.
+        labels, features: how many there are.
+        joined: which belong together.
+        per_patient: slides of each patient that has some.
+    """
+
+    format: str
+    labels: int
+    features: int
+    joined: Join
+    per_patient: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A new dataset, and what was changed on the way.
+
+    Attributes:
+        dataset: it.
+        notes: what was changed on reading, one sentence each.
+    """
+
+    dataset: Dataset
+    notes: tuple[str, ...] = field(default=())
+
+
+def new_from_features(wish: NewFromFeatures) -> Made:
+    """Make the folder ``into/name`` with card, label table, split files and README, and pack the features.
+
+    Raises:
+        UsageError: a name that is taken, a wrong option, several sets of features in the folder.
+        DataError: labels without features or features without labels, ids that match in several ways, features that are
+            damaged or contradict what is declared.
+        LeakError: the given splits leak.
+    """
+    base = wish.base
+    folder = target_folder(base)
+    labels = read_labels(base)
+    encoder = wish.declared.facts.encoder
+    source = detect(base.slides, Options(encoder, wish.pickled_arrays))
+    files = by_slide(source)
+    joined = _joined(labels.rows, files, source, labels.dropped, wish)
+    rows = _rows(labels.rows, joined)
+    _check_labels(rows, files, source, base)
+    packing = Packing(source, {row.slide: files[row.slide] for row in rows}, wish.declared, wish.dtype, wish.workers)
+    card_source = _source(packing.describe(), source, wish)
+    packed = packing.run(store_folder(wish.cache, base.name, card_source, source.root), partial=base.partial)
+    rows = [row for row in rows if row.slide not in packed.refused]
+    classes = (CENSORED, EVENT) if base.survival else classes_of(rows, base)
+    given, splits = _splits(rows, classes, wish)
+    content = feature_card(
+        base=base,
+        source=card_source,
+        classes=None if base.survival else classes,
+        intervals=intervals_of(rows, next(iter(splits.values())), base) if base.survival else None,
+        counts=slide_counts(rows, classes) | {"tiles": _tiles(packed, rows)},
+        errata=(*labels.errata, *_left_out(joined, packed, given, base)),
+        given=given,
+    )
+    errata = DatasetCard.model_validate(content).errata
+    write_dataset(folder, content, rows, splits, feature_readme(content, base.labels.name, errata))
+    return Made(load_dataset(folder), tuple(_notes(packed, given)))
+
+
+def _joined(
+    rows: Sequence[LabelledSlide],
+    files: Mapping[str, FeatureFile],
+    source: FeatureFormat,
+    dropped: Sequence[str],
+    wish: NewFromFeatures,
+) -> Join:
+    """Table and features put together; what does not match is refused, and rules that would match more are offered."""
+    slides = [row.slide for row in rows]
+    joined = join(slides, list(files), wish.rules)
+    of_dropped = {name for names in join(list(dropped), list(files), wish.rules).files.values() for name in names}
+    joined = replace(joined, extra=tuple(name for name in joined.extra if name not in of_dropped))
+    patients = Counter(row.patient for row in rows for _ in joined.files.get(row.slide, ()))
+    wish.show(JoinTable(source.title, len(rows), len(files), joined, patients))
+    if joined.ambiguous:
+        slide, names = next(iter(joined.ambiguous.items()))
+        raise DataError(
+            f"{len(joined.ambiguous)} ids of the table match features in several ways: {slide} may be {listed(names)}",
+            place=str(wish.base.labels),
+            fix="write the ids of the table as the files are called",
+        )
+    partial = wish.base.partial and joined.files
+    if joined.missing and not partial:
+        raise DataError(
+            f"{len(joined.missing)} of {len(rows)} slides of the table have no features: {listed(joined.missing)}",
+            place=f"--features {wish.base.slides}, {len(files)} slides there: {listed(files, most=3)}",
+            fix=f"{_offer(slides, list(files), wish.rules)}correct the ids, or leave these slides out with --partial",
+        )
+    if joined.extra and not partial:
+        raise DataError(
+            f"{len(joined.extra)} of {len(files)} slides with features are not in the table: {listed(joined.extra)}",
+            place=str(wish.base.labels),
+            fix="add them to the table, or leave them out with --partial",
+        )
+    return joined
+
+
+def _offer(labels: Sequence[str], features: Sequence[str], rules: Sequence[Rule]) -> str:
+    """``412 of 430 match if ...: add --match barcode; `` or nothing."""
+    for more, count in offers(labels, features, rules):
+        words = " and ".join(WORDS[rule] for rule in more)
+        options = " ".join(f"--match {rule}" for rule in more)
+        return f"{count} of {len(labels)} match if {words}: add {options}; "
+    return ""
+
+
+def _rows(rows: Sequence[LabelledSlide], joined: Join) -> list[LabelledSlide]:
+    """A line per slide that has features; a line of a patient becomes one for each of its slides."""
+    found = []
+    for row in rows:
+        names = joined.files.get(row.slide, ())
+        if len(names) > 1 or (names and names[0] != row.slide):
+            for name in names:
+                check_name(name, "slide", name)
+            patient = row.slide if len(names) > 1 and row.patient == row.slide else row.patient
+            found += [replace(row, slide=name, patient=patient) for name in names]
+        elif names:
+            found.append(row)
+    return found
+
+
+def _check_labels(
+    rows: Sequence[LabelledSlide], files: Mapping[str, FeatureFile], source: FeatureFormat, base: NewDataset
+) -> None:
+    """Compare labels inside the files with those of the table, whatever each calls its classes."""
+    if base.survival or not source.label_files:
+        return
+    inside = {row.slide: label for row in rows if (label := source.label(files[row.slide])) is not None}
+    pairs = Counter((inside[row.slide], row.label) for row in rows if row.slide in inside)
+    meaning = {label: max((pairs[one], one[1]) for one in pairs if one[0] == label)[1] for label, _ in pairs}
+    wrong = [row for row in rows if row.slide in inside and meaning[inside[row.slide]] != row.label]
+    if wrong and len(wrong) <= max(1, _OTHER_MEANING * len(inside)):
+        shown = listed(
+            [f"{row.slide} ({inside[row.slide]!r} in the file, {row.label!r} in the table)" for row in wrong]
+        )
+        raise DataError(
+            f"{len(wrong)} slides have another label in the file than in the table: {shown}",
+            place=f"{base.labels}, line {wrong[0].line}",
+            fix="correct the table, or the file of features",
+        )
+
+
+def _source(declared: Declared, source: FeatureFormat, wish: NewFromFeatures) -> FeatureFolder:
+    facts = declared.facts
+    return FeatureFolder(
+        folder=str(wish.base.slides.resolve()),
+        format=source.name,
+        dim=declared.dim or 0,
+        encoder=facts.encoder or UNKNOWN,
+        tile_px=facts.tile_px,
+        mpp=None if facts.mpp is None else round(facts.mpp, 4),
+        magnification=facts.magnification,
+        match=wish.rules,
+        dtype=wish.dtype,
+        pickled_arrays=wish.pickled_arrays,
+    )
+
+
+def _splits(
+    rows: Sequence[LabelledSlide], classes: Sequence[str], wish: NewFromFeatures
+) -> tuple[GivenSplits | None, dict[str, Sequence[Fold]]]:
+    """The splits that are given, audited; else folds made anew."""
+    if wish.splits is None:
+        return None, {"cv": cross_validation(rows, (EVENT,) if wish.base.survival else classes, wish.base)}
+    given = read_given_splits(wish.splits, rows, partial=wish.base.partial, seed=wish.base.seed)
+    patients = {row.slide: row.patient for row in rows}
+    for fold in given.folds:
+        audit(fold, patients, None)
+    return given, {"given": given.folds}
+
+
+def _tiles(packed: Packed, rows: Sequence[LabelledSlide]) -> int:
+    return sum(packed.store.count(row.slide) for row in rows)
+
+
+def _left_out(joined: Join, packed: Packed, given: GivenSplits | None, base: NewDataset) -> Iterator[Erratum]:
+    """What ``--partial`` leaves out, for the card."""
+    unusable = [f"{slide} ({one.problem})" for slide, one in packed.refused.items()]
+    strange = () if given is None else given.left_out
+    for names, words, source in (
+        (joined.missing, f"slides of the table without features: {listed(joined.missing)}", base.labels.name),
+        (joined.extra, f"slides with features that are not in the table: {listed(joined.extra)}", base.labels.name),
+        (tuple(packed.refused), f"slides whose features cannot be used: {listed(unusable)}", base.slides.name),
+        (strange, f"slides of the splits without label or features: {listed(strange)}", "the splits"),
+    ):
+        if names:
+            what = f"{len(names)} {words}."
+            yield Erratum(slides=tuple(names), what=what, action="Left out with --partial.", source=source)
+
+
+def _notes(packed: Packed, given: GivenSplits | None) -> list[str]:
+    counts = [f"{note} ({len(slides)} slides: {listed(slides, most=3)})" for note, slides in packed.notes.items()]
+    return [*counts, *(given.notes if given is not None else ())]

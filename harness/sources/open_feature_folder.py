@@ -1,0 +1,203 @@
+"""Opening features that another tool has written: found, matched with the label table, packed, read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.core.errors import BenchError, DataError
+from harness.core.hashing import sha256_json
+from harness.datasets.match_ids import join
+from harness.datasets.slide_files import without_suffix
+from harness.datasets.table import listed
+from harness.features.declared import Declared
+from harness.features.formats.base import Facts, FeatureFile, FeatureFormat, Options
+from harness.features.formats.detect import detect
+from harness.features.packing import Packed, Packing, as_stored, no_tiles
+from harness.sources.feature_folder import UNKNOWN, FeatureFolder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from harness.datasets.dataset import Dataset
+    from harness.features.store import FeatureStore
+    from harness.protocols.near_duplicates import Comparison
+    from harness.protocols.verify import Finding
+    from harness.sources.inputs import Inputs
+    from harness.sources.opening import Opening
+
+ALL_ROWS = 1 << 27
+"""Cohorts of at most so many numbers are compared row by row; of larger ones, a few rows stand for each slide."""
+
+
+def open_feature_folder(dataset: Dataset, source: FeatureFolder, opening: Opening) -> Inputs:
+    """The bags of a folder of features.
+
+    Raises:
+        DataError: slides without features, or features that are damaged or not what the card says.
+    """
+    from harness.bags.access import FeatureAccess
+    from harness.sources.content_check import Sources, status_of
+    from harness.sources.inputs import Inputs
+
+    packed, found = packed_features(dataset, source, opening)
+    store = packed.store
+    slides = tuple(dict.fromkeys(opening.slides))
+    entries = store.manifest.slides
+    return Inputs(
+        dataset=dataset,
+        content={slide: entries[slide].content for slide in slides},
+        access=FeatureAccess.of_store(store),
+        secrets=(dataset.folder, *found.label_files),
+        compare=partial(_compare, store, slides),
+        sources=Sources(
+            shared={"the packed features": status_of(store.files)},
+            basis={"fingerprint": "BLAKE3 of features and positions, as they were packed"},
+        ),
+        unchecked=(
+            f"whether encoder {source.encoder} has learnt from these slides: files of features do not say",
+            *([] if _is_small(store) else ["rows of slides beyond the few that stand for each in the comparison"]),
+        ),
+    )
+
+
+def packed_features(dataset: Dataset, source: FeatureFolder, opening: Opening) -> tuple[Packed, FeatureFormat]:
+    """The packed features of the slides that are opened, and the format that they came from.
+
+    Raises:
+        DataError: as :func:`open_feature_folder`.
+    """
+    found, files = files_of(dataset, source, opening.data_root)
+    if missing := [slide for slide in opening.slides if slide not in files]:
+        raise DataError(
+            f"{len(missing)} of {len(opening.slides)} slides have no features: {listed(missing)}",
+            place=str(source.root(dataset, opening.data_root)),
+            fix=f"put their files there, or see bench datasets verify {dataset.name}",
+        )
+    used = {slide: files[slide] for slide in dict.fromkeys(opening.slides)}
+    packing = Packing(found, used, declared_by(source), source.dtype, opening.workers)
+    return packing.run(store_folder(opening.cache, dataset.name, source, found.root)), found
+
+
+def store_folder(cache: Path, name: str, source: FeatureFolder, root: Path) -> Path:
+    """Where the packed features of a dataset go: a readable name, and what tells sets of one name apart."""
+    key = sha256_json({"root": str(root.resolve()), "dtype": source.dtype, "format": source.format})
+    return cache / name / "features" / f"{source.label}-{key[:8]}"
+
+
+def declared_by(source: FeatureFolder) -> Declared:
+    """What the card says of its features."""
+    encoder = None if source.encoder == UNKNOWN else source.encoder
+    return Declared(Facts(encoder, source.tile_px, source.mpp, source.magnification), source.dim, "the card")
+
+
+def files_of(
+    dataset: Dataset, source: FeatureFolder, data_root: Path | None
+) -> tuple[FeatureFormat, dict[str, FeatureFile]]:
+    """The format of the folder, and slide id → file of the slides that have one.
+
+    Raises:
+        DataError: the folder is in another format than the card says, or a slide has several files.
+    """
+    root = source.root(dataset, data_root)
+    encoder = None if source.encoder == UNKNOWN else source.encoder
+    found = detect(root, Options(encoder, source.pickled_arrays))
+    if found.name != source.format:
+        raise DataError(
+            f"the features are in format {found.name}, the card says {source.format}",
+            place=str(root),
+            fix="give the folder that the card means, or make the dataset anew",
+        )
+    by_id = by_slide(found)
+    joined = join(dataset.slides, list(by_id), source.match)
+    if joined.ambiguous:
+        slide, names = next(iter(joined.ambiguous.items()))
+        raise DataError(f"slide {slide} may be any of {listed(names)}", place=str(root), fix="correct the ids")
+    return found, {slide: by_id[names[0]] for slide, names in joined.files.items()}
+
+
+def by_slide(found: FeatureFormat) -> dict[str, FeatureFile]:
+    """Slide id → file, ids without the extensions of slide files.
+
+    Raises:
+        DataError: a slide has two files.
+    """
+    files: dict[str, FeatureFile] = {}
+    for file in found.files:
+        slide = without_suffix(file.slide)
+        if (other := files.get(slide)) is not None:
+            raise DataError(
+                f"slide {slide} has two files of features: {_below(other, found)} and {_below(file, found)}",
+                place=str(found.root),
+                fix="leave one of them in the folder",
+            )
+        files[slide] = file
+    return files
+
+
+def _below(file: FeatureFile, found: FeatureFormat) -> str:
+    path = file.path.relative_to(found.root) if file.path.is_relative_to(found.root) else file.path
+    return f"{path}, {file.member}" if file.member else str(path)
+
+
+def verify_feature_folder(
+    dataset: Dataset, source: FeatureFolder, data_root: Path | None, checked: list[str], *, reading: bool
+) -> Iterator[Finding]:
+    """Compare a folder of features with the card.
+
+    Args:
+        dataset, source: the dataset and its source.
+        data_root: where the features are; None for the card's own place.
+        checked: takes what was checked.
+        reading: whether every file is read.
+    """
+    from harness.protocols.verify import Finding
+
+    try:
+        found, files = files_of(dataset, source, data_root)
+    except BenchError as problem:
+        yield Finding("data", problem.place, problem.problem)
+        return
+    checked.append(f"features: {len(files)} of {len(dataset.slides)} slides found below {found.root}, {found.title}")
+    yield from (Finding("missing", slide, "no features") for slide in dataset.slides if slide not in files)
+    if not reading:
+        return
+    declared, tiles = declared_by(source), 0
+    for slide, file in files.items():
+        try:
+            tiles += _read(found, file, declared, source)
+        except BenchError as problem:
+            yield Finding("unreadable", slide, f"{problem.problem} ({problem.place})")
+    expected = dataset.card.counts.get("tiles", tiles)
+    if tiles != expected:
+        yield Finding("counts", "tiles", f"{tiles} in the data, {expected} in the card")
+    checked.append(f"features: {tiles:,} tiles read")
+
+
+def _read(found: FeatureFormat, file: FeatureFile, declared: Declared, source: FeatureFolder) -> int:
+    slide = found.read(file)
+    if not len(slide.features):
+        raise no_tiles(file)
+    declared.check(slide.facts, slide.features.shape[1], file.place)
+    return len(as_stored(slide.features, source.dtype, file.place))
+
+
+def _is_small(store: FeatureStore) -> bool:
+    return sum(entry.tiles for entry in store.manifest.slides.values()) * store.dim <= ALL_ROWS
+
+
+def _compare(store: FeatureStore, slides: tuple[str, ...]) -> Comparison:
+    from harness.protocols.near_duplicates import compare_bags
+
+    entries: Mapping[str, Any] = store.manifest.slides
+    small = _is_small(store)
+
+    def bag(slide: str) -> NDArray[np.floating[Any]]:
+        rows = store.bag(slide)
+        return rows if small else rows[list(entries[slide].sample)]
+
+    chosen: Callable[[str], NDArray[Any]] = bag
+    return compare_bags(slides, chosen)

@@ -1,0 +1,142 @@
+"""One pass over a folder of features: what comes out, what is refused, and what a second pass does not read again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.core.errors import DataError
+from harness.features.declared import Declared
+from harness.features.formats.base import Facts
+from harness.features.formats.detect import detect
+from harness.features.packing import Packing, sample_of
+
+
+@pytest.fixture
+def bags(tmp_path: Path) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    found = {f"S{number}": rng.normal(size=(3 + number, 8)).astype(np.float32) for number in range(5)}
+    (tmp_path / "set").mkdir()
+    for slide, rows in found.items():
+        np.savez(tmp_path / "set" / f"{slide}.npz", features=rows, coords=np.arange(2 * len(rows)).reshape(-1, 2))
+    return found
+
+
+def packing(folder: Path, **values) -> Packing:
+    found = detect(folder / "set")
+    return Packing(found, {file.slide: file for file in found.files}, values.pop("declared", Declared()), **values)
+
+
+def spoil(folder: Path, slide: str, rows: np.ndarray) -> None:
+    np.savez(folder / "set" / f"{slide}.npz", features=rows)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_what_is_packed_is_what_the_files_hold(tmp_path: Path, bags, dtype) -> None:
+    packed = packing(tmp_path, dtype=dtype).run(tmp_path / "store")
+    assert packed.refused == {}
+    assert packed.declared.dim == 8
+    for slide, rows in bags.items():
+        np.testing.assert_array_equal(packed.store.bag(slide), rows.astype(dtype))
+        np.testing.assert_array_equal(packed.store.coords(slide), np.arange(2 * len(rows)).reshape(-1, 2))
+        assert packed.store.manifest.slides[slide].content.startswith("blake3:")
+    packed.store.verify()
+
+
+def test_nothing_is_read_again_but_a_file_that_changed(tmp_path: Path, bags, monkeypatch) -> None:
+    packing(tmp_path).run(tmp_path / "store")
+    spoil(tmp_path, "S1", bags["S1"] + 1)
+    again = packing(tmp_path)
+    reads: list[str] = []
+    kind = type(again.source)
+    plain = kind.read
+    monkeypatch.setattr(kind, "read", lambda self, file: reads.append(file.slide) or plain(self, file))
+    store = again.run(tmp_path / "store").store
+    assert reads == ["S0", "S1"], "the first one tells what all have in common"
+    np.testing.assert_array_equal(store.bag("S1"), (bags["S1"] + 1).astype(np.float16))
+    reads.clear()
+    packing(tmp_path).run(tmp_path / "store")
+    assert reads == []
+
+
+def test_an_interrupted_pass_goes_on(tmp_path: Path, bags, monkeypatch) -> None:
+    first = packing(tmp_path, workers=1)
+    kind, reads, interrupted = type(first.source), [], []
+    plain = kind.read
+
+    def read(self, file):
+        reads.append(file.slide)
+        if file.slide == "S4" and interrupted == []:
+            interrupted.append(True)
+            raise KeyboardInterrupt
+        return plain(self, file)
+
+    monkeypatch.setattr(kind, "read", read)
+    with pytest.raises(KeyboardInterrupt):
+        first.run(tmp_path / "store")
+    reads.clear()
+    assert set(packing(tmp_path).run(tmp_path / "store").store.slides) == set(bags)
+    assert set(reads) < set(bags)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (np.full((3, 8), np.nan, np.float32), "3 of 3 tiles"),
+        (np.full((3, 8), 1e5, np.float32), "1e.05.*float16"),
+        (np.empty((0, 8), np.float32), "no tiles"),
+        (np.ones((3, 9), np.float32), "9 columns, wanted 8"),
+        (np.ones((2, 3, 8), np.float32), "shape"),
+    ],
+)
+def test_a_slide_that_cannot_be_used_is_named(tmp_path: Path, bags, rows, words: str) -> None:
+    spoil(tmp_path, "S3", rows)
+    with pytest.raises(DataError, match=words) as refused:
+        packing(tmp_path).run(tmp_path / "store")
+    assert "S3" in refused.value.problem
+    partial = packing(tmp_path).run(tmp_path / "store", partial=True)
+    assert set(partial.refused) == {"S3"}
+    assert set(partial.store.slides) == set(bags) - {"S3"}
+
+
+def test_large_numbers_fit_float32(tmp_path: Path, bags) -> None:
+    spoil(tmp_path, "S3", np.full((3, 8), 1e5, np.float32))
+    store = packing(tmp_path, dtype="float32").run(tmp_path / "store").store
+    assert float(store.bag("S3").max()) == pytest.approx(1e5)
+
+
+def test_all_refused_slides_are_named_at_once(tmp_path: Path, bags) -> None:
+    for slide in ("S1", "S3"):
+        spoil(tmp_path, slide, np.full((3, 8), np.inf, np.float32))
+    with pytest.raises(DataError, match=r"2 of 5 slides.*S1.*S3"):
+        packing(tmp_path).run(tmp_path / "store")
+
+
+@pytest.mark.parametrize(
+    ("declared", "stated", "words"),
+    [
+        (Facts(encoder="uni_v2"), Facts(encoder="conch_v1"), r"uni_v2.*conch_v1"),
+        (Facts(tile_px=256), Facts(tile_px=512), r"256.*512"),
+        (Facts(mpp=0.5), Facts(mpp=1.0), r"0.5.*1.0"),
+        (Facts(magnification=20), Facts(magnification=40), r"20.*40"),
+    ],
+)
+def test_a_contradiction_shows_both_sides(declared: Facts, stated: Facts, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        Declared(declared).with_files(stated, Facts(), 1536, "S1.h5")
+
+
+def test_files_outrank_names_of_folders_and_fill_in_what_is_not_declared() -> None:
+    known = Declared(Facts(tile_px=256)).with_files(Facts(encoder="virchow2"), Facts(encoder="uni", mpp=0.5), 2560, "x")
+    assert known.facts.stated() == {"encoder": "virchow2@cls+mean", "tile_px": 256, "mpp": 0.5}
+    with pytest.raises(DataError, match="1024"):
+        Declared(Facts(encoder="uni")).with_files(Facts(), Facts(), 1536, "x")
+
+
+def test_the_sample_is_the_same_in_any_order() -> None:
+    rows = np.random.default_rng(0).normal(size=(500, 16)).astype(np.float16)
+    order = np.random.default_rng(1).permutation(500)
+    one, other = rows[sample_of(rows)], rows[order][sample_of(rows[order])]
+    assert {row.tobytes() for row in one} == {row.tobytes() for row in other}

@@ -1,0 +1,203 @@
+"""A dataset of a folder of features: made in one command, run, verified, and refused where it is not what it seems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from harness.cli.main import app
+from harness.core.errors import BenchError
+from harness.datasets.dataset import load_dataset
+
+N = 12
+SLIDES = [f"slide_{i}" for i in range(N)]
+TRIDENT = {"patch_size": 256, "patch_size_level0": 512, "target_magnification": 20}
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch) -> Path:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.delenv("BENCH_DATASETS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    (tmp_path / "features").mkdir()
+    for number, slide in enumerate(SLIDES):
+        rows = rng.normal(size=(5 + number, 16)).astype(np.float32)
+        rows[:, 0] += 3 * (number % 2)
+        write(tmp_path / "features" / f"{slide}.h5", rows)
+    table(tmp_path)
+    return tmp_path
+
+
+def write(path: Path, rows: np.ndarray, **about) -> None:
+    with h5py.File(path, "w") as file:
+        file["features"], file["coords"] = rows, np.arange(2 * len(rows)).reshape(-1, 2) * 512
+        file["coords"].attrs.update(TRIDENT)
+        file["features"].attrs.update(about)
+
+
+def table(folder: Path, slides=SLIDES) -> None:
+    lines = [f"case_{i},{slide},{('normal', 'tumor')[i % 2]}" for i, slide in enumerate(slides)]
+    (folder / "labels.csv").write_text("\n".join(["case_id,slide_id,label", *lines]) + "\n")
+
+
+def new(*words: str, name: str = "mine"):
+    command = ["datasets", "new", name, "--features", "features", "--labels", "labels.csv", "--folds", "3", *words]
+    return CliRunner().invoke(app, command)
+
+
+def refused(*words: str) -> str:
+    """What a refusal says; nothing is left behind."""
+    done = new(*words)
+    assert isinstance(done.exception, BenchError), done.output
+    assert not Path("mine").exists()
+    return f"{done.exception.problem} | {done.exception.place} | {done.exception.fix}"
+
+
+def test_two_commands_give_a_score(place: Path) -> None:
+    made = new("--encoder", "my_net")
+    assert made.exit_code == 0, made.output
+    assert "labels with features" in made.output
+    card = yaml.safe_load((place / "mine" / "card.yaml").read_text())
+    assert card["source"]["format"] == "trident"
+    assert (card["source"]["encoder"], card["source"]["dim"], card["source"]["tile_px"]) == ("my_net", 16, 256)
+    assert card["counts"]["tiles"] == sum(range(5, 5 + N))
+    words = ["run", "--method", "abmil", "--dataset", "./mine", "--set", "epochs=2", "--fold", "0", "--out", "out"]
+    done = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert list((place / "out").glob("units/*/predictions.parquet"))
+    assert len(list((place / "cache" / "mine" / "features").iterdir())) == 1, "new and run share what is packed"
+
+
+def test_verify_reads_every_file(place: Path) -> None:
+    new()
+    command = ["datasets", "verify", "./mine", "--open"]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    write(place / "features" / "slide_3.h5", np.full((8, 16), np.nan, np.float32))
+    (place / "features" / "slide_4.h5").unlink()
+    broken = CliRunner().invoke(app, command)
+    assert broken.exit_code == 2
+    assert "slide_3" in broken.output
+    assert "slide_4" in broken.output
+
+
+def test_what_does_not_match_is_counted_and_named(place: Path) -> None:
+    table(place, [*SLIDES[:-1], "other"])
+    assert "1 of 12 slides of the table have no features: other" in refused()
+    table(place, SLIDES[:-1])
+    assert "1 of 12 slides with features are not in the table: slide_11" in refused()
+    made = new("--partial")
+    assert made.exit_code == 0, made.output
+    assert "1 slides with features that are not in the table: slide_11. Left out with --partial" in made.stderr
+    assert len(load_dataset(place / "mine").entries) == N - 1
+
+
+def test_a_rule_is_offered_and_applied_on_request(place: Path) -> None:
+    table(place, [slide.upper() for slide in SLIDES])
+    assert "12 of 12 match if letter case is ignored: add --match case" in refused()
+    assert new("--match", "case").exit_code == 0
+    assert load_dataset(place / "mine").slides[0] == "slide_0"
+
+
+def test_one_label_for_all_slides_of_a_patient(place: Path) -> None:
+    for number, slide in enumerate(SLIDES):
+        new_name = f"TCGA-AA-{number // 2:04d}-01Z-00-DX{number % 2 + 1}.0a.h5"
+        (place / "features" / f"{slide}.h5").rename(place / "features" / new_name)
+    lines = [f"TCGA-AA-{i:04d},{('normal', 'tumor')[i % 2]}" for i in range(6)]
+    (place / "labels.csv").write_text("\n".join(["case_id,label", *lines]) + "\n")
+    made = new("--match", "barcode", "--slide-col", "case_id")
+    assert made.exit_code == 0, made.output
+    dataset = load_dataset(place / "mine")
+    assert len(dataset.entries) == N
+    assert set(dataset.patients.values()) == {f"TCGA-AA-{i:04d}" for i in range(6)}
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (np.full((4, 16), np.inf, np.float32), "not finite"),
+        (np.ones((4, 20), np.float32), "20 columns, wanted 16"),
+        (np.empty((0, 16), np.float32), "no tiles"),
+        (np.full((4, 16), 7e4, np.float32), "--dtype float32"),
+    ],
+)
+def test_a_slide_that_cannot_be_used_is_named_or_left_out(place: Path, rows, words: str) -> None:
+    write(place / "features" / "slide_5.h5", rows)
+    said = refused()
+    assert "slide_5" in said
+    assert words in said
+    made = new("--partial")
+    assert "slide_5" in made.stderr
+    assert "slide_5" not in load_dataset(place / "mine").slides
+
+
+def test_what_is_declared_must_be_what_files_say(place: Path) -> None:
+    for slide in SLIDES:
+        write(place / "features" / f"{slide}.h5", np.ones((4, 16), np.float32) * len(slide), encoder="net_a")
+    said = refused("--encoder", "net_b")
+    assert "net_a" in said
+    assert "net_b" in said
+    assert "512" in refused("--tile-px", "512")
+    write(place / "features" / "slide_7.h5", np.ones((4, 16), np.float32), encoder="net_c")
+    said = refused()
+    assert "net_c" in said
+    assert "slide_7" in said
+
+
+def test_two_files_of_one_slide_are_refused(place: Path) -> None:
+    (place / "features" / "again").mkdir()
+    write(place / "features" / "again" / "slide_2.h5", np.ones((4, 16), np.float32))
+    said = refused()
+    assert "slide_2 has two files" in said
+    assert "again/slide_2.h5" in said
+
+
+def test_labels_inside_the_files_are_compared(place: Path) -> None:
+    rng = np.random.default_rng(1)
+    for path in (place / "features").iterdir():
+        path.unlink()
+    with h5py.File(place / "features" / "cohort.h5", "w") as file:
+        for number, slide in enumerate(SLIDES):
+            file[f"{slide}/feat"] = rng.normal(size=(4, 16)).astype(np.float16)
+            file[slide].attrs["label"] = (number % 2) if number != 6 else 1
+    said = refused()
+    assert "slide_6 ('1' in the file, 'normal' in the table)" in said
+
+
+def test_given_splits_are_used_and_audited(place: Path) -> None:
+    (place / "splits").mkdir()
+    parts = [SLIDES[:6], SLIDES[6:8], SLIDES[8:]]
+    lines = [",".join([str(r), *(part[r] if r < len(part) else "" for part in parts)]) for r in range(6)]
+    (place / "splits" / "splits_0.csv").write_text("\n".join([",train,val,test", *lines]) + "\n")
+    assert new("--splits", "splits").exit_code == 0
+    (fold,) = load_dataset(place / "mine").splits().folds
+    assert [list(part) for _, part in fold.parts()] == parts
+    text = (place / "labels.csv").read_text().replace("case_0,", "case_9,")
+    (place / "labels.csv").write_text(text)
+    done = new("--splits", "splits", name="leaking")
+    assert "case_9" in str(done.exception)
+    assert not (place / "leaking").exists()
+
+
+def test_options_without_effect_are_refused(place: Path) -> None:
+    both = CliRunner().invoke(app, ["datasets", "new", "x", "--labels", "labels.csv"])
+    assert "give one of them" in str(both.exception)
+    slides = ["datasets", "new", "x", "--labels", "labels.csv", "--slides", "features", "--encoder", "uni"]
+    assert "--encoder" in str(CliRunner().invoke(app, slides).exception)
+    assert "--tile-mpp" in refused("--mpp", "0.5")
+
+
+def test_another_format_than_the_card_says_is_refused(place: Path) -> None:
+    new()
+    card = (place / "mine" / "card.yaml").read_text()
+    (place / "mine" / "card.yaml").write_text(card.replace("format: trident", "format: stamp"))
+    words = ["run", "--method", "abmil", "--dataset", "./mine", "--out", "out"]
+    done = CliRunner().invoke(app, words)
+    assert "trident" in str(done.exception)
+    assert "stamp" in str(done.exception)
