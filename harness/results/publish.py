@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core import console
-from harness.evaluation.study_scores import study_scores
+from harness.evaluation.study_scores import Score
 from harness.results.mlflow_view import MlflowView
 from harness.results.predictions import PREDICTIONS
 from harness.results.staging import ARTEFACTS, CURVE, RECORD
@@ -19,7 +20,6 @@ from harness.tasks.plots import curve_figure
 from harness.tasks.registry import task_of
 
 if TYPE_CHECKING:
-    from harness.evaluation.study_scores import Score
     from harness.results.record import Record
     from harness.results.studies import Failure, Study
 
@@ -124,9 +124,18 @@ def unit_files(store: RunStore, record: Record, scratch: Path) -> dict[str, Path
     data = as_predictions(store.predictions([record.unit_id], task), record.classes, task)
     spec = record.spec
     title = f"{spec['method']} on {spec['dataset']}, r{spec['repeat']} f{spec['fold']} s{spec['seed']}"
-    score = study_scores(data).scores[task.metrics[0]]
-    files |= _written(scratch, task.figures(data, record.classes, title, score))
+    files |= _written(scratch, task.figures(data, record.classes, title, _recorded(record, task.metrics[0])))
     return _real(files)
+
+
+def _recorded(record: Record, metric: str) -> Score | None:
+    """A score of the record: its interval was computed when the unit was scored."""
+    if (found := record.scores.get(metric)) is None:
+        return None
+    value, low, high = (
+        math.nan if (number := found.get(name)) is None else number for name in ("value", "low", "high")
+    )
+    return Score(value, low, high, math.nan, 1, (), int(found.get("undefined_resamples") or 0))
 
 
 def study_files(store: RunStore, study: Study, score: Score | None) -> dict[str, Path]:

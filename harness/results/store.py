@@ -209,8 +209,11 @@ class RunStore:
 
     def scan(self) -> Evidence:
         """Read the whole folder; what cannot be read is listed by name and stops nothing."""
+        return self._read(_folders(self.root / "units"))
+
+    def _read(self, folders: Iterable[Path]) -> Evidence:
         records, failures, broken = [], [], []
-        for folder in _folders(self.root / "units"):
+        for folder in folders:
             if (folder / RECORD).exists():
                 try:
                     records.append(_read_record(folder))
@@ -260,7 +263,11 @@ class RunStore:
         Raises:
             DataError: there is none of this name.
         """
-        for study in self.studies():
+        if planned := self.plan(study_id).get("units"):
+            found = self._read(self.unit_folder(unit) for unit in planned)
+            damaged = {one.name for one in found.broken}
+            return group_studies([self.plan(study_id)], found.records, found.failures, damaged)[0]
+        for study in self.studies():  # its plan is lost: only the records tell which units are its
             if study.study_id == study_id:
                 return study
         raise DataError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from harness.datasets.table import listed
 from harness.evaluation.rows import Rows
 from harness.evaluation.study_scores import StudyScores, study_scores
 from harness.results.access_counts import Scrutiny
+from harness.results.predictions import PREDICTIONS
 from harness.results.store import RunStore
 from harness.results.studies import Study
 from harness.tasks.registry import task_of
@@ -113,9 +115,8 @@ def summarise(store: RunStore, study: Study, *, resamples: int = 2000) -> Summar
     Raises:
         DataError: predictions of a finished unit are missing or unreadable.
     """
-    data = study_predictions(store, study)
     try:
-        scores = study_scores(data, resamples=resamples) if data is not None else None
+        scores = _scores(store, study, resamples)
     except (ValueError, IndexError) as error:
         raise DataError(
             f"the predictions cannot be scored: {error}",
@@ -123,6 +124,25 @@ def summarise(store: RunStore, study: Study, *, resamples: int = 2000) -> Summar
             fix="run its units again: the same bench run command does, once their folders are removed",
         ) from error
     return Summary(study, scores, Cost.of(study.records), _extra(study.records), Scrutiny.of(study.records))
+
+
+_known: dict[tuple[str, ...], StudyScores | None] = {}
+"""Scores by what they were computed from: one bootstrap per set of predictions, however often it is shown."""
+
+
+def _scores(store: RunStore, study: Study, resamples: int) -> StudyScores | None:
+    files = [_state(store.unit_folder(record.unit_id) / PREDICTIONS) for record in study.records]
+    auc = str((study.config or {}).get("protocol_settings", {}).get("auc"))
+    key = (str(resamples), auc, *files)
+    if key not in _known:
+        data = study_predictions(store, study)
+        _known[key] = study_scores(data, resamples=resamples) if data is not None else None
+    return _known[key]
+
+
+def _state(file: Path) -> str:
+    status = file.stat() if file.exists() else None
+    return f"{file} {status and (status.st_mtime_ns, status.st_size, status.st_ino)}"
 
 
 def study_predictions(store: RunStore, study: Study) -> Rows | None:

@@ -119,7 +119,7 @@ def test_one_odd_value_is_named_and_stops_no_other(store: RunStore, field: str, 
     assert field.split(".")[-1] in one.reason and len(one.reason) < 500
     good, other = board.groups[0].rows
     assert (good.rank, good.summary.study.method) == (1, "abmil")
-    assert (other.rank, other.reason) == (None, "incomplete")
+    assert (other.rank, other.reason) == (None, "1 damaged")
     assert len(other.summary.study.damaged) == 1
     assert not store.is_done(bad.unit_id)
 

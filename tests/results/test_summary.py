@@ -10,7 +10,11 @@ import pytest
 from sklearn.metrics import accuracy_score
 from support.evidence import fill, predictions, record
 
+from harness.evaluation import study_scores
 from harness.results import study_table as text
+from harness.results.leaderboard import leaderboard
+from harness.results.predictions import PREDICTIONS
+from harness.results.publish import Publisher
 from harness.results.store import RunStore
 from harness.results.summary import Cost, summarise
 
@@ -32,6 +36,28 @@ def test_scores_come_from_the_stored_predictions(store: RunStore) -> None:
     metrics = summary.metrics()
     assert metrics["accuracy_low"] <= metrics["accuracy"] <= metrics["accuracy_high"]
     assert (metrics["units_done"], metrics["units_planned"]) == (6, 6)
+
+
+def test_predictions_are_resampled_once(store: RunStore, monkeypatch: pytest.MonkeyPatch, empty_mlflow) -> None:
+    """Showing a study in MLflow, on the leaderboard and in the terminal takes one bootstrap."""
+    fill(store)
+    drawn = []
+    real = study_scores.bootstrap
+    monkeypatch.setattr(study_scores, "bootstrap", lambda *a, **k: drawn.append(1) or real(*a, **k))
+    Publisher(store).study(STUDY)
+    leaderboard(store)
+    summarise(store, store.study(STUDY))
+    assert len(drawn) == 1
+    (store.unit_folder(store.study(STUDY).records[0].unit_id) / PREDICTIONS).touch()
+    summarise(store, store.study(STUDY))
+    assert len(drawn) == 2
+
+
+def test_one_study_is_found_without_reading_the_others(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(store)
+    expected = store.study(STUDY)
+    monkeypatch.setattr(RunStore, "scan", lambda self: pytest.fail("the whole folder was read"))
+    assert store.study(STUDY) == expected
 
 
 def test_hours_add_up_and_memory_is_the_largest(store: RunStore) -> None:
