@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from harness.datasets.fingerprint import bag_fingerprint
     from harness.datasets.source import Source
     from harness.encoders import TileEncoder, build_encoder
+    from harness.evaluation.metric import Metric
     from harness.evaluation.metrics import score
     from harness.evaluation.rows import Rows
     from harness.evaluation.study_scores import Predictions
@@ -80,6 +81,7 @@ _LAZY = {
     "Method": "harness.api.method",
     "MethodCard": "harness.api.card",
     "MethodError": "harness.core.errors",
+    "Metric": "harness.evaluation.metric",
     "PackedBags": "harness.bags.packed",
     "Params": "harness.api.params",
     "Prediction": "harness.api.prediction",
@@ -141,6 +143,7 @@ __all__ = [
     "Method",
     "MethodCard",
     "MethodError",
+    "Metric",
     "Opening",
     "PackedBags",
     "Params",

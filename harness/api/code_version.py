@@ -37,9 +37,12 @@ TRAINING_VERSION = 1
 
 def method_version(cls: type[Method]) -> str:
     """The declared version of a method; ``source-`` and a hash of its own source where none is declared."""
-    if cls.card.version is not None:
-        return str(cls.card.version)
-    return f"source-{sha256_json(method_sources(cls))[:16]}"
+    return declared_version(cls, cls.card.version)
+
+
+def declared_version(cls: type, version: int | None) -> str:
+    """``version`` of a class; ``source-`` and a hash of its own source where it is None."""
+    return f"source-{sha256_json(method_sources(cls))[:16]}" if version is None else str(version)
 
 
 @functools.cache
@@ -73,13 +76,13 @@ def check_source(cls: type[Method], declared: str) -> None:
     )
 
 
-def method_sources(cls: type[Method]) -> dict[str, str]:
-    """Module name → SHA-256 of its file, for the modules that define a method. Sorted by name."""
+def method_sources(cls: type) -> dict[str, str]:
+    """Module name → SHA-256 of its file, for the modules that define a class. Sorted by name."""
     module = sys.modules.get(cls.__module__)
     file = getattr(module, "__file__", None)
     if module is None or file is None:
         raise MethodError(
-            "the method has no source file", place=f"class {cls.__qualname__}", fix="define it in a .py file"
+            "the class has no source file", place=f"class {cls.__qualname__}", fix="define it in a .py file"
         )
     found = {module.__name__: Path(file)}
     package = sys.modules.get(module.__name__.partition(".")[0])

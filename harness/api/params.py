@@ -8,7 +8,7 @@ import operator
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, dataclass_transform
 
@@ -32,6 +32,7 @@ class Field:
             for no such limit.
         source: where the default comes from: the paper, the published code, or our own choice.
         help: one line on what it does, with its unit.
+        more: further choices, which plugins may bring.
     """
 
     low: float | None = None
@@ -45,6 +46,7 @@ class Field:
     lt: float | None = None
     source: Source = "ours"
     help: str = ""
+    more: Callable[[], Collection[Any]] | None = None
 
     @property
     def limits(self) -> dict[str, float]:
@@ -104,9 +106,10 @@ def fixed(
     lt: float | None = None,
     source: Source = "ours",
     help: str = "",
+    more: Callable[[], Collection[Any]] | None = None,
 ) -> Any:
     """A hyper-parameter that a user may set, within the limits, but a tuner leaves alone."""
-    field = Field(choices=choices, ge=ge, gt=gt, le=le, lt=lt, source=source, help=help)
+    field = Field(choices=choices, ge=ge, gt=gt, le=le, lt=lt, source=source, help=help, more=more)
     return dataclasses.field(default=default, metadata={"bench": field})
 
 
@@ -281,5 +284,7 @@ def _chosen(value: Any, field: Field, place: str) -> Any:
     # Numbers to search among do not bound what a user may set; words name the ways there are.
     searched = field.tuned and isinstance(value, int | float) and not isinstance(value, bool)
     if field.choices is not None and not searched and value not in field.choices:
-        raise unknown("value", str(value), map(str, field.choices), place=place, listing="bench methods show METHOD")
+        known = (*field.choices, *(field.more() if field.more else ()))
+        if value not in known:
+            raise unknown("value", str(value), map(str, known), place=place, listing="bench methods show METHOD")
     return value

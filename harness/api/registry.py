@@ -12,10 +12,8 @@ from harness.api.card import MethodCard
 from harness.api.check import check_method
 from harness.api.code_version import method_version as method_version
 from harness.api.method import Method
-from harness.core.errors import BenchError
-from harness.datasets.source_registry import sources
 from harness.plugins import registry as plugins
-from harness.tasks.registry import task_registry
+from harness.plugins.kinds import registries
 
 GROUP = "harness.methods"
 
@@ -43,20 +41,6 @@ class Registry(plugins.Registry[Method]):
     def __init__(self, entry_points: Sequence[metadata.EntryPoint] | None = None) -> None:
         super().__init__(_KIND, entry_points)
 
-    def find(self, name: str) -> type[Method]:
-        """The class of a method, loaded and checked.
-
-        Args:
-            name: a registered name, or ``package.module:Class``.
-
-        Raises:
-            UsageError: no such method (the nearest names are given), or two origins claim the name.
-            MethodError: the method fails to import or breaks the contract.
-        """
-        if ":" in name:
-            (name,) = self.use_plugin(name)
-        return super().find(name)
-
     def entries(self) -> list[MethodEntry]:
         """All methods by name, the broken ones with their reason. Loads every one of them.
 
@@ -66,12 +50,8 @@ class Registry(plugins.Registry[Method]):
         return [self._entry(name) for name in self.names]
 
     def _entry(self, name: str) -> MethodEntry:
-        origin = self.origin(name)
-        try:
-            return MethodEntry(name, origin, self.find(name).card)
-        except BenchError as error:
-            where = error.place.removeprefix(origin).lstrip(", ")
-            return MethodEntry(name, origin, None, broken=error.problem + (f" ({where})" if where else ""))
+        found = self.listed_one(name)
+        return MethodEntry(name, found.origin, None if found.broken else self.find(name).card, found.broken)
 
 
 @functools.cache
@@ -96,7 +76,8 @@ def use_plugin(spec: str) -> list[str]:
     Returns:
         The names of its methods.
     """
-    return registry().use_plugin(spec, sources(), task_registry())
+    first, *others = registries().values()
+    return first.use_plugin(spec, *others)
 
 
 def used_plugins() -> tuple[str, ...]:

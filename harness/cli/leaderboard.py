@@ -38,7 +38,7 @@ def show(
     out: Out = None,
     dataset: Annotated[str | None, typer.Option(help="Show this dataset only.")] = None,
     metric: Annotated[
-        str | None, typer.Option(help="Score to rank by, such as accuracy or f1 (default: auc; for survival c_index).")
+        str | None, typer.Option(help="Score to rank by, such as accuracy or f1 (default: the first of the task).")
     ] = None,
     plugin: Plugins = None,
 ) -> None:
@@ -98,13 +98,14 @@ def _spread(value: float | None) -> str:
 
 def _show_group(group: Group, *, twins: list[Group]) -> None:
     from harness.results.study_table import SLIDE_LABELS, input_text, labels_text
+    from harness.tasks.registry import added_metrics
 
     title = f"{group.dataset}, protocol {group.protocol}"
     if len(twins) > 1:  # same names, other content: these do not compare
         title += f" (split {group.split[:8]}, data {group.data[:8]})"
     metric = group.metric
     known = {name for row in group.rows if row.summary.scores for name in row.summary.scores.scores}
-    others = [name for name in ("accuracy", "auc", "c_index") if name != metric and name in known]
+    others = [name for name in ("accuracy", "auc", "c_index", *added_metrics()) if name != metric and name in known]
     columns = [
         ">rank",
         "method",

@@ -13,7 +13,21 @@ from typing import Annotated, Any
 import typer
 
 import harness
-from harness.cli import compare, datasets, doctor, inflate, leaderboard, methods, prepare, run, sync, test, tune, ui
+from harness.cli import (
+    compare,
+    datasets,
+    doctor,
+    inflate,
+    leaderboard,
+    methods,
+    plugins,
+    prepare,
+    run,
+    sync,
+    test,
+    tune,
+    ui,
+)
 from harness.cli.signals import stopped_by_signals
 from harness.cli.usage import Group, ParserError, in_three_lines, typed_command
 from harness.core import console
@@ -25,6 +39,7 @@ _ORDER = (
     "prepare",
     "datasets",
     "methods",
+    "plugins",
     "test",
     "leaderboard",
     "compare",
@@ -54,6 +69,7 @@ app.command("run")(run.run)
 app.command("prepare")(prepare.prepare)
 app.add_typer(datasets.app, name="datasets", cls=Group)
 app.add_typer(methods.app, name="methods", cls=Group)
+app.add_typer(plugins.app, name="plugins", cls=Group)
 app.command("test")(test.test)
 app.add_typer(leaderboard.app, name="leaderboard", cls=Group)
 app.command("compare")(compare.compare)

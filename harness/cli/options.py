@@ -64,7 +64,7 @@ Plugins = Annotated[
     typer.Option(
         "--plugin",
         callback=_use,
-        help="A .py file, package.module or package.module:Class with a method, task or source. Repeatable.",
+        help="A .py file, package.module or package.module:Class with a method, task, source, metric, ... Repeatable.",
     ),
 ]
 

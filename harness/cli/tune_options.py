@@ -32,7 +32,8 @@ TuneFolds = Annotated[
     typer.Option(help="Inner folds per trial (default: 1, the protocol's validation slides).", rich_help_panel=_PANEL),
 ]
 TuneMetric = Annotated[
-    str | None, typer.Option(help="Validation score that decides (default: auc, or c_index).", rich_help_panel=_PANEL)
+    str | None,
+    typer.Option(help="Validation score that decides (default: the first of the task).", rich_help_panel=_PANEL),
 ]
 Prune = Annotated[
     str | None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-from importlib import metadata
 from typing import Any
 
 from harness.core.errors import MethodError
@@ -12,22 +11,12 @@ from harness.datasets.source import Source
 from harness.plugins.registry import Kind, Registry
 
 GROUP = "harness.sources"
-_BUILT_IN = {
-    "slides": "harness.sources.slides:Slides",
-    "patches": "harness.sources.patches:Patches",
-    "features": "harness.sources.bag_table:BagTable",
-    "feature_folder": "harness.sources.feature_folder:FeatureFolder",
-}
 
 
 @functools.cache
 def sources() -> Registry[Source]:
-    """The registry of this process.
-
-    The built-in sources are declared here, so that cards can be read in a checkout that is not installed.
-    """
-    built_in = [metadata.EntryPoint(name, value, GROUP) for name, value in _BUILT_IN.items()]
-    return Registry(_KIND, [*built_in, *metadata.entry_points(group=GROUP)])
+    """The registry of this process."""
+    return Registry(_KIND)
 
 
 def find_source(kind: str) -> type[Source]:
@@ -69,4 +58,11 @@ _KIND: Kind[Source] = Kind[Any](
     place="source.kind",
     listing="docs/datasets.md",
     rename="give one of them another kind",
+    # Declared here alone, so that cards can be read in a checkout that is not installed.
+    built_in={
+        "slides": "harness.sources.slides:Slides",
+        "patches": "harness.sources.patches:Patches",
+        "features": "harness.sources.bag_table:BagTable",
+        "feature_folder": "harness.sources.feature_folder:FeatureFolder",
+    },
 )

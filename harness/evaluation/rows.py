@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from harness.evaluation.metric import Metric
 
 Floats = NDArray[np.float64]
 
@@ -23,6 +25,7 @@ class Rows(ABC):
         repeat, fold, seed: the unit that predicted, shape (n,) each. With one fold number for all, the folds of a run
             are pooled.
         patient: patient of the slide, shape (n,).
+        further: metrics that are added to those of the class.
     """
 
     metrics: ClassVar[tuple[str, ...]]
@@ -32,6 +35,7 @@ class Rows(ABC):
     fold: NDArray[Any]
     seed: NDArray[Any]
     patient: NDArray[Any]
+    further: tuple[Metric, ...] = field(default=(), kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
         sizes = {name: len(column) for name, column in self.columns().items()}
@@ -43,7 +47,30 @@ class Rows(ABC):
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """The columns that are there, each of shape (n,) or (n, ...)."""
-        return {name: value for name, value in vars(self).items() if value is not None}
+        return {name: value for name, value in vars(self).items() if name != "further" and value is not None}
+
+    def only(self, rows: NDArray[np.intp]) -> Self:
+        """These rows alone."""
+        columns: dict[str, Any] = {name: value[rows] for name, value in self.columns().items()}
+        return replace(self, **columns)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all scores: :attr:`metrics`, then the further ones."""
+        return (*self.metrics, *(metric.name for metric in self.further))
+
+    @property
+    def means(self) -> frozenset[str]:
+        """Those of :attr:`names` that are means over the folds of a run."""
+        return frozenset((*self.averaged, *(metric.name for metric in self.further if metric.averaged)))
+
+    def scores(self, folds: list[NDArray[np.intp]], weights: Floats) -> dict[str, Floats]:
+        """Each of :attr:`names` for one run, shape (R,); see :meth:`run_scores`."""
+        found = self.run_scores(folds, weights)
+        for metric in self.further:
+            parts = folds if metric.averaged else [np.concatenate(folds)]
+            found[metric.name] = mean_of_defined([metric.values(self.only(one), weights[:, one]) for one in parts])
+        return found
 
     def runs(self) -> list[list[NDArray[np.intp]]]:
         """For each (repeat, seed) the row numbers of each of its folds."""

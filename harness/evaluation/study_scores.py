@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -109,7 +109,7 @@ class StudyScores:
     """All scores of a study.
 
     Attributes:
-        scores: name (``metrics`` of the predictions) → score.
+        scores: name (``names`` of the predictions) → score.
         correct: predictions that are right, over all units; accuracy of a single run is ``correct / predictions``. None
             for survival, where a prediction is neither right nor wrong.
         predictions: rows over all units.
@@ -137,7 +137,7 @@ def study_scores(data: Rows, *, resamples: int = RESAMPLES, seed: int = 0) -> St
     intervals = bootstrap(statistic, data.patient, resamples=resamples, seed=seed)
     by_unit = _unit_scores(data)
     scores = {}
-    for name in data.metrics:
+    for name in data.names:
         value, interval, units = point[name], intervals[name], by_unit[name]
         defined = units[np.isfinite(units)]
         known = math.isfinite(value)
@@ -164,8 +164,8 @@ def study_statistic(data: Rows) -> Statistic:
     runs = data.runs()
 
     def statistic(weights: Floats) -> dict[str, Floats]:
-        per_run = [data.run_scores(folds, weights) for folds in runs]
-        return {name: mean_of_defined([run[name] for run in per_run]) for name in data.metrics}
+        per_run = [data.scores(folds, weights) for folds in runs]
+        return {name: mean_of_defined([run[name] for run in per_run]) for name in data.names}
 
     return statistic
 
@@ -193,13 +193,13 @@ def compare(first: Rows, second: Rows, *, resamples: int = RESAMPLES, seed: int 
 def _point(data: Rows) -> dict[str, float]:
     """The scores of the study as it is; NaN for a mean in which a fold or a run is undefined."""
     one = np.ones((1, len(data)))
-    runs = [data.run_scores(folds, one) for folds in data.runs()]
+    runs = [data.scores(folds, one) for folds in data.runs()]
     units = _unit_scores(data)
     return {
         name: float(np.mean([run[name] for run in runs]))
-        if name not in data.averaged or np.isfinite(units[name]).all()
+        if name not in data.means or np.isfinite(units[name]).all()
         else math.nan
-        for name in data.metrics
+        for name in data.names
     }
 
 
@@ -216,13 +216,12 @@ def _undefined_in(data: Rows, values: Floats) -> tuple[UndefinedIn, ...]:
 def _unit_scores(data: Rows) -> dict[str, Floats]:
     """Each score in each unit, shape (units,)."""
     one = np.ones((1, len(data)))
-    units = [data.run_scores([fold], one) for folds in data.runs() for fold in folds]
-    return {name: np.concatenate([unit[name] for unit in units]) for name in data.metrics}
+    units = [data.scores([fold], one) for folds in data.runs() for fold in folds]
+    return {name: np.concatenate([unit[name] for unit in units]) for name in data.names}
 
 
 def _ordered(data: Rows) -> Rows:
     columns = data.columns()
     if "slide" not in columns:
         raise ValueError("a paired comparison needs slide ids")
-    order = np.lexsort((columns["slide"], data.fold, data.seed, data.repeat))
-    return replace(data, **{name: value[order] for name, value in columns.items()})
+    return data.only(np.lexsort((columns["slide"], data.fold, data.seed, data.repeat)))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, Generic, TypeVar
 
-from harness.core.errors import MethodError, UsageError
+from harness.core.errors import BenchError, MethodError, UsageError
 from harness.core.suggest import unknown
 from harness.plugins.load import absolute, derived, import_failures, load_classes, plugin_origin
 
@@ -29,6 +29,8 @@ class Kind(Generic[T]):
         place: where names are typed, for errors.
         listing: the command that lists all names.
         rename: how a clash of names is resolved.
+        built_in: name → ``module:Class`` of built-in ones, for an environment whose entry points do not name them.
+        optional: whether there may be none.
     """
 
     word: str
@@ -40,6 +42,8 @@ class Kind(Generic[T]):
     place: str
     listing: str
     rename: str
+    built_in: Mapping[str, str] = field(default_factory=dict)
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,21 @@ class Provider:
     name: str
     origin: str
     load: Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One line of ``bench plugins list``.
+
+    Attributes:
+        name: the registered name.
+        origin: who provides it: a distribution and its entry point, a file, or a module.
+        broken: why it cannot be loaded; empty where it can.
+    """
+
+    name: str
+    origin: str
+    broken: str = ""
 
 
 class Registry(Generic[T]):
@@ -68,7 +87,10 @@ class Registry(Generic[T]):
         self._providers: dict[str, list[Provider]] = {}
         self._plugins: dict[str, list[str]] = {}
         self._specs: list[str] = []
-        for point in metadata.entry_points(group=kind.group) if entry_points is None else entry_points:
+        points = list(metadata.entry_points(group=kind.group) if entry_points is None else entry_points)
+        known = {point.name for point in points}
+        own = [metadata.EntryPoint(*one, kind.group) for one in kind.built_in.items() if one[0] not in known]
+        for point in (*points, *own):
             origin = _entry_origin(point)
             self._add(Provider(point.name, origin, functools.partial(_load_entry, point, origin)))
 
@@ -128,7 +150,7 @@ class Registry(Generic[T]):
         Raises:
             UsageError: nothing is registered, because the project is not installed.
         """
-        if not self._providers:
+        if not self._providers and not self.kind.optional:
             raise self._nothing_registered()
         return tuple(sorted(self._providers))
 
@@ -139,16 +161,35 @@ class Registry(Generic[T]):
     def find(self, name: str) -> type[T]:
         """A class, loaded and checked.
 
+        Args:
+            name: a registered name, or ``package.module:Class``.
+
         Raises:
             UsageError: no such name (the nearest ones are given), or two origins claim it.
             MethodError: the class fails to import or breaks its contract.
         """
+        if ":" in name:
+            (name,) = self.use_plugin(name)
         if name not in self.names:
             raise unknown(self.kind.word, name, self.names, place=self.kind.place, listing=self.kind.listing)
         providers = self._providers[name]
         if len(providers) > 1:
             raise self._clash(name, providers)
         return self.kind.check(providers[0].load(), name, providers[0].origin)
+
+    def listed(self) -> list[Listed]:
+        """All names, the broken ones with their reason. Loads every class."""
+        return [self.listed_one(name) for name in self.names]
+
+    def listed_one(self, name: str) -> Listed:
+        """One of them."""
+        origin = self.origin(name)
+        try:
+            self.find(name)
+        except BenchError as error:
+            where = error.place.removeprefix(origin).lstrip(", ")
+            return Listed(name, origin, error.problem + (f" ({where})" if where else ""))
+        return Listed(name, origin)
 
     def _is_known(self, provider: Provider) -> bool:
         """Whether the same class is registered already: named in two ways, it is no clash."""
@@ -187,7 +228,7 @@ class Registry(Generic[T]):
 
 
 def _entry_origin(point: metadata.EntryPoint) -> str:
-    package = f"{point.dist.name} {point.dist.version}" if point.dist is not None else "an unknown package"
+    package = f"{point.dist.name} {point.dist.version}" if point.dist is not None else "built in"
     return f"{package} ({point.value})"
 
 

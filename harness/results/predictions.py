@@ -52,7 +52,7 @@ class UnitPredictions:
         """In the form that is scored."""
         unit = {name: np.full(len(self.slides), getattr(self, name)) for name in ("repeat", "fold", "seed")}
         unit["patient"] = np.asarray(self.truth.patients)
-        return self.task.rows(unit, self.truth.columns, self.probabilities, self.decision)
+        return self.task.scored(unit, self.truth.columns, self.probabilities, self.decision)
 
     def write(self, path: Path) -> None:
         """Write as Parquet: slide, patient, the truth, repeat, fold, seed, ``p_<column>`` ..., the decision."""

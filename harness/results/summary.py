@@ -186,7 +186,7 @@ def as_predictions(frame: pd.DataFrame, classes: Sequence[str], task: type[Task]
     truth, decision = (
         {name: frame[name].to_numpy() for name in columns if name in frame} for columns in (task.truth, task.decision)
     )
-    return task.rows(unit, truth, frame[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64), decision)
+    return task.scored(unit, truth, frame[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64), decision)
 
 
 def _extra(records: Sequence[Record]) -> dict[str, float]:

@@ -20,6 +20,7 @@ from harness.datasets.dataset import Dataset
 from harness.datasets.reports import reports_fingerprint
 from harness.datasets.splits import Fold, Splits
 from harness.protocols.fold_checks import check_folds
+from harness.studies.choosing import check_select_metric, metric_versions
 from harness.studies.config import COMMAND_LINE, StudyConfig
 from harness.studies.feature_set import FeatureSet
 from harness.studies.origins import origins_of, preset_origin
@@ -114,7 +115,7 @@ class ResolvedStudy:
             "params": self.params.as_dict(),
             "input": self.input.model_dump(mode="json"),
             **self._published,
-            "protocol_settings": self.protocol.model_dump(mode="json"),
+            "protocol_settings": {**self.protocol.model_dump(mode="json"), **metric_versions(self.params, self.tuning)},
             "split_sha256": self.splits.sha256,
             "folds": [f"r{fold.repeat}f{fold.fold}" for fold in self.folds],
             "seeds": list(self.seeds),
@@ -134,9 +135,10 @@ class ResolvedStudy:
             dataset=self.dataset.card.name,
             dataset_fingerprint=self.fingerprint,
             protocol=self.protocol_name,
-            protocol_settings=self.protocol.model_dump(
-                mode="json", exclude={"title", "note", "splits", "ranked", "auc"}
-            ),
+            protocol_settings={
+                **self.protocol.model_dump(mode="json", exclude={"title", "note", "splits", "ranked", "auc"}),
+                **metric_versions(self.params, self.tuning),
+            },
             split_sha256=self.splits.sha256,
             repeat=fold.repeat,
             fold=fold.fold,
@@ -207,6 +209,7 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
     layers = _layers(input_set, asked, preset, preset_origin(config, name))
     input_settings, input_origins = resolve_input(method, params, dataset, layers, features)
     _check_needs(method.card, dataset)
+    check_select_metric(params, dataset)
     _check_devices(method, params, config.devices)
     protocol_name, protocol = dataset.protocol(config.protocol)
     splits = dataset.splits(protocol_name)

@@ -134,7 +134,7 @@ class Classification(Task):
     @classmethod
     def rows(
         cls,
-        unit: Mapping[str, NDArray[Any]],
+        unit: Mapping[str, Any],
         truth: Mapping[str, NDArray[Any]],
         probabilities: NDArray[np.float64],
         decision: Mapping[str, NDArray[Any]],

@@ -6,22 +6,15 @@ import functools
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from typing import Any
 
 from harness.core.errors import BenchError, DataError, MethodError
 from harness.plugins import registry as plugins
+from harness.tasks.metric_registry import find_metric, metrics_of
 from harness.tasks.task import Task
 
 DEFAULT = "classification"
 """The task of a card, and of a record, that names none."""
-
-
-_BUILT_IN = {
-    "classification": "harness.tasks.classification:Classification",
-    "survival": "harness.tasks.survival:Survival",
-}
-"""Declared in pyproject.toml as anybody's are; here too, for an editable installation older than that."""
 
 
 def _check(value: object, name: str, origin: str) -> type[Task]:
@@ -50,38 +43,21 @@ _KIND: plugins.Kind[Task] = plugins.Kind(
     place="field task",
     listing="docs/tasks.md",
     rename="rename one of them (its name, and its entry point)",
+    built_in={
+        "classification": "harness.tasks.classification:Classification",
+        "survival": "harness.tasks.survival:Survival",
+    },
 )
 
 
-class TaskRegistry(plugins.Registry[Task]):
-    """Tasks by name."""
-
-    def __init__(self, entry_points: Sequence[metadata.EntryPoint] | None = None) -> None:
-        points = list(metadata.entry_points(group=_KIND.group) if entry_points is None else entry_points)
-        known = {point.name for point in points}
-        own = (metadata.EntryPoint(name, value, _KIND.group) for name, value in _BUILT_IN.items())
-        super().__init__(_KIND, [*points, *(point for point in own if point.name not in known)])
-
-    def find(self, name: str) -> type[Task]:
-        """A task by its registered name, or by ``package.module:Class``.
-
-        Raises:
-            UsageError: no such task (the nearest names are given), or two origins claim the name.
-            MethodError: the task fails to import or breaks the contract.
-        """
-        if ":" in name:
-            (name,) = self.use_plugin(name)
-        return super().find(name)
-
-
 @functools.cache
-def task_registry() -> TaskRegistry:
+def task_registry() -> plugins.Registry[Task]:
     """The registry of this process."""
-    return TaskRegistry()
+    return plugins.Registry(_KIND)
 
 
 def find_task(name: str) -> type[Task]:
-    """The task ``name``; see :meth:`TaskRegistry.find`."""
+    """The task ``name``; see :meth:`harness.plugins.registry.Registry.find`."""
     return task_registry().find(name)
 
 
@@ -121,15 +97,38 @@ def task_of(config: Mapping[str, Any]) -> type[Task]:
         raise DataError(f"results of the task {name[:40]!r}: {error.problem}", place=error.place, fix=fix) from error
 
 
-def metrics_of_tasks() -> tuple[str, ...]:
-    """Names of the scores of all tasks that can be loaded, those of classification first."""
+def own_metrics() -> tuple[str, ...]:
+    """Names of the scores that tasks bring themselves, those of classification first."""
     names = sorted(task_registry().names, key=lambda name: (name != DEFAULT, name))
     return tuple(dict.fromkeys(metric for task in _loaded(names) for metric in task.metrics))
 
 
+def metrics_of_tasks() -> tuple[str, ...]:
+    """Names of all scores: those of the tasks that can be loaded, then those that were added."""
+    return (*own_metrics(), *added_metrics())
+
+
+def added_metrics() -> tuple[str, ...]:
+    """Names of the scores that plugins add to tasks."""
+    return tuple(dict.fromkeys(name for task in _loaded(task_registry().names) for name in _added(task)))
+
+
+def selecting_metrics() -> tuple[str, ...]:
+    """Names of the scores that can choose an epoch in some task."""
+    tasks = _loaded(task_registry().names)
+    return tuple(dict.fromkeys(name for task in tasks for name in (*task.monitored, *_added(task))))
+
+
 def lower_is_better(metric: str) -> bool:
     """Whether a smaller value of a score is better, in any task that has it."""
-    return any(metric in task.lower_is_better for task in _loaded(task_registry().names))
+    added = find_metric(metric)
+    return (added is not None and added.lower_is_better) or any(
+        metric in task.lower_is_better for task in _loaded(task_registry().names)
+    )
+
+
+def _added(task: type[Task]) -> tuple[str, ...]:
+    return tuple(metric.name for metric in metrics_of(task))
 
 
 def _loaded(names: Sequence[str]) -> list[type[Task]]:

@@ -148,7 +148,7 @@ class Survival(Task):
     @classmethod
     def rows(
         cls,
-        unit: Mapping[str, NDArray[Any]],
+        unit: Mapping[str, Any],
         truth: Mapping[str, NDArray[Any]],
         probabilities: NDArray[np.float64],
         decision: Mapping[str, NDArray[Any]],

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from harness.api.output import BagOutput
+    from harness.evaluation.metric import Metric
     from harness.evaluation.rows import Rows
     from harness.evaluation.study_scores import Score
 
@@ -222,7 +223,7 @@ class Task(ABC):
     @abstractmethod
     def rows(
         cls,
-        unit: Mapping[str, NDArray[Any]],
+        unit: Mapping[str, Any],
         truth: Mapping[str, NDArray[Any]],
         probabilities: NDArray[np.float64],
         decision: Mapping[str, NDArray[Any]],
@@ -235,19 +236,40 @@ class Task(ABC):
             probabilities: (n, C).
         """
 
+    @classmethod
+    def _added(cls) -> tuple[Metric, ...]:
+        from harness.tasks.metric_registry import metrics_of
+
+        return metrics_of(cls)
+
+    @classmethod
+    def scored(
+        cls,
+        unit: Mapping[str, Any],
+        truth: Mapping[str, NDArray[Any]],
+        probabilities: NDArray[np.float64],
+        decision: Mapping[str, NDArray[Any]],
+    ) -> Rows:
+        """:meth:`rows` with the metrics that plugins add."""
+        return replace(cls.rows(unit, truth, probabilities, decision), further=cls._added())
+
+    def selecting(self) -> tuple[str, ...]:
+        """Scores that can choose an epoch: :attr:`monitored`, and those that plugins add."""
+        return (*self.monitored, *(metric.name for metric in self._added()))
+
     def scores(self, truth: Truth, probabilities: NDArray[np.float64]) -> dict[str, float]:
-        """All :attr:`metrics` of the predictions of some slides, without intervals."""
+        """All scores of the predictions of some slides by name, without intervals."""
         n = len(truth)
         unit = {name: np.zeros(n, np.int64) for name in ("repeat", "fold", "seed")} | {"patient": np.arange(n)}
-        rows = self.rows(unit, truth.columns, probabilities, self.decide(probabilities, None))
-        found = rows.run_scores([np.arange(n)], np.ones((1, n)))
-        return {name: float(found[name][0]) for name in self.metrics}
+        rows = self.scored(unit, truth.columns, probabilities, self.decide(probabilities, None))
+        found = rows.scores([np.arange(n)], np.ones((1, n)))
+        return {name: float(found[name][0]) for name in rows.names}
 
     def validation(self, labels: NDArray[Any], truth: Truth, probabilities: NDArray[np.float64]) -> dict[str, float]:
-        """The loss, and the :attr:`monitored` scores, of the validation slides after an epoch."""
+        """The loss, and the scores that can choose an epoch, of the validation slides."""
         scores = self.scores(truth, probabilities)
         loss = self.validation_loss(labels, probabilities)
-        return {"loss": loss, **{name: scores[name] for name in self.monitored}}
+        return {"loss": loss, **{name: scores[name] for name in self.selecting()}}
 
     def threshold(self, truth: Truth, probabilities: NDArray[np.float64]) -> float | None:
         """The best threshold for these slides; None where there is none to choose."""

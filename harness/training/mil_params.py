@@ -7,6 +7,7 @@ from typing import ClassVar
 from harness.api.effect import SELECTING, SET, TILES, Conditions
 from harness.api.params import Params, fixed, tunable
 from harness.core.errors import UsageError
+from harness.tasks.registry import selecting_metrics
 
 OPTIMIZERS = ("adam", "adamw", "radam", "lookahead_radam", "sgd")
 SELECT_METRICS = ("protocol", "auc", "balanced_accuracy", "loss")
@@ -41,6 +42,7 @@ class MILParams(Params):
     select_metric: str = fixed(
         "protocol",
         choices=SELECT_METRICS,
+        more=selecting_metrics,
         help="validation score that chooses the epoch and ends patience; protocol: the one all methods are chosen by",
     )
     select_from: int = fixed(0, ge=0, help="first epoch (from 0) that may be chosen; at most the last")

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
+from harness.tasks.registry import lower_is_better
 from harness.training.mil_params import MILParams
 from harness.training.optim import build_optimizer, build_schedule
 from harness.training.run import Run
@@ -52,7 +53,7 @@ def selection_of(params: MILParams, run: Run, *, validated: bool) -> dict[str, A
     metric = run.metric if params.select_metric == "protocol" else params.select_metric
     return {
         "select_by": metric,
-        "maximise": metric != "loss" and metric not in run.lower_is_better,
+        "maximise": metric not in {"loss", *run.lower_is_better} and not lower_is_better(metric),
         "select_from": params.select_from,
         "patience": params.patience,
         "min_epochs": params.min_epochs,

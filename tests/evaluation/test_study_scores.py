@@ -143,7 +143,7 @@ def test_standard_deviation_is_that_of_the_units() -> None:
 def test_paired_comparison_finds_the_better_study_whatever_the_order_of_rows() -> None:
     good, poor = study(signal=0.8), study(signal=0.1, draw=1)
     mixed = np.random.default_rng(0).permutation(len(poor.label))
-    poor = Predictions(**{name: value[mixed] for name, value in vars(poor).items()})
+    poor = poor.only(mixed)
     difference = compare(good, poor, resamples=300)["auc"]
     assert difference.interval.low > 0
     assert difference.p_value < 0.02
