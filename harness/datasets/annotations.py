@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.core.errors import DataError
+from harness.core.reading import MEBIBYTE, open_regular
 
 Polygon = NDArray[np.float64]
 """Corners as (x, y) in level-0 pixels, (n, 2)."""
@@ -24,6 +25,7 @@ _POSITIVE = frozenset({"_0", "_1", "tumor", "metastases"})
 _NEGATIVE = frozenset({"_2", "exclusion", "none", "normal"})
 _CELLS_PER_TILE = 16
 _MAX_CELLS = 1 << 24
+_LARGEST = 256 * MEBIBYTE
 
 
 @dataclass(frozen=True)
@@ -50,18 +52,18 @@ def read_asap(path: Path) -> Annotations:
     cut out of them. Annotations of fewer than three points (dots, rulers) enclose nothing and are left out.
 
     Raises:
-        DataError: unreadable, not ASAP's XML, with a document type, of an unknown group, or with coordinates that are
-            not finite numbers.
+        DataError: unreadable, no regular file of at most 256 MiB, not ASAP's XML, with a document type, of an unknown
+            group, or with coordinates that are not finite numbers.
     """
     reader = _Reader(path)
     try:
-        with path.open("rb") as file:
+        with open_regular(path, limit=_LARGEST) as file:
             reader.parser.ParseFile(file)
     except OSError as error:
         raise DataError(
             f"annotation cannot be read: {error.strerror}", place=str(path), fix="check the file and its permissions"
         ) from error
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the last two: an encoding that expat has not
         raise _bad(path, f"annotation is not well-formed XML ({error})") from error
     if not reader.seen_root:
         raise _bad(path, "no ASAP_Annotations in the file")

@@ -16,6 +16,11 @@ _SEPARATORS = set('/\\:*?"<>|')
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
+def shown_bytes(name: str) -> str:
+    """The name of a file with the bytes that are not UTF-8 written out (``\\xff``), so that a card can hold it."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def check_name(text: str, kind: str, place: str) -> str:
     """``text`` itself, if it may be a name.
 

@@ -16,8 +16,17 @@ from harness.datasets.card_file import CARD_FILE
 from harness.datasets.catalog import list_datasets
 from harness.datasets.dataset import Dataset, load_dataset
 from harness.datasets.make_splits import stratified_folds
+from harness.datasets.names import shown_bytes
 from harness.datasets.new_card import card_of, readme_of
-from harness.datasets.new_labels import LabelledSlide, Labels, NewDataset, classes_of, follow_up_of, read_labels
+from harness.datasets.new_labels import (
+    LABEL_COLUMNS,
+    LabelledSlide,
+    Labels,
+    NewDataset,
+    classes_of,
+    follow_up_of,
+    read_labels,
+)
 from harness.datasets.slide_files import SlideFile, assign, slide_files, without_slide
 from harness.datasets.splits import Fold, write_splits
 from harness.datasets.table import listed, write_table
@@ -55,14 +64,14 @@ def new_dataset(wish: NewDataset) -> Dataset:
         counts=slide_counts(rows, classes),
         patterns=_patterns(files),
         root=wish.slides.resolve(),
-        table=wish.labels.name,
+        table=wish.table_name,
         mpp=wish.mpp,
         folds=wish.folds,
         errata=(*labels.errata, *_left_out(labels, there, files, wish)),
         distinct_ids=wish.distinct_ids,
     )
     card = DatasetCard.model_validate(content)
-    write_dataset(folder, content, rows, {"cv": folds}, readme_of(content, wish.labels.name, wish.seed, card.errata))
+    write_dataset(folder, content, rows, {"cv": folds}, readme_of(content, wish.table_name, wish.seed, card.errata))
     return load_dataset(folder)
 
 
@@ -82,13 +91,15 @@ def _left_out(
 ) -> Iterator[Erratum]:
     """What ``--partial`` leaves out, for the card: slides of the table without a file, and files without a line."""
     missing = tuple(row.slide for row in labels.rows if row.slide not in files)
-    spare = tuple(file.name for file in without_slide((*(row.slide for row in labels.rows), *labels.dropped), there))
+    spare = tuple(
+        shown_bytes(file.name) for file in without_slide((*(row.slide for row in labels.rows), *labels.dropped), there)
+    )
     for names, what in (
         (missing, f"{len(missing)} slides of the table without a file: {listed(missing)}."),
         (spare, f"{len(spare)} files in the folder that are not in the table: {listed(spare)}."),
     ):
         if names:
-            yield Erratum(slides=names, what=what, action="Left out with --partial.", source=wish.labels.name)
+            yield Erratum(slides=names, what=what, action="Left out with --partial.", source=wish.table_name)
 
 
 def target_folder(wish: NewDataset) -> Path:
@@ -109,6 +120,20 @@ def target_folder(wish: NewDataset) -> Path:
             "a dataset of survival needs a column of times and one of events",
             place="--time-col, --event-col",
             fix="give both, or neither for a dataset of classes",
+        )
+    if wish.survival and (wish.label_column != LABEL_COLUMNS[0] or wish.classes):
+        option = "--classes" if wish.classes else "--label-col"
+        raise UsageError(
+            f"{option} has no effect on a dataset of survival",
+            place=option,
+            fix="leave it out, or leave out --time-col and --event-col for a dataset of classes",
+        )
+    root = str(wish.slides.resolve())
+    if shown_bytes(root) != root:
+        raise UsageError(
+            "a card is UTF-8, and the name of this folder is not",
+            place=f"--slides {wish.slides}",
+            fix="rename the folder",
         )
     folder = expanded(wish.into) / name
     if folder.exists() or folder.is_symlink():

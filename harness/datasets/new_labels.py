@@ -14,7 +14,7 @@ from harness.datasets.card import Erratum
 from harness.datasets.csv_text import open_sheet
 from harness.datasets.identity import check_spellings, identity, quoted
 from harness.datasets.missing import Missing, missing_in, refuse_missing
-from harness.datasets.names import check_name
+from harness.datasets.names import check_name, shown_bytes
 from harness.datasets.slide_files import without_suffix
 from harness.datasets.table import Row, listed, read_table
 from harness.tasks.follow_up import CENSORED, EVENT, FollowUp, check_patients, read_event, read_time
@@ -70,6 +70,11 @@ class NewDataset:
     def survival(self) -> bool:
         """Whether patients were followed over time."""
         return self.time_column is not None
+
+    @property
+    def table_name(self) -> str:
+        """Name of the table's file, as a card can hold it."""
+        return shown_bytes(self.labels.name)
 
     @property
     def needed(self) -> tuple[tuple[str, str], ...]:
@@ -236,7 +241,7 @@ def _one_spelling(rows: Sequence[LabelledSlide], wish: NewDataset) -> tuple[list
         slides=tuple(row.slide for row in changed),
         what=f"Patients in two spellings: {listed(words)}.",
         action="Taken for one patient each, in the first spelling. --distinct-ids keeps them apart.",
-        source=wish.labels.name,
+        source=wish.table_name,
     )
     same = [replace(row, patient=first[identity(row.patient)].patient) for row in rows]
     return same, (merged,) if changed else ()
@@ -249,7 +254,7 @@ def _dropped(missing: Sequence[Missing], total: int, names: dict[int, str], wish
             slides=tuple(names[line] for line in one.lines if line in names),
             what=f"{one.words(total)} (lines {listed(map(str, one.lines))}).",
             action="Left out with --drop-missing.",
-            source=f"{wish.labels.name}, column {one.column}",
+            source=f"{wish.table_name}, column {one.column}",
         )
         for one in missing
     )

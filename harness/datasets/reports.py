@@ -119,6 +119,12 @@ def _check_known(lines: Mapping[str, Row], dataset: Dataset, path: Path) -> None
 
 def _text_files(dataset: Dataset, pattern: str, slides: Sequence[str]) -> tuple[str, ...]:
     """Texts from a file each. As for slides, letter case and the Unicode form of accents in its name do not count."""
+    if "\0" in pattern:
+        raise DataError(
+            "this cannot be the pattern of a file",
+            place=f"{dataset.folder / 'card.yaml'}, field reports",
+            fix="correct it",
+        )
     parts = Path(pattern).parts
     fixed = next(number for number, part in enumerate(parts) if "{" in part)
     # A card that names an absolute path has declared that folder; any other stays in its own.

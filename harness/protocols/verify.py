@@ -15,6 +15,7 @@ from harness.datasets.locate import Found, find_slides, get_text, resolve_root
 from harness.datasets.npz_bags import read_npz_bags
 from harness.datasets.patch_images import find_images
 from harness.datasets.patch_table import read_patch_tables
+from harness.datasets.reports import read_reports
 from harness.datasets.table import listed
 from harness.protocols.audit import audit
 from harness.protocols.audit_repeats import audit_repeats
@@ -88,6 +89,7 @@ def verify(
     findings = [
         *_counts(dataset, checked),
         *_splits(dataset, checked),
+        *_reports(dataset, checked),
         *dataset.card.source.verify(dataset, data_root, checked, opener=opener, compare=compare),
     ]
     return Report(tuple(checked), tuple(sorted(findings, key=lambda finding: finding.severity)))
@@ -122,6 +124,18 @@ def _splits(dataset: Dataset, checked: list[str]) -> Iterator[Finding]:
                     yield Finding("sites", name, sites.warning, "warning")
         except BenchError as problem:
             yield Finding("split", name, f"{problem.problem} ({problem.place})")
+
+
+def _reports(dataset: Dataset, checked: list[str]) -> Iterator[Finding]:
+    """The reports that the card names can be read."""
+    if dataset.card.reports is None:
+        return
+    try:
+        texts = read_reports(dataset, dataset.slides)
+    except BenchError as problem:
+        yield Finding("reports", problem.place, f"{problem.problem}; {problem.fix}")
+        return
+    checked.append(f"reports: {sum(map(bool, texts))} of {len(texts)} slides have one")
 
 
 def _root(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.core.errors import DataError
-from harness.slides.intact import opened_tiff
+from harness.slides.intact import opened_tiff, pages_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -122,7 +122,7 @@ def _in_file(path: Path, width: int, height: int) -> Iterator[DamagedTile]:
         if tiff is None:
             return
         try:
-            pages = [page for page in tiff.pages if page.is_tiled and _is_level(page, width, height)]
+            pages = [page for page in pages_of(tiff) if page.is_tiled and _is_level(page, width, height)]
         except Exception:  # a directory that only a vendor understands
             return
         with path.open("rb") as file:

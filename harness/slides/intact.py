@@ -11,6 +11,7 @@ from typing import Any
 from harness.core.errors import DataError
 
 _TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+_MOST_PAGES = 10_000
 
 
 def check_present(path: Path) -> None:
@@ -82,7 +83,7 @@ def _last_byte(path: Path) -> int:
             return max(
                 (
                     offset + count
-                    for page in tiff.pages
+                    for page in pages_of(tiff)
                     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)
                     if count
                 ),
@@ -90,6 +91,21 @@ def _last_byte(path: Path) -> int:
             )
         except Exception:
             return 0
+
+
+def pages_of(tiff: Any) -> list[Any]:
+    """The pages of an open TIFF, as far as its chain of pages leads on.
+
+    The chain of a damaged file may lead back to an earlier page, which tifffile would follow without end.
+    """
+    pages: list[Any] = []
+    seen: set[int] = set()
+    for page in tiff.pages:
+        if page.offset in seen or len(pages) == _MOST_PAGES:
+            break
+        seen.add(page.offset)
+        pages.append(page)
+    return pages
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.slides.intact import check_whole, opened_tiff
+from harness.slides.intact import check_whole, opened_tiff, pages_of
 from harness.slides.ome import ome_pixels
 from harness.slides.tiff_pixels import refusal, stored_as_usual
 
@@ -55,7 +55,7 @@ def read_layout(path: Path) -> TiffLayout | None:
         if tiff is None:
             return None
         try:
-            return _layout([page for page in tiff.pages if page.imagewidth and page.imagelength])
+            return _layout([page for page in pages_of(tiff) if page.imagewidth and page.imagelength])
         except Exception:
             check_whole(path)
             return None

@@ -17,7 +17,7 @@ from harness.core.suggest import unknown
 from harness.datasets.card import InputSettings, ProtocolCard
 from harness.datasets.catalog import find_dataset
 from harness.datasets.dataset import Dataset
-from harness.datasets.reports import reports_fingerprint
+from harness.datasets.reports import read_reports, reports_fingerprint
 from harness.datasets.splits import Fold, Splits
 from harness.protocols.fold_checks import check_folds
 from harness.studies.choosing import check_select_metric, metric_versions
@@ -306,13 +306,15 @@ def _check_task(card: MethodCard, dataset: Dataset) -> None:
 
 
 def _check_needs(card: MethodCard, dataset: Dataset) -> None:
-    """Refuse a dataset without what the method cannot do without, before anything is prepared."""
+    """Refuse a dataset without what the method cannot do without, or where it cannot be read, before any work."""
     if "reports" in card.needs and dataset.card.reports is None:
         raise UsageError(
             f"method {card.name} learns from pathology reports, and dataset {dataset.name} has none",
             place="--dataset",
             fix="choose camelyon16-mini, or name a column or text files as `reports` in the dataset's card",
         )
+    if "reports" in card.needs:
+        read_reports(dataset, dataset.slides)
 
 
 def _tuning_metric(config: StudyConfig, dataset: Dataset) -> str:

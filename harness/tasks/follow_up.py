@@ -93,16 +93,23 @@ def cut_points(follow_up: FollowUp, intervals: int, *, place: str) -> tuple[floa
         for patient, time, event in zip(follow_up.patients, follow_up.times, follow_up.events, strict=True)
         if event
     }
-    different = len(set(times.values()))
-    if different >= intervals:
-        bin_edges = np.quantile(sorted(times.values()), np.arange(1, intervals) / intervals)
-        if (np.diff(bin_edges) > 0).all():
-            return tuple(float(edge) for edge in bin_edges)
+    if (edges := _quantiles(list(times.values()), intervals)) is not None:
+        return edges
+    fewer = next((n for n in range(intervals - 1, 1, -1) if _quantiles(list(times.values()), n) is not None), None)
     raise DataError(
-        f"{intervals} intervals cannot be cut from {len(times)} events at {different} different times",
+        f"{intervals} intervals cannot be cut from {len(times)} events at {len(set(times.values()))} different times",
         place=place,
-        fix="name fewer `intervals` on the dataset's card, or add patients",
+        fix="add training patients with an event"
+        + ("" if fewer is None else f", or write `intervals: {fewer}` on the dataset's card"),
     )
+
+
+def _quantiles(times: list[float], intervals: int) -> tuple[float, ...] | None:
+    """Quantiles of event times; None where two of them would be the same."""
+    if len(set(times)) < intervals:
+        return None
+    edges = np.quantile(sorted(times), np.arange(1, intervals) / intervals)
+    return tuple(float(edge) for edge in edges) if (np.diff(edges) > 0).all() else None
 
 
 def most_intervals(follow_ups: Sequence[FollowUp], most: int, *, place: str) -> int:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,20 @@ def test_a_file_that_is_not_what_asap_writes_is_refused_by_name(text: str, probl
     with pytest.raises(DataError, match=problem) as caught:
         read_asap(path)
     assert caught.value.place == str(path)
+
+
+@pytest.mark.parametrize("encoding", ["nonsense", "shift_jis", "utf-16"])
+def test_an_encoding_that_the_parser_has_not_is_refused(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.xml"
+    path.write_text(f'<?xml version="1.0" encoding="{encoding}"?><ASAP_Annotations/>')
+    with pytest.raises(DataError, match="not well-formed"):
+        read_asap(path)
+
+
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.xml")
+    with pytest.raises(DataError, match="named pipe"):
+        read_asap(tmp_path / "a.xml")
 
 
 def test_a_missing_file_is_a_data_error(tmp_path: Path) -> None:

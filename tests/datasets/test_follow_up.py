@@ -126,11 +126,17 @@ def test_a_patient_with_many_slides_counts_once() -> None:
     assert cut_points(many, 2, place="") == (2,)
 
 
-@pytest.mark.parametrize(("times", "events"), [([1, 2, 3], [1, 0, 0]), ([2, 2, 2, 2, 2, 3], [1] * 6)])
-def test_too_few_events_are_refused(times, events) -> None:
+@pytest.mark.parametrize(
+    ("times", "events", "possible"), [([1, 2, 3], [1, 0, 0], None), ([2, 2, 2, 2, 2, 3], [1] * 6, 2)]
+)
+def test_too_few_events_are_refused_with_advice_that_works(times, events, possible) -> None:
     with pytest.raises(DataError, match="intervals cannot be cut") as error:
         cut_points(follow_up(times, events), 3, place="fold 0")
-    assert "fewer `intervals`" in error.value.fix
+    assert "with an event" in error.value.fix
+    assert ("intervals" in error.value.fix) == (possible is not None)
+    if possible is not None:
+        assert f"`intervals: {possible}`" in error.value.fix
+        assert len(cut_points(follow_up(times, events), possible, place="")) == possible - 1
 
 
 def test_codes_hold_the_interval_and_the_event() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -182,6 +183,23 @@ def test_partial_leaves_out_what_has_no_counterpart(wish: NewDataset) -> None:
     assert all("--partial" in erratum.action for erratum in made.card.errata)
 
 
+def test_names_that_are_not_utf8(wish: NewDataset, tmp_path: Path) -> None:
+    (wish.slides / os.fsdecode(b"S\xff99.svs")).write_bytes(b"II*\0")
+    labels = wish.labels.rename(tmp_path / os.fsdecode(b"lab\xff.csv"))
+    made = new_dataset(replace(wish, labels=labels, partial=True))
+    (erratum,) = made.card.errata
+    assert erratum.slides == ("S\\xff99",) and erratum.source == "lab\\xff.csv"
+    slides = wish.slides.rename(tmp_path / os.fsdecode(b"slides\xff"))
+    error = refusal(replace(wish, labels=labels, slides=slides, partial=True, into=tmp_path / "other"))
+    assert "UTF-8" in error.problem and "rename" in error.fix
+
+
+@pytest.mark.parametrize(("field", "value"), [("label_column", "died"), ("classes", ("0", "1"))])
+def test_what_has_no_effect_on_survival_is_refused(wish: NewDataset, field: str, value: object) -> None:
+    error = refusal(replace(followed(wish, *FOLLOWED), **{field: value}))
+    assert "no effect on a dataset of survival" in error.problem
+
+
 def test_partial_still_refuses_when_nothing_fits(wish: NewDataset, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     error = refusal(replace(wish, slides=tmp_path / "empty", partial=True))
@@ -284,7 +302,10 @@ def test_missing_follow_up(wish: NewDataset) -> None:
 def test_a_spreadsheet_with_decimal_commas(wish: NewDataset) -> None:
     rows = [row.replace(",", ";").replace(";2;", ";2,5;") for row in FOLLOWED]
     wish = replace(
-        rewrite(wish, *rows, head="sep=;\nfile;who;months;died\n"), time_column="months", event_column="died"
+        rewrite(wish, *rows, head="sep=;\nfile;who;months;died\n"),
+        time_column="months",
+        event_column="died",
+        label_column="label",
     )
     assert new_dataset(wish).by_slide["s02"].truth["time"] == 2.5
 
@@ -384,7 +405,7 @@ FOLLOWED = [f"s{i:02d}.svs,p{i // 2:02d},{1 + i // 2},{int(i // 2 % 5 > 0)}" for
 
 def followed(wish: NewDataset, *rows: str) -> NewDataset:
     wish = rewrite(wish, *rows, head="file,who,months,died\n")
-    return replace(wish, time_column="months", event_column="died")
+    return replace(wish, time_column="months", event_column="died", label_column="label")
 
 
 def test_a_dataset_of_survival(wish: NewDataset) -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+import yaml
 
 from harness.core.errors import DataError
 from harness.datasets.dataset import Dataset, load_dataset
@@ -94,3 +96,24 @@ def test_given_features(write, name: str) -> None:
     source = {"kind": "features", "file": name, "dim": 2}
     report = verify(load_dataset(write(card={"source": source})), None)
     assert kinds(report) == {("error", "data", str(load_dataset(write(card={"source": source})).folder / name))}
+
+
+@pytest.mark.parametrize("kind", ["fine", "pipe", "latin-1", "link", "endless"])
+def test_reports_are_read(toy_dataset: Path, kind: str) -> None:
+    card = yaml.safe_load((toy_dataset / "card.yaml").read_text())
+    (toy_dataset / "card.yaml").write_text(yaml.safe_dump(card | {"reports": {"files": "reports/{slide}.txt"}}))
+    (toy_dataset / "reports").mkdir()
+    (toy_dataset / "reports" / "toy_001.txt").write_text("a report")
+    other = toy_dataset / "reports" / "toy_002.txt"
+    if kind == "pipe":
+        os.mkfifo(other)
+    elif kind == "latin-1":
+        other.write_bytes(b"caf\xe9")
+    elif kind != "fine":
+        other.symlink_to("/etc/passwd" if kind == "link" else "/dev/zero")
+    report = verify(load_dataset(toy_dataset), None)
+    if kind == "fine":
+        assert report.ok and "reports: 1 of 40 slides have one" in report.checked
+    else:
+        (found,) = [one for one in report.findings if one.severity == "error"]
+        assert found.kind == "reports" and "toy_002" in found.detail
