@@ -13,6 +13,7 @@ import numpy as np
 from harness.bags.feature_source import FeatureBags, Normaliser
 from harness.bags.mapped import MappedArray
 from harness.bags.tile_source import MaskOf, TileBags, TileReader
+from harness.core.arrays import all_finite
 from harness.core.errors import DataError
 from harness.features.store import COORD_DTYPE, COORDS, DTYPES, FEATURES
 
@@ -106,7 +107,7 @@ class FeatureAccess(BagAccess):
         values = self._values
         bag = values.rows(start, stop) if isinstance(values, MappedArray) else values[start:stop]
         if slide not in self._seen:
-            if not np.isfinite(bag).all():
+            if not all_finite(bag):
                 raise self._not_finite(slide, bag)
             self._seen.add(slide)
         return bag

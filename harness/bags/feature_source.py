@@ -108,6 +108,8 @@ class FeatureBags(BagSource):
         values = values if rows is None else values[rows]
         if self._normaliser is not None:
             values = self._normaliser(values)
+        if values.dtype == np.float16 and values.flags.writeable:
+            return torch.from_numpy(values).float()  # several times as fast as NumPy
         return torch.from_numpy(np.array(values, dtype=np.float32))
 
     def coords(self, bag: int, scale: int = 0) -> NDArray[np.int64] | None:

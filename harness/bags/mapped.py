@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from harness.core.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,13 +50,17 @@ class MappedArray:
         seen all bags would seem to hold them all.
 
         Raises:
-            OSError: the file is cut short, or cannot be read.
+            DataError: the file is cut short.
         """
         width = int(np.prod(self.shape[1:], dtype=np.int64))
         row_bytes = width * np.dtype(self.dtype).itemsize
         found = np.fromfile(self.path, self.dtype, (stop - start) * width, offset=self.offset + start * row_bytes)
         if len(found) != (stop - start) * width:
-            raise OSError(errno.EIO, "the file is cut short", str(self.path))
+            raise DataError(
+                "the file was cut short while it was read",
+                place=str(self.path),
+                fix=f"delete {self.path.parent}; the same command makes it again",
+            )
         return found.reshape(stop - start, *self.shape[1:])
 
     def __reduce__(self) -> tuple[Any, ...]:

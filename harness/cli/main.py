@@ -17,6 +17,7 @@ from harness.cli import (
     compare,
     datasets,
     doctor,
+    features,
     inflate,
     leaderboard,
     methods,
@@ -38,6 +39,7 @@ _ORDER = (
     "run",
     "prepare",
     "datasets",
+    "features",
     "methods",
     "plugins",
     "test",
@@ -68,6 +70,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("prepare")(prepare.prepare)
 app.add_typer(datasets.app, name="datasets", cls=Group)
+app.add_typer(features.app, name="features", cls=Group)
 app.add_typer(methods.app, name="methods", cls=Group)
 app.add_typer(plugins.app, name="plugins", cls=Group)
 app.command("test")(test.test)
@@ -137,6 +140,7 @@ _RESUMABLE = {
     "bench sync",
     "bench datasets draw",
     "bench datasets verify",
+    "bench datasets new",
 }
 
 

@@ -21,6 +21,21 @@ _MOST_MEMBERS = 100_000
 _CANNOT_READ = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, SyntaxError, OverflowError)
 
 
+_EXPONENTS: dict[int, np.uint16 | np.uint32] = {2: np.uint16(0x7C00), 4: np.uint32(0x7F800000)}
+
+
+def all_finite(values: NDArray[Any]) -> bool:
+    """Whether no number is NaN or infinite.
+
+    Of float16 and float32 the bits of the exponent are looked at, several times as fast as ``numpy.isfinite``: all of
+    them are set where a number is not finite (IEEE 754, 3.4).
+    """
+    exponent = _EXPONENTS.get(values.dtype.itemsize)
+    if values.dtype.kind != "f" or exponent is None or not (values.flags.c_contiguous and values.dtype.isnative):
+        return bool(np.isfinite(values).all())
+    return not bool(((values.view(exponent.dtype) & exponent) == exponent).any())
+
+
 def read_npz(path: Path, names: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
     """The arrays in a ``.npz`` file by name.
 

@@ -19,6 +19,7 @@ import numpy as np
 
 import harness
 from harness.core import console
+from harness.core.arrays import all_finite
 from harness.core.errors import BenchError, DataError
 from harness.core.hashing import sha256_json
 from harness.datasets.table import listed
@@ -235,12 +236,8 @@ def as_stored(features: NDArray[np.floating[Any]], dtype: DType, place: str) -> 
     Raises:
         DataError: some are NaN or infinite, or too large for the type.
     """
-    with np.errstate(over="ignore"):
-        rows: NDArray[np.floating[Any]] = np.ascontiguousarray(features, DTYPES[dtype])
-    # A number is not finite where all bits of the exponent are set; whole numbers are compared faster.
-    exponent = np.uint16(0x7C00) if dtype == "float16" else np.uint32(0x7F800000)
-    bits = rows.view(exponent.dtype)
-    if not ((bits & exponent) == exponent).any():
+    rows = _converted(features, dtype)
+    if all_finite(rows):
         return rows
     bad = int((~np.isfinite(features).all(axis=1)).sum())
     if bad:
@@ -257,6 +254,17 @@ def as_stored(features: NDArray[np.floating[Any]], dtype: DType, place: str) -> 
     )
 
 
+def _converted(features: NDArray[np.floating[Any]], dtype: DType) -> NDArray[np.floating[Any]]:
+    """The same numbers in the number type of the store; those that are too large become infinite."""
+    if features.dtype == DTYPES[dtype] or features.dtype != np.float32 or not features.flags.writeable:
+        with np.errstate(over="ignore"):
+            return np.ascontiguousarray(features, DTYPES[dtype])
+    import torch  # five times as fast as NumPy, with the same rounding
+
+    rows: NDArray[np.floating[Any]] = torch.from_numpy(np.ascontiguousarray(features)).half().numpy()
+    return rows
+
+
 def content_of(rows: NDArray[np.floating[Any]], coords: NDArray[np.int64] | None) -> str:
     """Hash of features and positions, in their order."""
     from blake3 import blake3
@@ -270,10 +278,11 @@ def content_of(rows: NDArray[np.floating[Any]], coords: NDArray[np.int64] | None
 
 def sample_of(rows: NDArray[np.floating[Any]]) -> list[int]:
     """The rows of largest norm: the same in whatever order of rows and columns, and most of them in a cropped copy."""
-    wide = rows.astype(np.float32) if rows.dtype == np.float16 else rows
-    norms = np.einsum("nd,nd->n", wide, wide)
+    import torch
+
     if len(rows) <= SAMPLE_ROWS:
         return list(range(len(rows)))
+    norms = torch.linalg.vector_norm(torch.from_numpy(rows), dim=1, dtype=torch.float32).numpy()
     chosen: list[int] = np.sort(np.argpartition(-norms, SAMPLE_ROWS)[:SAMPLE_ROWS]).tolist()
     return chosen
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.core.arrays import read_npy, read_npz
+from harness.core.arrays import all_finite, read_npy, read_npz
 
 
 def archive(path: Path, shape: str, kind: str, zeros: int = 0) -> Path:
@@ -99,3 +99,14 @@ def test_an_npy_file_that_is_not_what_it_says_is_refused(tmp_path: Path, damage:
         path.write_bytes(changed[damage])
     with pytest.raises((OSError, ValueError)):
         read_npy(path, mapped=mapped)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, ">f4"])
+def test_what_is_not_finite_is_found_in_every_type(dtype) -> None:
+    values = np.linspace(-6e4, 6e4, 24).reshape(4, 6).astype(dtype)
+    assert all_finite(values)
+    assert all_finite(values[:, ::2])
+    for bad in (np.nan, np.inf, -np.inf):
+        values[2, 4] = bad
+        assert not all_finite(values)
+        assert not all_finite(values[:, ::2])

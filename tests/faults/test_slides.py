@@ -106,7 +106,7 @@ def test_features_that_are_cut_short_while_they_are_read(specimens):
     ended = study.run(LOSE=str(features))
     assert ended.code == 1
     (reason,) = failures(study.out).values()
-    assert "signal SIGBUS, which is what the system sends when a file was cut short while it was read" in reason
+    assert "the file was cut short while it was read" in reason
     assert "2 units done, 1 of them from before" in study.finish()
     assert features.read_bytes() == whole
 

@@ -1,0 +1,118 @@
+"""``bench features``: what is packed in the cache, and features written out for other tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from harness.cli.options import Cache, Plugins, folder_option, one_of
+from harness.core import console
+from harness.core.errors import UsageError
+from harness.core.reading import size_text
+from harness.core.resources import cache_root
+
+if TYPE_CHECKING:
+    from harness.features.cached import CachedSet
+
+app = typer.Typer(no_args_is_help=True, help="List, show, export or remove packed features.")
+
+Name = Annotated[str, typer.Argument(help="Name of a set, or of a dataset that has one.")]
+
+
+@app.command("list")
+def list_(cache: Cache = None) -> None:
+    """List the sets of features in the cache."""
+    from harness.features.cached import cached_sets
+
+    sets = list(cached_sets(cache or cache_root()))
+    rows = [(one.dataset, one.name, *_about(one), size_text(one.size)) for one in sets]
+    columns = ["dataset", "set", "encoder", ">width", "type", ">slides", ">tiles", ">size"]
+    console.table("Features in the cache", columns, rows)
+
+
+def _about(one: CachedSet) -> tuple[str, ...]:
+    if one.manifest is None:
+        return "not finished", "", "", "", ""
+    header = one.manifest.header
+    return header.key.encoder, str(header.dim), header.dtype, f"{len(one.manifest.slides):,}", f"{one.tiles:,}"
+
+
+@app.command("show")
+def show(name: Name, cache: Cache = None) -> None:
+    """Show what is known of a set of features."""
+    from harness.features.cached import one_set
+
+    one = one_set(cache or cache_root(), name)
+    console.say(f"  folder    {one.folder}")
+    console.say(f"  dataset   {one.dataset}")
+    console.say(f"  size      {size_text(one.size)}")
+    if one.manifest is None:
+        console.say("  state     not finished: the command that made it continues it")
+        return
+    header, slides = one.manifest.header, one.manifest.slides
+    key, about = header.key, dict(header.provenance)
+    located = sum(entry.has_coords for entry in slides.values())
+    lines = {
+        "encoder": key.encoder,
+        "tiles": f"{one.tiles:,} of {len(slides):,} slides; side {f'{key.tile_px} px' if key.tile_px else 'unknown'}",
+        "mpp": f"{key.mpp:g}" if key.mpp else "unknown",
+        "features": f"{header.dim} columns, {header.dtype}",
+        "positions": f"of {located:,} slides, in {about.pop('unit', 'level0_px')}",
+        **{str(word): str(value) for word, value in about.items() if value is not None},
+    }
+    for word, value in lines.items():
+        console.say(f"  {word:<9} {value}")
+
+
+@app.command("clean")
+def clean(
+    names: Annotated[list[str] | None, typer.Argument(help="Names of sets.")] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", help="All sets of a dataset.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All sets.")] = False,
+    unfinished: Annotated[bool, typer.Option("--unfinished", help="Sets that were not finished.")] = False,
+    cache: Cache = None,
+) -> None:
+    """Remove sets from the cache; they are made again when they are needed."""
+    from harness.features.cached import cached_sets, one_set
+
+    place = cache or cache_root()
+    if not (names or dataset or every or unfinished):
+        raise UsageError(
+            "it is not said what is to be removed", place="bench features clean", fix="give a name, --dataset or --all"
+        )
+    sets = [one_set(place, name) for name in names or ()]
+    sets += [
+        one for one in cached_sets(place) if every or one.dataset == dataset or (unfinished and one.manifest is None)
+    ]
+    for one in {one.folder: one for one in sets}.values():
+        size = size_text(one.size)
+        one.remove()
+        console.say(f"removed {one.dataset}/{one.name} ({size})")
+
+
+@app.command("export")
+def export(
+    name: Annotated[str, typer.Argument(help="Dataset, by name or path, or a set in the cache.")],
+    to: Annotated[Path, folder_option("--to", "Folder to write to.")],
+    format: Annotated[str, typer.Option("--format", help="Layout: trident, clam.")] = "trident",
+    cache: Cache = None,
+    plugin: Plugins = None,
+) -> None:
+    """Write packed features as files of TRIDENT's or CLAM's layout."""
+    from harness.core.folders import writable_folder
+    from harness.features.cached import one_set
+    from harness.features.export import FORMATS, ExportFormat
+    from harness.features.export import export as write
+    from harness.features.store import FeatureStore
+
+    layout = cast("ExportFormat", one_of(format, FORMATS, kind="format", option="--format"))
+    found = one_set(cache or cache_root(), Path(name).name)
+    if found.manifest is None:
+        raise UsageError("the set is not finished", place=str(found.folder), fix="run the command that makes it again")
+    store = FeatureStore.open(found.folder)
+    done = write(store, store.slides, writable_folder(to, "--to"), layout)
+    console.say(f"wrote {console.count(done.slides, 'slide')} to {done.folder}")
+    if done.without_coords:
+        console.note(f"{done.without_coords} slides have no coordinates in level-0 pixels")
