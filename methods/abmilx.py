@@ -97,8 +97,8 @@ class ABMILX(MILMethod):
             "both GPUs, which is 1,024 tiles: encode_chunk=1024 on one device. On two devices, whose batch norm is "
             "synchronised here too, encode_chunk=512 is the same",
             "training tiles: the code reads them at 256 pixels and crops them at random to 224; its evaluation reads "
-            "the same tiles resized to 224. Here tile_px=256 and crop_px=224. Its crops are resized with antialiasing, "
-            "here without, which matters only where a crop is shrunk, by at most 256 to 224",
+            "the same tiles resized to 224. Here tile_px=256 and crop_px=224. Crops are resized with antialiasing, as "
+            "there",
             "early stopping: the code counts an equal score as a better one, here the epoch with the smaller loss is",
             "sampling ablations: the paper compares region-stratified and attention-based sampling in numbers only. "
             "tile_sampling=regions cuts the box around a slide's tiles into equal rectangles (the code's helper, which "

@@ -31,7 +31,7 @@ HARNESS_CODE = (
 
 _HARNESS = Path(__file__).resolve().parents[1]
 
-TRAINING_VERSION = 1
+TRAINING_VERSION = 2
 """Version of what all methods share: the loop, optimisers, sampling, augmentation, encoders, seeds."""
 
 

@@ -20,6 +20,7 @@ MAX_SHIFT = 100 / 256
 
 _RATIO = (3 / 4, 4 / 3)
 _ATTEMPTS = 10
+_BLOCK = 32
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,11 @@ class Augment:
     weak_strong   shifted by up to 100/256 of the side in x and y, then a random resized crop
     ============  =====================================================================================
 
-    ``strong``, ``weak`` and ``weak_strong`` are those of ABMILX (arXiv 2506.02408, released configurations). A random
-    resized crop has an area drawn uniformly from (``crop_min``, 1) of the tile's and an aspect ratio drawn
-    log-uniformly from (3/4, 4/3), its place is uniform; it is resampled bilinearly. Where a shift uncovers the
-    outside of a tile, the tile is reflected at its edge (the paper says nothing of it; black, the usual fill, is no
-    colour of tissue). Flips and turns move pixels and never interpolate.
+    ``strong``, ``weak`` and ``weak_strong`` are those of ABMILX (arXiv 2506.02408, released configurations). A
+    random resized crop has an area drawn uniformly from (``crop_min``, 1) of the tile's and an aspect ratio drawn
+    log-uniformly from (3/4, 4/3), its place is uniform; it is resampled bilinearly, with antialiasing where it is
+    shrunk. Where a shift uncovers the outside of a tile, the tile is reflected at its edge (the paper says nothing
+    of it; black, the usual fill, is no colour of tissue). Flips and turns move pixels and never interpolate.
 
     Args:
         name: one of :data:`NAMES`.
@@ -149,10 +150,12 @@ def _symmetry(tiles: Tensor, element: int) -> Tensor:
 
 
 def _crop(tiles: Tensor, turn: Tensor, box: Tensor, out_px: int) -> Tensor:
-    """Bilinear resampling of one box per tile, with its mirroring, in one call."""
+    """Bilinear resampling of one box per tile, with its mirroring; antialiased where the box is shrunk."""
     centre, half = box[:, :2], box[:, 2:].clone()
     half[:, 0] *= 1 - 2 * (turn & 1)
     half[:, 1] *= 1 - (turn & 2)
+    if max(tiles.shape[2:]) > out_px:  # only then may a crop be shrunk
+        return _shrunk(tiles, centre, half, out_px)
     affine = torch.zeros((len(box), 2, 3))
     affine[:, 0, 0], affine[:, 1, 1], affine[:, :, 2] = half[:, 0], half[:, 1], centre
     affine = affine.to(tiles.device, non_blocking=True)
@@ -160,3 +163,41 @@ def _crop(tiles: Tensor, turn: Tensor, box: Tensor, out_px: int) -> Tensor:
     with torch.autocast(tiles.device.type, enabled=False):
         grid = functional.affine_grid(affine, [len(tiles), 3, out_px, out_px], align_corners=False)
         return functional.grid_sample(tiles.float(), grid, "bilinear", padding_mode="reflection", align_corners=False)
+
+
+def _shrunk(tiles: Tensor, centre: Tensor, half: Tensor, out_px: int) -> Tensor:
+    """Antialiased resampling, rows and columns apart: (n, 3, out_px, out_px)."""
+    centre, half = (value.to(tiles.device, non_blocking=True) for value in (centre, half))
+    result = torch.empty((len(tiles), tiles.shape[1], out_px, out_px), device=tiles.device)
+    with torch.autocast(tiles.device.type, enabled=False):
+        for start in range(0, len(tiles), _BLOCK):  # the weights of all tiles would take more memory than the tiles
+            block = slice(start, start + _BLOCK)
+            rows = _filter(centre[block, 1], half[block, 1], tiles.shape[2], out_px)
+            columns = _filter(centre[block, 0], half[block, 0], tiles.shape[3], out_px)
+            result[block] = rows[:, None] @ tiles[block].float() @ columns[:, None].mT
+    return result
+
+
+def _filter(centre: Tensor, half: Tensor, size: int, out_px: int) -> Tensor:
+    """Weights of the pixels of a line in the pixels of its crop, (n, out_px, size).
+
+    A triangle as wide as two pixels of the line or of the crop, whichever are larger: bilinear where the crop is
+    enlarged, the filter of Pillow and of torch's ``antialias`` where it is shrunk. The line is reflected at its edges.
+
+    Args:
+        centre, half: of the crop, where the line is the interval from -1 to 1, (n,). A negative half mirrors; a crop
+            reaches beyond the line by less than half of it.
+        size: pixels of the line.
+        out_px: pixels of the crop.
+    """
+    steps = (2 * torch.arange(out_px, device=centre.device) + 1 - out_px) / out_px
+    at = ((centre[:, None] + half[:, None] * steps + 1) * size - 1) / 2
+    width = (half.abs() * size / out_px).clamp(min=1)
+    margin = (size + 1) // 2
+    pixels = torch.arange(-margin, size + margin, device=centre.device)
+    weights = (1 - (pixels - at[..., None]).abs() / width[:, None, None]).clamp(min=0)
+    weights = weights / weights.sum(-1, keepdim=True)
+    line: Tensor = weights[..., margin : margin + size].clone()
+    line[..., :margin] += weights[..., :margin].flip(-1)
+    line[..., size - margin :] += weights[..., margin + size :].flip(-1)
+    return line

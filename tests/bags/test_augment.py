@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from harness.bags.augment import MAX_SHIFT, NAMES, Augment
+from harness.bags.augment import MAX_SHIFT, NAMES, Augment, _shrunk
 from harness.core.errors import UsageError
 
 SIDE = 24
@@ -134,6 +135,38 @@ def test_a_crop_equals_cutting_and_resizing_by_hand() -> None:
     assert draw.box is not None
     draw.box[0] = torch.tensor([-0.25, 0.5, 0.5, 0.5])  # columns 4..19, rows 16..31, at full resolution
     torch.testing.assert_close(augment.apply(tiles, draw), tiles[:, :, 16:32, 4:20].float(), atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_crop_that_is_shrunk_is_antialiased(mirrored: bool) -> None:
+    tiles = _tiles(2, 64)
+    augment = Augment("strong", 24)
+    draw = augment.draw(2, 0)
+    assert draw.box is not None
+    draw.turn[:] = 3 * mirrored
+    draw.box[:] = torch.tensor([[0.0, 0.0, 1.0, 1.0], [-0.25, 0.25, 0.5, 0.75]])
+    found = augment.apply(tiles, draw)
+    for tile, result, (left, top, right, bottom) in zip(tiles, found, [(0, 0, 64, 64), (8, 16, 40, 64)], strict=True):
+        crop = tile[None, :, top:bottom, left:right].float()
+        right_one = functional.interpolate(crop, (24, 24), mode="bilinear", antialias=True)
+        right_one = right_one.flip((2, 3)) if mirrored else right_one
+        # At its own edge a crop is not cut off: the pixels beside it count too.
+        torch.testing.assert_close(result[None, ..., 2:-2, 2:-2], right_one[..., 2:-2, 2:-2], atol=1e-2, rtol=0)
+    stripes = torch.zeros(1, 3, 64, 64)
+    stripes[..., ::2] = 200
+    shrunk = Augment("weak", 24, 1.0)(stripes, 0)[..., 2:-2, 2:-2]
+    torch.testing.assert_close(shrunk, torch.full_like(shrunk, 100), atol=12, rtol=0)
+
+
+def test_both_ways_of_resampling_agree_where_nothing_is_shrunk() -> None:
+    tiles = _tiles(20, 33)
+    augment = Augment("weak_strong", 32, 0.2)
+    draw = augment.draw(20, 5)
+    assert draw.box is not None
+    plain = Augment("weak_strong", 33, 0.2).apply(tiles, draw)
+    torch.testing.assert_close(_shrunk(tiles, draw.box[:, :2], draw.box[:, 2:], 33), plain, atol=1e-2, rtol=0)
+    rows = augment.apply(tiles, draw)
+    torch.testing.assert_close(augment.apply(tiles[3:5], draw[slice(3, 5)]), rows[3:5], atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("name", NAMES)

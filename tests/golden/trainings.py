@@ -12,7 +12,7 @@ import torch
 
 from harness.api.code_version import TRAINING_VERSION
 from harness.api.registry import find_method, list_methods
-from harness.conformance.tested_method import Subject
+from harness.conformance.tested_method import TestedMethod
 
 TABLE = Path(__file__).with_name("predictions.json")
 TOLERANCE = 2e-3
@@ -45,7 +45,7 @@ def predicted(name: str, **params: Any) -> list[float]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with closing(Subject(find_method(name))) as subject:
+        with closing(TestedMethod(find_method(name))) as subject:
             if params:
                 subject.params = subject.method.Params.build({**subject.params.as_dict(), **params}, place="golden")
             attempt = subject.attempt()
