@@ -30,6 +30,7 @@ from harness.results.mlflow_place import (
     run_folder,
     without_strays,
 )
+from harness.results.mlflow_template import copy_template, keep_template
 from harness.results.names import plain
 
 if TYPE_CHECKING:
@@ -75,10 +76,14 @@ class MlflowView:
         with self._turn(), without_strays(self.uri):
             from mlflow import MlflowClient
 
+            new = self._database if self._database is not None and not self._database.exists() else None
+            copied = new is not None and copy_template(new)
             if self._database is not None:
                 _write_ahead(self._database)
             self._client = MlflowClient(tracking_uri=self.uri)
             self._client.search_experiments(max_results=1)  # makes the tables of a new database
+            if new is not None and not copied:
+                keep_template(new)
             if self._database is not None and self._database.resolve().parent == self.root.resolve():
                 self.moved = relocate(self._database, self.root.resolve(), content.STUDIES_TAG)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ import pytest
 
 from harness.api import registry
 from harness.cli.main import main
+
+TRAINING = (["run"], ["inflate"], ["selection-bias"])
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,21 @@ class Answer:
         return tuple(line[7:] for line in lines)
 
 
+@pytest.fixture(scope="session")
+def mlflow_template(tmp_path_factory):
+    """The empty database that a second runs folder of a user is copied from, made once."""
+    root = tmp_path_factory.mktemp("mlflow")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCH_CACHE", str(root))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        from harness.results.mlflow_view import MlflowView
+
+        MlflowView(root / "runs")
+    return root / "mlflow"
+
+
 @pytest.fixture
-def bench(capsys, monkeypatch, tmp_path) -> Callable[..., Answer]:
+def bench(capsys, monkeypatch, tmp_path, request) -> Callable[..., Answer]:
     """Run ``bench`` with words or one line, in an empty folder and with an empty registry of plugins."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("BENCH_DEBUG", raising=False)
@@ -38,6 +54,8 @@ def bench(capsys, monkeypatch, tmp_path) -> Callable[..., Answer]:
     registry.registry.cache_clear()
 
     def run(*words: str) -> Answer:
+        if not (tmp_path / "cache").exists() and " ".join(words).split()[:1] in TRAINING:
+            shutil.copytree(request.getfixturevalue("mlflow_template"), tmp_path / "cache" / "mlflow")
         arguments = words[0].split() if len(words) == 1 else list(words)
         capsys.readouterr()
         code = main(arguments)
