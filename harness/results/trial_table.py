@@ -12,6 +12,7 @@ from harness.results.rows import read_rows
 _STATES = ("open", "complete", "pruned", "failed")
 _TEXTS = {"fold", "trial", "state", "chosen", "reason"}
 _PARAM = "param."
+_LONGEST = 200
 Row = Mapping[str, str]
 
 
@@ -58,6 +59,8 @@ def _problems(rows: Sequence[Row]) -> list[str]:
 
 
 def _problem(row: Row, columns: set[str]) -> str:
+    if odd := [name for name in columns if not name.isprintable() or not 0 < len(name) <= _LONGEST]:
+        return f"{shown(min(odd))} is no name of a column"
     needed = {*_TEXTS, "device_s"}
     if missing := sorted((columns | needed) - set(row)):
         return f"{shown(missing[0])} is missing"

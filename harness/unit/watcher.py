@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.core.arrays import read_npz
 from harness.core.atomic import replacing
 from harness.core.errors import MethodError
 from harness.unit.epochs import EpochPredictions
@@ -96,9 +96,9 @@ class Watcher:
 
     def _read(self, epoch: int) -> dict[str, NDArray[np.float64]]:
         try:
-            with np.load(self._path(epoch), allow_pickle=False) as file:
-                return {name: np.asarray(file[name], np.float64) for name in self._parts}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            stored = read_npz(self._path(epoch), self._parts)
+            return {name: np.asarray(stored[name], np.float64) for name in self._parts}
+        except (OSError, ValueError, KeyError) as error:
             raise MethodError(
                 f"the predictions of epoch {epoch} cannot be read: {error}",
                 place=str(self._path(epoch)),

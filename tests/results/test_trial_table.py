@@ -55,6 +55,8 @@ def test_what_was_written_is_read(store: RunStore) -> None:
         ("1.5", "1,5", "line 2: chosen is '5'"),
         ("False", "no", "line 3: chosen is 'no'"),
         ("chosen", "picked", "line 2: 'chosen' is missing"),
+        ("auc", "9" * 5000, "is no name of a column"),
+        ("auc", "a\x1bc", "is no name of a column"),
     ],
 )
 def test_a_damaged_row_is_named(store: RunStore, old: str, new: str, problem: str) -> None:
