@@ -36,12 +36,14 @@ if TYPE_CHECKING:
     from harness.datasets.fingerprint import bag_fingerprint
     from harness.datasets.source import Source
     from harness.encoders import TileEncoder, build_encoder
+    from harness.encoders.encoder import Encoder
     from harness.evaluation.metric import Metric
     from harness.evaluation.metrics import score
     from harness.evaluation.rows import Rows
     from harness.evaluation.study_scores import Predictions
     from harness.features.precomputed import PrecomputedFeatures
     from harness.protocols.verify import Finding
+    from harness.slides.base import SlideReader
     from harness.sources.inputs import Inputs
     from harness.sources.opening import Opening
     from harness.tasks.classification import Classification
@@ -73,6 +75,7 @@ _LAZY = {
     "Opening": "harness.sources.opening",
     "TileAccess": "harness.bags.access",
     "bag_fingerprint": "harness.datasets.fingerprint",
+    "Encoder": "harness.encoders.encoder",
     "EncodedBags": "harness.training.embed",
     "PrecomputedFeatures": "harness.features.precomputed",
     "LeakError": "harness.core.errors",
@@ -94,6 +97,7 @@ _LAZY = {
     "SET": "harness.api.effect",
     "Scale": "harness.bags.source",
     "Seeds": "harness.core.seeds",
+    "SlideReader": "harness.slides.base",
     "Stage": "harness.api.stage",
     "Survival": "harness.tasks.survival",
     "Task": "harness.tasks.task",
@@ -134,6 +138,7 @@ __all__ = [
     "Conditions",
     "DataError",
     "EncodedBags",
+    "Encoder",
     "FeatureAccess",
     "Finding",
     "Inputs",
@@ -156,6 +161,7 @@ __all__ = [
     "Run",
     "Scale",
     "Seeds",
+    "SlideReader",
     "Source",
     "Stage",
     "Survival",

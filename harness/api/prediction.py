@@ -21,7 +21,8 @@ class Prediction:
     Attributes:
         slides: slide ids, in the order of the rows.
         probabilities: class probabilities, shape (n_slides, n_classes), rows sum to one. In survival of an event in
-            each interval, and later: shape (n_slides, n_intervals + 1).
+            each interval, and later: shape (n_slides, n_intervals + 1). A single column
+            holds a number, as in regression.
         attention: per slide the weight of each tile at the finest scale, shape (n_tiles,), or None.
     """
 
@@ -39,6 +40,8 @@ class Prediction:
         elif not np.isfinite(self.probabilities).all():
             bad = self.slides[int(np.argmin(np.isfinite(self.probabilities).all(axis=1)))]
             problem = f"probabilities of slide {bad} are not finite"
+        elif n_classes == 1:
+            return  # a number, which is no distribution
         elif (self.probabilities < 0).any() or not np.allclose(self.probabilities.sum(axis=1), 1, atol=1e-5):
             problem = "probabilities do not sum to one"
         else:

@@ -13,7 +13,8 @@ from harness.conformance.error_text import error_text
 from harness.conformance.outcome import BrokenPromise, Check, NotApplicable
 from harness.conformance.synthetic_bags import SyntheticBags
 from harness.conformance.tested_method import TEST, TRAIN, TestedMethod
-from harness.tasks.survival import Survival
+from harness.tasks.classification import Classification
+from harness.tasks.registry import tasks
 from harness.training.mil import MILMethod
 from harness.training.mil_fit import BagNetwork, build_network
 
@@ -135,16 +136,27 @@ def further_inputs(tested: TestedMethod) -> None:
         _check_shapes(attempt.prediction, tested.bags(4, TEST, kind=kind, sealed=True), 2)
 
 
-def survival(tested: TestedMethod) -> None:
-    """Follow-up can be learnt from where the card names survival: a column per interval, and one for no event."""
-    if not tested.method.card.learns(Survival.name):
+def other_tasks(tested: TestedMethod) -> None:
+    """Every other task that the card names can be learnt: a column for each of its own, which sum to one."""
+    card = tested.method.card
+    others = [
+        task
+        for task in tasks()
+        if not issubclass(task, Classification) and card.learns(task.name) and task.example(np.arange(2), "ab")
+    ]
+    if not others:
         raise NotApplicable("the card names classification only")
-    attempt = tested.attempt(survival=True)
-    if attempt.error is not None:
-        raise BrokenPromise(f"on survival: {error_text(attempt.error)}") from attempt.error
-    assert attempt.prediction is not None
-    _check_shapes(attempt.prediction, tested.test_bags, tested.survival_task().n_columns)
-    _check_probabilities(attempt.prediction.probabilities)
+    for task in others:
+        attempt = tested.attempt(other=task)
+        if attempt.error is not None:
+            raise BrokenPromise(f"on {task.name}: {error_text(attempt.error)}") from attempt.error
+        assert attempt.prediction is not None
+        columns = attempt.method.task.n_columns
+        _check_shapes(attempt.prediction, tested.test_bags, columns)
+        if columns > 1:
+            _check_probabilities(attempt.prediction.probabilities)
+        elif not np.isfinite(attempt.prediction.probabilities).all():
+            raise BrokenPromise(f"on {task.name}: predictions are not finite")
 
 
 FIRST = (Check("shapes", "A row per bag, a column per class, a weight per tile.", shapes, ("params",)),)
@@ -152,5 +164,5 @@ REST = (
     Check("probabilities", "Class probabilities sum to one.", probabilities, ("cpu_run",)),
     Check("attention", "Attention is given as declared and sums to one over each bag.", attention, ("cpu_run",)),
     Check("further_inputs", "Every input that the card names can be trained on.", further_inputs, ("cpu_run",)),
-    Check("survival", "Follow-up can be learnt from, if the card names survival.", survival, ("cpu_run",)),
+    Check("other_tasks", "Every other task that the card names can be learnt.", other_tasks, ("cpu_run",)),
 )

@@ -9,22 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.bags.source import BagSource, Extent, Scale
-from harness.tasks.follow_up import FollowUp
-from harness.tasks.survival import Survival
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
     from harness.api.card import InputKind, Need
+    from harness.tasks.task import Task
 
 FEATURE_DIM = 16
 FINEST_MPP = 0.5
 GRID = 4
 """A drawn slide has GRID × GRID tiles at its finest scale."""
-
-BIN_EDGES = (1.0, 2.0, 3.0)
-"""Limits between the intervals of time of :meth:`SyntheticBags.followed`."""
 
 _FINDINGS = ("No malignancy is seen.", "Carcinoma in part of the slide.", "Extensive poorly differentiated carcinoma.")
 
@@ -129,15 +125,14 @@ class SyntheticBags(BagSource):
         lesion = self.bags[bag].lesion
         return None if lesion is None or self.labels is None or "masks" not in self.needs else _squeezed(lesion, side)
 
-    def followed(self) -> SyntheticBags:
-        """The same bags for survival: a patient each, whose event comes the sooner the larger the class was."""
+    def labelled(self, task: type[Task]) -> SyntheticBags | None:
+        """The same bags with the labels of another task, a patient each; None where it has no example."""
         assert self.labels is not None
+        found = task.example(self.labels, [f"patient_{name}" for name in self.ids])
+        if found is None:
+            return None
         made = self.with_bags(self.bags, sealed=False)
-        numbers = np.arange(len(self.bags))
-        times = np.asarray(np.where(self.labels == 0, 2.5, 0.5) + numbers // 2 % 2, np.float64)
-        events = (numbers % 3 != 2).astype(np.int64)  # every third is censored
-        seen = FollowUp(tuple(f"patient_{name}" for name in self.ids), times, events)
-        made.truth, made.task = seen.truth, Survival.over(len(BIN_EDGES) + 1, bin_edges=BIN_EDGES)
+        made.task, made.truth = found
         made.labels = made.task.encode(made.truth)
         return made
 

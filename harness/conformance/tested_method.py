@@ -18,11 +18,10 @@ from harness.api.params import Params
 from harness.api.prediction import Prediction
 from harness.bags.source import BagSource
 from harness.conformance.observe import ObservedRun, StageNote, global_randomness, restore, state_of
-from harness.conformance.synthetic_bags import BIN_EDGES, SyntheticBags, draw
+from harness.conformance.synthetic_bags import SyntheticBags, draw
 from harness.core.seeds import Seeds
 from harness.tasks.classification import Classification
-from harness.tasks.survival import Survival
-from harness.tasks.task import Task
+from harness.tasks.task import Task, in_use
 
 CLASSES = ("none", "some", "much")
 SMALL: dict[str, Any] = {"min_epochs": 0, "patience": None, "batch_size": 2, "tiles_per_bag": 6}
@@ -102,10 +101,6 @@ class TestedMethod:
         """A task of two or three classes."""
         return Classification(CLASSES[:classes], encoder=self.encoder if kind == "tiles" else "")
 
-    def survival_task(self) -> Task:
-        """A task of survival, in the intervals of the synthetic bags' follow-up."""
-        return Survival.over(len(BIN_EDGES) + 1, encoder=self.task(self.kind).encoder, bin_edges=BIN_EDGES)
-
     def bags(
         self, count: int, seed: int, *, kind: InputKind | None = None, classes: int = 2, sealed: bool = False
     ) -> SyntheticBags:
@@ -151,7 +146,7 @@ class TestedMethod:
         classes: int = 2,
         train: SyntheticBags | None = None,
         test: BagSource | None = None,
-        survival: bool = False,
+        other: type[Task] | None = None,
         world: int = 1,
         folder: Path | None = None,
     ) -> Attempt:
@@ -161,16 +156,18 @@ class TestedMethod:
             kind: what the bags hold; the preferred kind if None.
             classes: 2 or 3.
             train, test: other bags than the usual ones.
-            survival: train for survival instead of classes.
+            other: train for this task instead of classes; it has an example.
             world: seed of the global random generators, which must not matter.
             folder: scratch space of an earlier attempt, whose stages are then taken from their checkpoints.
         """
         kind = kind or self.kind
         train = train or self.bags(8 if classes == 2 else 9, TRAIN, kind=kind, classes=classes)
         val = self.bags(4 if classes == 2 else 6, VAL, kind=kind, classes=classes)
-        if survival:
-            train, val = train.followed(), val.followed()
-        task = self.survival_task() if survival else self.task(kind, classes)
+        task = self.task(kind, classes)
+        if other is not None and (made := train.labelled(other)) is not None:
+            train, val = made, val.labelled(other) or val
+            assert train.task is not None
+            task = in_use(train.task, task.encoder)
         method = self.method(self.params, task)
         run = self.run_in(folder or self.new_folder(), task.metrics[0])
         attempt = Attempt(method, run)

@@ -280,7 +280,7 @@ class DatasetCard(_Strict):
     get: str
     task: str = DEFAULT
     task_settings: dict[str, Any] = {}
-    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    classes: Annotated[tuple[str, ...], Field(min_length=1)]
     intervals: Annotated[int, Field(strict=True, ge=2, le=100)] = INTERVALS
     counts: dict[str, Count]
     source: Annotated[SerializeAsAny[Source], BeforeValidator(_source)]
@@ -306,7 +306,7 @@ class DatasetCard(_Strict):
         if isinstance(task, dict) and isinstance(task.get("name"), str):
             settings = {name: value for name, value in task.items() if name != "name"}
             content = content | {"task": task["name"], "task_settings": settings}
-        if "classes" not in content and (named := _default_classes(content.get("task", DEFAULT))):
+        if "classes" not in content and (named := default_classes(content.get("task", DEFAULT))):
             return content | {"classes": list(named)}
         return content
 
@@ -322,7 +322,8 @@ class DatasetCard(_Strict):
         return kind.of(self.classes, own | self.task_settings)
 
 
-def _default_classes(task: object) -> tuple[str, ...]:
+def default_classes(task: object) -> tuple[str, ...]:
+    """The classes of a card that names none; empty where it has to name them, or the task is unknown."""
     try:
         return find_task(task).default_classes if isinstance(task, str) else ()
     except BenchError:  # told where the card is checked

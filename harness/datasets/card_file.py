@@ -106,6 +106,8 @@ def _check(card: DatasetCard, path: Path) -> None:
             f"there is no protocol {card.default_protocol!r}",
             f"did you mean {hits[0]!r}?" if hits else "add a protocol",
         )
+    if len(card.classes) < 2 and not cards.default_classes(card.task):
+        raise _wrong(path, "classes", "there must be at least 2 of them", "name every class")
     if len(set(card.classes)) != len(card.classes):
         raise _wrong(path, "classes", "a class stands twice", "give each class one name")
     _check_task(card, path)

@@ -12,8 +12,11 @@ from harness.datasets.dicom import read_instance, slides_in
 from harness.datasets.identity import did_you_mean, spelling
 from harness.datasets.listing import defect, list_files, near_files
 from harness.datasets.table import listed
+from harness.plugins.kinds import registry_of
 
 SLIDE_SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif", ".svslide", ".vms", ".vmu", ".czi")
+"""Endings of slides that the built-in readers open."""
+
 FLAT_SUFFIXES = (".png", ".jpg", ".jpeg")
 """Images without resolution and pyramid."""
 
@@ -21,6 +24,12 @@ _UUID = re.compile(r"(.+)\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNO
 _WORD = r"(?:thumb(?:nail)?|label|macro|overview|preview|mask|barcode)s?(?:[ ._-]?images?)?(?:[ ._-]?\d+)?"
 _COMPANION = re.compile(rf"(.+?)[ ._-]*\(?{_WORD}\)?|{_WORD}[ ._-]+(.+)", re.IGNORECASE)
 _WORDS = re.compile(_WORD, re.IGNORECASE)
+
+
+def slide_suffixes() -> tuple[str, ...]:
+    """:data:`SLIDE_SUFFIXES`, and those of readers from plugins."""
+    added = registry_of("readers").added()
+    return (*SLIDE_SUFFIXES, *(suffix for reader in added for suffix in reader.suffixes))
 
 
 @dataclass(frozen=True)
@@ -77,17 +86,18 @@ def slide_files(folder: Path, *, refuse: bool = False) -> list[SlideFile]:
         raise UsageError("there is no such folder", place=f"--slides {folder}", fix="give the folder with the slides")
     names = sorted(PurePosixPath(path) for paths in list_files(folder, refuse=refuse).files.values() for path in paths)
     suffixes = {(name.parent, name.suffix.lower()) for name in names}
+    known = slide_suffixes()
     mrxs = {name.with_suffix("") for name in names if name.suffix.lower() == ".mrxs"}
     found: dict[Path, SlideFile] = {}
     for place in sorted({name.parent for name in names if name.suffix.lower() == ".dcm"}):
-        shared = any(parent == place and suffix in SLIDE_SUFFIXES for parent, suffix in suffixes)
+        shared = any(parent == place and suffix in known for parent, suffix in suffixes)
         found |= {file.path: file for file in _dicom(folder / place, root=folder, shared=shared)}
     for name in names:
         suffix, path = name.suffix.lower(), folder / name
         of_vms = suffix in FLAT_SUFFIXES and any((name.parent, index) in suffixes for index in (".vms", ".vmu"))
         if of_vms or not mrxs.isdisjoint(name.parents):
             continue
-        if suffix in SLIDE_SUFFIXES + FLAT_SUFFIXES:
+        if suffix in (*known, *FLAT_SUFFIXES):
             found[path] = SlideFile(name.stem, f"**/{{slide}}{suffix}", path, suffix in FLAT_SUFFIXES)
     return _marked(sorted(found.values(), key=lambda file: file.path), folder)
 
@@ -139,7 +149,7 @@ def _is_companion(file: SlideFile, every: Collection[str], deep: Collection[str]
 def without_suffix(name: str) -> str:
     """A slide name as it may stand in a table, without the suffix of its file."""
     suffix = PurePosixPath(name).suffix
-    if suffix.lower() not in (*SLIDE_SUFFIXES, ".dcm", *FLAT_SUFFIXES):
+    if suffix.lower() not in (*slide_suffixes(), ".dcm", *FLAT_SUFFIXES):
         return name
     stem = name.removesuffix(suffix)
     return stem[:-4] if stem.lower().endswith(".ome") else stem

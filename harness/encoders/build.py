@@ -7,16 +7,16 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from harness.encoders import conv27, conv64
+from harness.core.errors import MethodError
 from harness.encoders.base import TileEncoder, Triple
-from harness.encoders.check import check_small
+from harness.encoders.check import check_registered
+from harness.encoders.encoder import Encoder
 from harness.encoders.hub import create
 from harness.encoders.initial import seeded_weights
-from harness.encoders.names import SMALL, EncoderName, parse_name
+from harness.encoders.names import EncoderName, parse_name
+from harness.encoders.registry import encoders, registered
 from harness.encoders.resnet import truncate
 from harness.encoders.weights import load_file
-
-_HALF: Triple = (0.5, 0.5, 0.5)
 
 
 def build_encoder(name: str, *, tile_px: int, seed: int) -> TileEncoder:
@@ -34,21 +34,25 @@ def build_encoder(name: str, *, tile_px: int, seed: int) -> TileEncoder:
     """
     parsed = parse_name(name)
     with seeded_weights(parsed.model, seed):
-        encoder = _small(parsed, tile_px) if parsed.model in SMALL else _timm(parsed)
+        own = registered(parsed)
+        encoder = _timm(parsed) if own is None else _registered(parsed, own, tile_px)
     return encoder.to(memory_format=torch.channels_last)
 
 
-def _small(name: EncoderName, tile_px: int) -> TileEncoder:
-    """One of our own networks."""
-    check_small(name, tile_px)
-    body: nn.Module
-    if name.model == "conv27":
-        body, dim = conv27.Conv27(), conv27.DIM
-    else:
-        body, dim = conv64.Conv64(), conv64.DIM
+def _registered(name: EncoderName, own: Encoder, tile_px: int) -> TileEncoder:
+    """A network that is registered under its name, with weights from a file where one is named."""
+    check_registered(name, own, tile_px)
+    built: object = own.build(tile_px)
+    if not isinstance(built, TileEncoder):
+        raise MethodError(
+            f"build() of the tile encoder gives {type(built).__name__}",
+            place=encoders().origin(name.model),
+            fix="return a harness.TileEncoder",
+        )
     if name.path is not None:
-        load_file(body, name.path, name=name.model)
-    return TileEncoder(body, name=name.text, dim=dim, mean=_HALF, std=_HALF)
+        load_file(built.body, name.path, name=name.model)
+    built.name = name.text
+    return built
 
 
 def _timm(name: EncoderName) -> TileEncoder:

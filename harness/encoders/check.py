@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from harness.core.errors import DataError, UsageError
 from harness.core.suggest import unknown
-from harness.encoders.names import CONV27_PX, CONV64_LEAST_PX, SMALL, EncoderName, parse_name
+from harness.encoders.encoder import Encoder
+from harness.encoders.names import EncoderName, parse_name
+from harness.encoders.registry import encoders, registered, weights_files
 
 _RESNETS = {f"timm.models.{name}" for name in ("resnet", "res2net", "resnest", "sknet")}
 """Modules whose networks are of timm's class ResNet."""
@@ -22,32 +24,21 @@ def check_encoder(text: str, *, tile_px: int) -> None:
         DataError: the weights file is missing.
     """
     name = parse_name(text)
-    if name.model in SMALL:
-        check_small(name, tile_px)
+    if (own := registered(name)) is not None:
+        check_registered(name, own, tile_px)
     elif not name.model.startswith("hf-hub:"):
         check_timm(name)
-    if name.path is not None and not name.path.is_file():
-        raise DataError(
-            "there is no such weights file", place=f"{name.place}: {name.path}", fix="give the path of a file"
-        )
+    for path in weights_files(name):
+        if not path.is_file():
+            fix = "give the path of a file" if name.path is not None else "put the file there"
+            raise DataError("there is no such weights file", place=f"{name.place}: {path}", fix=fix)
 
 
-def check_small(name: EncoderName, tile_px: int) -> None:
-    """Refuse one of our own networks where it is cut, or its tiles are of a wrong size."""
+def check_registered(name: EncoderName, own: Encoder, tile_px: int) -> None:
+    """Refuse a registered encoder where it is cut, lacks its files, or its tiles are of a wrong size."""
     if name.stage:
         raise UsageError(f"{name.model} cannot be cut", place=name.place, fix=f"write {name.model}")
-    if name.model == "conv27" and tile_px != CONV27_PX:
-        raise UsageError(
-            f"conv27 takes tiles of 27 x 27 pixels, these have {tile_px} x {tile_px}",
-            place=name.place,
-            fix="use conv64, or a timm name such as resnet18.tv_in1k, for other sizes",
-        )
-    if name.model == "conv64" and tile_px < CONV64_LEAST_PX:
-        raise UsageError(
-            f"conv64 takes tiles from {CONV64_LEAST_PX} pixels on, these have {tile_px}",
-            place=name.place,
-            fix="use conv27 for 27 x 27 patches, or larger tiles (input.tile_px)",
-        )
+    own.check(tile_px)
 
 
 def check_timm(name: EncoderName) -> None:
@@ -57,7 +48,7 @@ def check_timm(name: EncoderName) -> None:
     with_weights = timm.list_models(pretrained=True)
     architecture, _, tag = name.model.partition(".")
     if not timm.is_model(architecture):
-        known = {*with_weights, *timm.list_models(), *SMALL}
+        known = {*with_weights, *timm.list_models(), *encoders().names}
         listing = "timm.list_models(pretrained=True) in Python"
         raise unknown("encoder", name.model, known, place=name.place, listing=listing)
     tags = [known for known in with_weights if known.startswith(architecture + ".")]

@@ -5,7 +5,8 @@ MODEL@layerK            a ResNet cut behind its K-th stage, K = 1..4: ``resnet18
 random:MODEL[@layerK]   the same network with weights drawn from the seed
 file:MODEL[@layerK]=PATH   the same network with weights from a local file: safetensors, a state dict, or a training
                         program's checkpoint (DINO's teacher, Lightning's state_dict, ...)
-conv27, conv64          small networks of our own, drawn from the seed
+NAME                    a registered encoder: conv27 and conv64, small networks of our own that are drawn from the seed,
+                        or one of a plugin (see harness.encoders.registry)
 """
 
 from __future__ import annotations
@@ -18,11 +19,9 @@ from typing import Literal
 from harness.core.errors import UsageError
 from harness.core.folders import expanded
 from harness.core.suggest import nearest
+from harness.encoders.registry import encoders
 
-Origin = Literal["pretrained", "random", "file"]
-
-SMALL = ("conv27", "conv64")
-"""Encoders of our own; they have no published weights and always start from the seed."""
+Origin = Literal["pretrained", "random", "file", "own"]
 
 CONV27_PX, CONV64_LEAST_PX = 27, 32
 """Side of conv27's tiles, and the smallest side of conv64's."""
@@ -37,8 +36,8 @@ class EncoderName:
 
     Attributes:
         text: the name as it was written.
-        origin: where the weights come from.
-        model: name of the network: a timm name, ``hf-hub:owner/model``, or one of :data:`SMALL`.
+        origin: where the weights come from; ``own``: from the registered encoder itself, which draws or reads them.
+        model: name of the network: a timm name, ``hf-hub:owner/model``, or a registered name.
         stage: the last ResNet stage that is kept, 1 to 4; 0 for the whole network.
         path: weights file, where ``origin`` is ``file``.
     """
@@ -82,8 +81,8 @@ def parse_name(text: str) -> EncoderName:
         raise UsageError(
             "the encoder name is empty", place=place, fix="name a timm model, for example resnet18.tv_in1k"
         )
-    if model in SMALL and origin == "pretrained":
-        origin = "random"
+    if origin == "pretrained" and model in encoders().names:
+        origin = "own"
     return EncoderName(text, origin, model, stage, path)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from harness.core.errors import DataError
 from harness.encoders.names import parse_name
+from harness.encoders.registry import weights_files
 from harness.features.manifest import TrainingSlides
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def training_slides_of(encoder: str) -> TrainingSlides | None:
 
 def is_silent(encoder: str) -> bool:
     """Whether the weights come from a file that does not say what they learnt from."""
-    return bool(encoder) and parse_name(encoder).origin == "file" and training_slides_of(encoder) is None
+    return bool(encoder) and bool(weights_files(parse_name(encoder))) and training_slides_of(encoder) is None
 
 
 def _text(path: Path) -> str | None:

@@ -12,6 +12,8 @@ KINDS = {
     "tasks": "harness.tasks.registry:task_registry",
     "sources": "harness.datasets.source_registry:sources",
     "metrics": "harness.tasks.metric_registry:metrics",
+    "readers": "harness.slides.reader_registry:readers",
+    "encoders": "harness.encoders.registry:encoders",
 }
 """Kind → the function that gives its registry; imported when it is asked for."""
 
@@ -19,6 +21,11 @@ KINDS = {
 def registries() -> dict[str, Registry[Any]]:
     """The registries of this process by kind, that of methods first."""
     return {kind: _registry(place) for kind, place in KINDS.items()}
+
+
+def registry_of(kind: str) -> Registry[Any]:
+    """The registry of one kind."""
+    return _registry(KINDS[kind])
 
 
 def _registry(place: str) -> Registry[Any]:

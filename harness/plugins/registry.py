@@ -177,6 +177,18 @@ class Registry(Generic[T]):
             raise self._clash(name, providers)
         return self.kind.check(providers[0].load(), name, providers[0].origin)
 
+    def added(self) -> list[type[T]]:
+        """The classes that are not built in and can be loaded, by name."""
+        found = []
+        for name in self.names:
+            if name in self.kind.built_in:
+                continue
+            try:
+                found.append(self.find(name))
+            except BenchError:  # a broken one harms no other
+                continue
+        return found
+
     def listed(self) -> list[Listed]:
         """All names, the broken ones with their reason. Loads every class."""
         return [self.listed_one(name) for name in self.names]

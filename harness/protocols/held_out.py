@@ -252,7 +252,7 @@ def _check(prediction: Answer, fold: Fold, n_classes: int) -> list[int]:
     elif not np.isfinite(probabilities).all():
         bad = [slide for slide, row in row_of.items() if not np.isfinite(probabilities[row]).all()]
         problem = f"probabilities are not finite for {listed(bad)}"
-    elif (probabilities < 0).any() or not np.allclose(probabilities.sum(axis=1), 1, atol=1e-5):
+    elif n_classes > 1 and ((probabilities < 0).any() or not np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)):
         problem = "probabilities are negative or do not sum to one"
     else:
         return [row_of[slide] for slide in fold.test]

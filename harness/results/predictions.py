@@ -138,7 +138,7 @@ def _wrong_column(frame: pd.DataFrame, task: type[Task]) -> str:
         values = frame[name].to_numpy()
         if values.dtype.kind not in ("iu" if kinds.get(name) in _WHOLE else "iuf") or not np.isfinite(values).all():
             return f"{name} is not a number in every row"
-        if name in chances and not ((values >= 0) & (values <= 1 + 1e-6)).all():
+        if name in chances and len(chances) > 1 and not ((values >= 0) & (values <= 1 + 1e-6)).all():
             return f"{name} is no probability in every row"
     whole = [name for name in needed if kinds[name] in _WHOLE]
     classes = [name for name in needed if kinds[name] == "class"]

@@ -9,25 +9,37 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from harness.core.errors import DataError
-from harness.slides.resolution import Resolution
+from harness.slides.resolution import Resolution, find_resolution
 
 RGB = NDArray[np.uint8]
 
+_PROBE = 64
 _BLOCK = 2048
 """Side of the pieces, in pixels of the level read, in which an overview is put together."""
+
+
+class NotThisFormatError(Exception):
+    """The file is not of the format that the reader reads."""
 
 
 class SlideReader(ABC):
     """An open slide. Reading is thread-safe; a pickled reader opens the slide again where it arrives.
 
+    A reader of your own defines ``name``, ``suffixes``, a constructor ``(path, *, mpp=None)`` and :meth:`region`.
+
     Attributes:
+        name: the registered name.
+        suffixes: endings of the files that it opens, such as ``(".npz",)``; it is asked for these before the built-in
+            readers, and they count as slides where folders are searched.
+        version: raised when the pixels change; None stands for a hash of the source. It is part of the identity of what
+            is read of the slides, and not used for built-in readers.
         path: what was opened.
         width: level-0 pixels across.
         height: level-0 pixels down.
@@ -39,6 +51,10 @@ class SlideReader(ABC):
         resolution: ``mpp`` with its source and what there is to say about it.
     """
 
+    name: ClassVar[str]
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    version: ClassVar[int | None] = None
+
     path: Path
     width: int
     height: int
@@ -47,6 +63,42 @@ class SlideReader(ABC):
     objective_power: float | None
     resolution: Resolution
     declared_mpp: float | None
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        size: tuple[int, int],
+        downsamples: tuple[float, ...] = (1.0,),
+        stated_mpp: float | None = None,
+        mpp: float | None = None,
+        vendor: str = "",
+        objective_power: float | None = None,
+    ) -> None:
+        """Note what is known of a slide.
+
+        Args:
+            path: what was opened.
+            size: width and height of level 0 in pixels.
+            downsamples: of every level, level 0 first.
+            stated_mpp: microns per pixel of level 0 that the file states; None where it does not.
+            mpp: what was declared by the user, for a file that does not say.
+            vendor: format; the reader's name if empty.
+            objective_power: magnification of the objective; None where unknown.
+        """
+        self.path = path
+        self.width, self.height = size
+        self.level_downsamples = downsamples
+        self.declared_mpp = mpp
+        stated = {} if stated_mpp is None else {"openslide.mpp-x": str(stated_mpp), "openslide.mpp-y": str(stated_mpp)}
+        self.resolution = find_resolution(stated, mpp, size)
+        self.vendor = vendor or self.name
+        self.objective_power = objective_power
+
+    @classmethod
+    def files(cls, path: Path) -> list[Path]:
+        """Every file that holds content of the slide at ``path``, by name."""
+        return [path]
 
     @property
     def mpp(self) -> float | None:
@@ -72,16 +124,25 @@ class SlideReader(ABC):
         return self.resolution.mpp
 
     @abstractmethod
-    def _region(self, x0: int, y0: int, level: int, width: int, height: int) -> Image.Image:
-        """An RGB image of ``width`` by ``height`` pixels of ``level`` from the level-0 point (x0, y0)."""
+    def region(self, x0: int, y0: int, level: int, width: int, height: int) -> Image.Image:
+        """An RGB image of ``width`` by ``height`` pixels of ``level`` from the level-0 point (x0, y0).
 
-    @abstractmethod
+        What lies outside of the slide is background. Several threads may call it at the same time.
+        """
+
     def check(self) -> None:
         """Read a tile in the first, middle and last place of every level, and check that the file is whole.
 
         Raises:
             DataError: the slide opened but cannot be read.
         """
+        for level, downsample in enumerate(self.level_downsamples):
+            if not math.isfinite(downsample):
+                continue
+            width, height = max(1, int(self.width / downsample)), max(1, int(self.height / downsample))
+            for part in (0.0, 0.5, 1.0):
+                x, y = part * max(0, width - _PROBE), part * max(0, height - _PROBE)
+                self.region(int(x * downsample), int(y * downsample), level, min(_PROBE, width), min(_PROBE, height))
 
     def read_region(self, x0: int, y0: int, side_x0: int, side_y0: int, out_w: int, out_h: int) -> RGB:
         """Read a rectangle at any resolution.
@@ -110,7 +171,7 @@ class SlideReader(ABC):
         level = self.level_for(side_x0, side_y0, out_w, out_h)
         downsample = self.level_downsamples[level]
         width, height = max(1, round(side_x0 / downsample)), max(1, round(side_y0 / downsample))
-        image = self._region(x0, y0, level, width, height)
+        image = self.region(x0, y0, level, width, height)
         if (width, height) == (out_w, out_h):
             return image
         return image.resize((out_w, out_h), Image.Resampling.BILINEAR)
@@ -184,8 +245,7 @@ class SlideReader(ABC):
                 result[top:bottom, left:right] = np.asarray(piece)
         return result
 
-    @abstractmethod
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - a reader may hold nothing open
         """Close the file; reading afterwards is an error."""
 
     def __enter__(self) -> Self:
@@ -198,7 +258,7 @@ class SlideReader(ABC):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Opened again in the other process, as what it is here.
-        return partial(type(self), mpp=self.declared_mpp), (self.path,)  # type: ignore[call-arg]
+        return partial(type(self), mpp=self.declared_mpp), (self.path,)
 
 
 def _cuts(out: int, source: float) -> list[int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core.errors import DataError
-from harness.datasets.slide_files import FLAT_SUFFIXES, SLIDE_SUFFIXES, slide_files
+from harness.datasets.slide_files import FLAT_SUFFIXES, slide_files, slide_suffixes
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def discover(folder: Path) -> Discovered:
     files = slide_files(folder, refuse=True)
     paths = sorted(file.path for file in files if not file.companion)
     if not paths:
-        suffixes = " ".join((*SLIDE_SUFFIXES, ".dcm", *FLAT_SUFFIXES))
+        suffixes = " ".join((*slide_suffixes(), ".dcm", *FLAT_SUFFIXES))
         raise DataError("no slide found", place=str(folder), fix=f"slides end in one of {suffixes}")
     return Discovered(
         dict(zip(_ids(paths, folder), paths, strict=True)), tuple(file.path for file in files if file.companion)

@@ -6,14 +6,17 @@ from pathlib import Path
 
 from harness.core.reading import MEBIBYTE, read_bytes
 from harness.datasets.dicom import levels_of
+from harness.slides.reader_registry import reader_for
 
 
 def slide_files(path: Path) -> list[Path]:
     """Every file that holds content of the slide at ``path``, by name.
 
     A DICOM slide is all levels of its series (not its label and overview), an MRXS slide its folder of data files too,
-    a Hamamatsu VMS or VMU slide the images that it names.
+    a Hamamatsu VMS or VMU slide the images that it names; what a reader from a plugin says of its own.
     """
+    if (reader := reader_for(path)) is not None:
+        return reader.files(path)
     if path.is_dir() or path.suffix.lower() == ".dcm":
         return levels_of(path)
     data = path.with_suffix("")

@@ -10,7 +10,7 @@ import psutil
 from PIL import Image
 
 from harness.core.errors import DataError
-from harness.slides.base import SlideReader
+from harness.slides.base import NotThisFormatError, SlideReader
 from harness.slides.intact import check_whole
 
 _BYTES_PER_PIXEL = 4
@@ -20,6 +20,9 @@ class FlatReader(SlideReader):
     """A flat image, decoded at the first read; see ``SlideReader``. Subclasses say how to decode it."""
 
     def __init__(self, path: Path, *, mpp: float | None = None) -> None:
+        if path.is_dir():
+            raise NotThisFormatError
+        check_whole(path)
         self.path = path
         self.declared_mpp = mpp
         self.level_downsamples = (1.0,)
@@ -62,7 +65,8 @@ class FlatReader(SlideReader):
                 fix="use fewer workers, or convert it to a tiled pyramidal TIFF",
             )
 
-    def _region(self, x0: int, y0: int, level: int, width: int, height: int) -> Image.Image:
+    def region(self, x0: int, y0: int, level: int, width: int, height: int) -> Image.Image:
+        """See ``SlideReader.region``."""
         image = self._pixels()
         if x0 >= 0 and y0 >= 0 and x0 + width <= self.width and y0 + height <= self.height:
             return image.crop((x0, y0, x0 + width, y0 + height))

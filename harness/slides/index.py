@@ -47,6 +47,7 @@ class SlideIndex:
         note: what a reader of the result should know.
         seconds: time that preparing took.
         perceptual: hash of how the thumbnail looks (``harness.protocols.perceptual``); empty in an old index.
+        reader: name and version of the reader, if it is from a plugin.
     """
 
     slide: str
@@ -66,6 +67,7 @@ class SlideIndex:
     note: str = ""
     seconds: float = 0.0
     perceptual: str = ""
+    reader: str = ""
 
     def __post_init__(self) -> None:
         if not self.sides:

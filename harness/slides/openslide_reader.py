@@ -11,7 +11,7 @@ from PIL import Image
 
 from harness.core.errors import DataError
 from harness.datasets.dicom import levels_of
-from harness.slides.base import SlideReader
+from harness.slides.base import NotThisFormatError, SlideReader
 from harness.slides.files import slide_files
 from harness.slides.intact import check_whole
 from harness.slides.resolution import find_resolution
@@ -28,19 +28,20 @@ _cache: openslide.OpenSlideCache | None = None
 _cache_lock = threading.Lock()
 
 
-class UnreadByOpenSlideError(Exception):
-    """A plain TIFF that OpenSlide recognises, but does not read or would show wrongly."""
+class UnreadByOpenSlideError(NotThisFormatError):
+    """Not a format of OpenSlide's, or a plain TIFF that it recognises, but does not read or would show wrongly."""
 
 
 class OpenSlideReader(SlideReader):
     """A slide in any format that OpenSlide reads; see ``SlideReader``."""
 
+    name = "openslide"
+
     def __init__(self, path: Path, *, mpp: float | None = None) -> None:
         """Open ``path``, a file or a DICOM folder.
 
         Raises:
-            openslide.OpenSlideUnsupportedFormatError: not a format of OpenSlide's.
-            UnreadByOpenSlideError: see there.
+            NotThisFormatError: not a format of OpenSlide's, or one that it would show wrongly.
             DataError: a format of OpenSlide's, but broken, or not of 8-bit colours.
         """
         self.path = path
@@ -68,7 +69,8 @@ class OpenSlideReader(SlideReader):
         elif layout.bits > 8:
             refuse_unreadable(self.path, layout)
 
-    def _region(self, x0: int, y0: int, level: int, width: int, height: int) -> Image.Image:
+    def region(self, x0: int, y0: int, level: int, width: int, height: int) -> Image.Image:
+        """See ``SlideReader.region``."""
         try:
             image = self._slide.read_region((x0, y0), level, (width, height))
         except openslide.OpenSlideError as problem:
@@ -94,7 +96,7 @@ class OpenSlideReader(SlideReader):
             for part in (0.0, 0.5, 1.0):
                 x, y = part * max(0, width - _PROBE), part * max(0, height - _PROBE)
                 downsample = self.level_downsamples[level]
-                self._region(int(x * downsample), int(y * downsample), level, min(_PROBE, width), min(_PROBE, height))
+                self.region(int(x * downsample), int(y * downsample), level, min(_PROBE, width), min(_PROBE, height))
 
     def close(self) -> None:
         """Close the file."""
@@ -111,7 +113,7 @@ def _open(path: Path) -> openslide.OpenSlide:
             if number < len(candidates):
                 continue
             if isinstance(problem, openslide.OpenSlideUnsupportedFormatError):
-                raise
+                raise UnreadByOpenSlideError from problem
             check_whole(path)
             if openslide.OpenSlide.detect_format(file) == _GENERIC:
                 raise UnreadByOpenSlideError from problem

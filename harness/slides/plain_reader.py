@@ -12,6 +12,7 @@ from typing import BinaryIO
 from PIL import Image
 
 from harness.core.errors import DataError
+from harness.slides.base import NotThisFormatError
 from harness.slides.flat import FlatReader
 from harness.slides.resolution import find_resolution
 
@@ -20,12 +21,14 @@ _EIGHT_BIT = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
 _open_lock = threading.Lock()
 
 
-class NotAnImageError(Exception):
+class NotAnImageError(NotThisFormatError):
     """The file is no image that PIL knows."""
 
 
 class PlainReader(FlatReader):
     """A JPEG, PNG or BMP; see ``FlatReader``."""
+
+    name = "plain"
 
     def __init__(self, path: Path, *, mpp: float | None = None) -> None:
         """Open ``path`` without decoding it.

@@ -23,7 +23,9 @@ class WorkerDiedError(Exception):
     """The process of a job ended without an answer: a crash in native code, or killed for its memory."""
 
 
-def run_each(work: Callable[[J], R], jobs: Sequence[J], *, workers: int) -> Iterator[tuple[int, R | WorkerDiedError]]:
+def run_each(
+    work: Callable[[J], R], jobs: Sequence[J], *, workers: int, setup: Callable[[], None] | None = None
+) -> Iterator[tuple[int, R | WorkerDiedError]]:
     """Do all jobs in ``workers`` fresh processes and yield (position, result) as they finish.
 
     When a process dies, the pool does not say over which job. Those that were under way are done again, each in a
@@ -33,6 +35,7 @@ def run_each(work: Callable[[J], R], jobs: Sequence[J], *, workers: int) -> Iter
         work: a function at module level; its exceptions are raised here.
         jobs: its arguments.
         workers: processes; 0 works in this process, without protection (for debugging).
+        setup: is called first in each process; it can be pickled.
     """
     if workers <= 0:
         yield from ((number, work(job)) for number, job in enumerate(jobs))
@@ -40,23 +43,30 @@ def run_each(work: Callable[[J], R], jobs: Sequence[J], *, workers: int) -> Iter
     waiting = deque(range(len(jobs)))
     while waiting:
         suspects: list[int] = []
-        yield from _until_broken(work, jobs, waiting, suspects, workers)
+        yield from _until_broken(work, jobs, waiting, suspects, workers, setup)
         for number in suspects:
             last: list[int] = []
             # With a single job under way there is no doubt who did it.
             if workers > 1:
-                yield from _until_broken(work, jobs, deque([number]), last, 1)
+                yield from _until_broken(work, jobs, deque([number]), last, 1, setup)
             if workers == 1 or last:
                 yield number, WorkerDiedError()
 
 
 def _until_broken(
-    work: Callable[[J], R], jobs: Sequence[J], waiting: deque[int], suspects: list[int], workers: int
+    work: Callable[[J], R],
+    jobs: Sequence[J],
+    waiting: deque[int],
+    suspects: list[int],
+    workers: int,
+    setup: Callable[[], None] | None,
 ) -> Iterator[tuple[int, R]]:
     """Work ``waiting`` off; when a process dies, put what was under way into ``suspects`` and stop."""
     interpreter.isolate_children()
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(waiting)), mp_context=context, initializer=_start_worker)
+    pool = ProcessPoolExecutor(
+        min(workers, len(waiting)), mp_context=context, initializer=_start_worker, initargs=(setup,)
+    )
     running: dict[Future[R], int] = {}
     try:
         while (waiting or running) and not suspects:
@@ -85,12 +95,14 @@ def _until_broken(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _start_worker() -> None:
+def _start_worker(setup: Callable[[], None] | None) -> None:
     # Ctrl-C is the parent's to answer; and a parent that is killed must not leave workers behind.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    if setup is not None:
+        setup()
 
 
 def _end_with(parent: BaseProcess) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from harness.core import console
@@ -14,6 +15,7 @@ from harness.slides.files import slide_files
 from harness.slides.index import SlideIndex, index_path, qc_path, thumbnail_path
 from harness.slides.pool import WorkerDiedError, run_each
 from harness.slides.prepare_one import Job, prepare_one
+from harness.slides.reader_registry import reader_identity, readers, use_readers
 from harness.slides.report import PrepareReport, SlideRow, one_line, ready_row, write_table
 from harness.slides.settings import PrepareSettings
 
@@ -60,7 +62,9 @@ def prepare_slides(
             else:
                 rows[slide] = ready_row(index, content, reused=True)
                 bar.advance(status=one_line(slide))
-        for number, result in run_each(prepare_one, jobs, workers=workers):
+        for number, result in run_each(
+            prepare_one, jobs, workers=workers, setup=partial(use_readers, readers().plugins)
+        ):
             job = jobs[number]
             rows[job.slide] = _died(job) if isinstance(result, WorkerDiedError) else result
             bar.advance(status=one_line(job.slide))
@@ -88,6 +92,8 @@ def _current(slide: str, path: Path, content: Content, out: Path, settings: Prep
     try:
         index = SlideIndex.load(place)
         if index.slide != slide or index.settings_hash != settings.hash_for(index.mpp_source):
+            return None
+        if index.reader != reader_identity(path):
             return None
         if not index.perceptual:
             return None  # of an older version, that could not be told from a near-duplicate

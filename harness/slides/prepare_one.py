@@ -21,6 +21,7 @@ from harness.slides.index import SlideIndex, index_path, qc_path, thumbnail_path
 from harness.slides.no_tissue import reason, suggestion
 from harness.slides.qc import save_qc
 from harness.slides.reader import open_slide
+from harness.slides.reader_registry import reader_identity
 from harness.slides.report import SlideRow, ready_row, reason_of
 from harness.slides.scale import Scale
 from harness.slides.settings import TISSUE_OPTIONS, PrepareSettings
@@ -112,6 +113,7 @@ def _prepare(job: Job, content: Content, reader: SlideReader, began: float) -> S
         note="; ".join(note for note in (reader.resolution.note, *tissue.notes, _left_out(damaged)) if note),
         seconds=time.perf_counter() - began,
         perceptual=perceptual_hash(overview),
+        reader=reader_identity(job.path),
     )
 
 

@@ -1,11 +1,13 @@
-"""Open any slide: OpenSlide first, then TIFFs that it does not read, then flat images."""
+"""Open any slide: by the plugin that claims its suffix, else OpenSlide, other TIFFs, flat images."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from harness.core.errors import DataError
-from harness.slides.base import SlideReader
+from harness.slides.base import NotThisFormatError, SlideReader
+from harness.slides.reader_registry import built_in_readers, reader_for
 
 __all__ = ["SlideReader", "open_slide"]
 
@@ -26,35 +28,25 @@ def open_slide(path: Path, *, mpp: float | None = None) -> SlideReader:
             then (``SlideReader.need_mpp``).
         ValueError: ``mpp`` is not a positive number.
     """
-    import openslide
-
     from harness.slides.intact import check_present
-    from harness.slides.openslide_reader import OpenSlideReader, UnreadByOpenSlideError
 
     path = Path(path)
     check_present(path)
-    try:
-        return OpenSlideReader(path, mpp=mpp)
-    except (openslide.OpenSlideUnsupportedFormatError, UnreadByOpenSlideError) as problem:
-        return _open_flat(path, mpp, problem)
-
-
-def _open_flat(path: Path, mpp: float | None, problem: Exception) -> SlideReader:
-    from harness.slides.intact import check_whole
-    from harness.slides.plain_reader import NotAnImageError, PlainReader
-    from harness.slides.tiff_reader import NotATiffError, TiffReader
-
-    try:
-        if path.is_dir():
-            raise NotAnImageError from problem
-        check_whole(path)
+    if (claims := reader_for(path)) is not None:
+        return _made(claims, path, mpp)
+    problem: Exception | None = None
+    for reader in built_in_readers():
         try:
-            return TiffReader(path, mpp=mpp)
-        except NotATiffError:
-            return PlainReader(path, mpp=mpp)
-    except NotAnImageError:
-        raise DataError(
-            "the file is not a slide: neither OpenSlide nor the image reader knows its format",
-            place=str(path),
-            fix="check that the download is complete, or leave it out",
-        ) from problem
+            return _made(reader, path, mpp)
+        except NotThisFormatError as other:
+            problem = other
+    raise DataError(
+        "the file is not a slide: no reader knows its format",
+        place=str(path),
+        fix="check that the download is complete, or leave it out; bench plugins list readers shows what there is",
+    ) from problem
+
+
+def _made(reader: type[SlideReader], path: Path, mpp: float | None) -> SlideReader:
+    make: Callable[..., SlideReader] = reader  # its constructor takes these, unlike that of the base
+    return make(path, mpp=mpp)

@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from harness.core.errors import DataError
+from harness.slides.base import NotThisFormatError
 from harness.slides.flat import FlatReader
 from harness.slides.intact import opened_tiff
 from harness.slides.resolution import find_resolution
@@ -14,12 +15,14 @@ from harness.slides.tiff_layout import TiffLayout, read_layout
 from harness.slides.tiff_pixels import page_image
 
 
-class NotATiffError(Exception):
+class NotATiffError(NotThisFormatError):
     """The file is no TIFF, or tifffile cannot parse it."""
 
 
 class TiffReader(FlatReader):
     """The largest page of a TIFF as a slide of one level; see ``FlatReader``."""
+
+    name = "tiff"
 
     def __init__(self, path: Path, *, mpp: float | None = None) -> None:
         """Open ``path`` without decoding it.

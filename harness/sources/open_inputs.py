@@ -33,19 +33,20 @@ def open_inputs(dataset: Dataset, opening: Opening) -> Inputs:
 
 
 def _with_provenance(tiles: Inputs, encoder: str) -> Inputs:
-    """What the leak audit has to know of an encoder whose weights come from a file."""
+    """What identifies an encoder, and what the leak audit has to know of one whose weights come from a file."""
     from harness.encoders.names import parse_name
+    from harness.encoders.registry import encoder_identity, weights_files
     from harness.features.training_slides import is_silent, training_slides_of
 
-    seen = training_slides_of(encoder)
-    path = parse_name(encoder).path if encoder else None
-    if path is not None:
-        weights = ContentHashes().read(path, [path])
-        tiles = replace(
-            tiles,
-            identity={**tiles.identity, "weights": weights.hash},
-            sources=tiles.sources.and_shared("the encoder's file", [path]),
-        )
+    if not encoder:
+        return tiles
+    name = parse_name(encoder)
+    seen, files = training_slides_of(encoder), weights_files(name)
+    identity = {**tiles.identity, **encoder_identity(name)}
+    if files:
+        identity["weights"] = ContentHashes().read(files[0], files).hash
+        tiles = replace(tiles, sources=tiles.sources.and_shared("the encoder's file", files))
+    tiles = replace(tiles, identity=identity)
     silent = (f"whether encoder {encoder} has learnt from these slides: its file does not say",)
     return replace(
         tiles,

@@ -84,8 +84,10 @@ def _sources(contents: Mapping[str, Content], outlines: Mapping[str, Content]) -
 
 
 def _identity(indexes: Mapping[str, SlideIndex], outlines: Mapping[str, Content]) -> dict[str, str]:
-    """Which tiles are read, which the card's tissue settings decide about, and where the lesions are."""
+    """Which tiles are read, which the card's tissue settings decide about, readers from plugins, and lesions."""
     found = {"tiles": sha256_json({slide: index.tiles_sha256 for slide, index in indexes.items()})}
+    if readers := sorted({index.reader for index in indexes.values()} - {""}):
+        found["readers"] = ", ".join(readers)
     if outlines:
         found["annotations"] = sha256_json({slide: content.hash for slide, content in outlines.items()})
     return found

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.api.code_version import declared_version
 from harness.core.errors import UsageError
+from harness.plugins.version import declared_version
 from harness.tasks.metric_registry import find_metric
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.core import console
-from harness.core.errors import BenchError, MethodError
+from harness.core.errors import MethodError
 from harness.evaluation.metric import Floats, Metric
 from harness.plugins import registry as plugins
 
@@ -28,23 +28,13 @@ def metrics() -> plugins.Registry[Metric]:
 def metrics_of(task: type[Task]) -> tuple[Metric, ...]:
     """The metrics that are added to those of a task, by name; a broken one harms no other."""
     names = {getattr(base, "name", "") for base in task.__mro__}
-    found = [cls for cls in _loaded() if cls.task in names and cls.name not in task.metrics]
+    found = [cls for cls in metrics().added() if cls.task in names and cls.name not in task.metrics]
     return tuple(_guarded(cls) for cls in found)
 
 
 def find_metric(name: str) -> type[Metric] | None:
     """The added metric of that name; None where there is none, or it is broken."""
-    return next((cls for cls in _loaded() if cls.name == name), None)
-
-
-def _loaded() -> list[type[Metric]]:
-    found = []
-    for name in metrics().names:
-        try:
-            found.append(metrics().find(name))
-        except BenchError:
-            continue
-    return found
+    return next((cls for cls in metrics().added() if cls.name == name), None)
 
 
 @functools.cache

@@ -16,6 +16,7 @@ from harness.evaluation.study_scores import Predictions
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from harness.evaluation.study_scores import Score
 
@@ -79,6 +80,22 @@ def roc_figure(data: Predictions, classes: Sequence[str], *, title: str, auc: Sc
         axes.set(xlabel="false positive rate", ylabel="true positive rate")
         heading = None if binary else f"macro {_auc_label(auc)}" if auc else "AUC, one against the rest"
         axes.legend(loc="lower right", title=heading, title_fontsize=9, alignment="left")
+        return _png(figure)
+
+
+def scatter_figure(true: NDArray[np.float64], predicted: NDArray[np.float64], *, title: str) -> bytes:
+    """Predicted over true numbers, with the line on which both are equal.
+
+    Args:
+        true, predicted: (n,) each.
+        title: what the predictions are of.
+    """
+    both = np.concatenate([true, predicted])
+    limits = (float(both.min()), float(both.max()))
+    with _axes((4.6, 4.6), [(0.75, 0.6, 3.6, 3.6)]) as (figure, (axes,)):
+        axes.plot(limits, limits, color=_FAINT, linewidth=1, linestyle=(0, (4, 3)))
+        axes.scatter(true, predicted, s=14, color=_MAIN, alpha=0.7, linewidths=0)
+        axes.set(xlabel="true", ylabel="predicted", title=title)
         return _png(figure)
 
 

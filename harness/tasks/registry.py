@@ -46,6 +46,7 @@ _KIND: plugins.Kind[Task] = plugins.Kind(
     built_in={
         "classification": "harness.tasks.classification:Classification",
         "survival": "harness.tasks.survival:Survival",
+        "regression": "harness.tasks.regression:Regression",
     },
 )
 
@@ -95,6 +96,11 @@ def task_of(config: Mapping[str, Any]) -> type[Task]:
     except BenchError as error:
         fix = "name the plugin that defines it with --plugin, or install the package that does"
         raise DataError(f"results of the task {name[:40]!r}: {error.problem}", place=error.place, fix=fix) from error
+
+
+def tasks() -> list[type[Task]]:
+    """All tasks that can be loaded, by name; a broken one harms no other."""
+    return _loaded(task_registry().names)
 
 
 def own_metrics() -> tuple[str, ...]:

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from harness.api.output import BagOutput
     from harness.evaluation.rows import Rows
 
+_EXAMPLE = (1.0, 2.0, 3.0)
+"""Limits between the intervals of time of :meth:`Survival.example`."""
+
 
 @dataclass(frozen=True)
 class Survival(Task):
@@ -163,6 +166,14 @@ class Survival(Task):
     def certainty(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
         """The risk."""
         return risk_of(probabilities)
+
+    @classmethod
+    def example(cls, groups: NDArray[np.int64], patients: Sequence[str]) -> tuple[Self, Truth]:
+        """The event comes the sooner the larger the group is; every third patient is censored."""
+        numbers = np.arange(len(groups))
+        times = np.asarray(np.where(groups == 0, 2.5, 0.5) + numbers // 2 % 2, np.float64)
+        seen = FollowUp(tuple(patients), times, (numbers % 3 != 2).astype(np.int64))
+        return cls.over(len(_EXAMPLE) + 1, bin_edges=_EXAMPLE), seen.truth
 
 
 def _comparable(truth: Truth) -> bool:

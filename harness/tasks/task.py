@@ -295,6 +295,14 @@ class Task(ABC):
         """
         return {}
 
+    @classmethod
+    def example(cls, groups: NDArray[np.int64], patients: Sequence[str]) -> tuple[Self, Truth] | None:
+        """A small fitted task and labels that follow the ``groups`` 0, 1, ... of some slides, for the contract suite.
+
+        None where a method is not tested on the task.
+        """
+        return None
+
 
 def in_use(task: Task, encoder: str) -> Task:
     """``task`` for networks with the tile encoder ``encoder``."""

@@ -10,8 +10,9 @@ from support.plugins import load_plugin
 
 from harness import MethodError
 from harness.api import code_version
-from harness.api.code_version import method_sources, method_version, source_sha256
+from harness.api.code_version import method_version, source_sha256
 from harness.api.registry import find_method, list_methods
+from harness.plugins.version import class_sources
 
 METHOD = """
 {imports}
@@ -62,9 +63,7 @@ def forget():
 
 def test_it_covers_what_the_method_takes_from_its_own_package(tmp_path):
     cls = package(tmp_path, "versioned_a")
-    assert list(method_sources(cls)) == ["__init__.py"] + [
-        f"versioned_a.{m}" for m in ("far", "late", "method", "near")
-    ]
+    assert list(class_sources(cls)) == ["__init__.py"] + [f"versioned_a.{m}" for m in ("far", "late", "method", "near")]
 
 
 def test_the_same_source_elsewhere_has_the_same_version(tmp_path):

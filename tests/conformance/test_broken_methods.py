@@ -10,7 +10,7 @@ from harness.conformance import CHECKS, check_method_contract, conformance_tests
 
 pytestmark = pytest.mark.filterwarnings("ignore:std\\(\\)")
 
-UNNAMED = {"further_inputs": "the card names features only", "survival": "the card names classification only"}
+UNNAMED = {"further_inputs": "the card names features only", "other_tasks": "the card names classification only"}
 """What the cards here do not name, and why it is skipped therefore."""
 
 

@@ -21,7 +21,7 @@ from harness.encoders import parse_name
         ("random:resnet18@layer1", ("random", "resnet18", 1, None)),
         ("random:hf-hub:owner/model", ("random", "hf-hub:owner/model", 0, None)),
         ("file:resnet18@layer3=a/b=c.pt", ("file", "resnet18", 3, Path("a/b=c.pt"))),
-        ("conv64", ("random", "conv64", 0, None)),
+        ("conv64", ("own", "conv64", 0, None)),
         ("file:conv27=w.safetensors", ("file", "conv27", 0, Path("w.safetensors"))),
     ],
 )

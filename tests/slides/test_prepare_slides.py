@@ -189,7 +189,7 @@ def test_a_worker_that_dies_is_a_failed_slide(
 ) -> None:
     slides = {name: make_slide(f"{name}.tif", draw(512, 512)) for name in "ab"}
 
-    def dying(work: Callable, jobs: list, *, workers: int) -> Iterator[tuple[int, object]]:
+    def dying(work: Callable, jobs: list, *, workers: int, setup: Callable) -> Iterator[tuple[int, object]]:
         yield 1, work(jobs[1])
         yield 0, WorkerDiedError()
 

@@ -257,7 +257,7 @@ class LastIntervalNet(Net):
         return replace(output, logits=output.logits[:, :-1])
 
 
-@breaks("survival")
+@breaks("other_tasks")
 class LosesTheLastInterval(Good):
     card = replace(Good.card, tasks=("classification", "survival"))
 
