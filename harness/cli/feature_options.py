@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
@@ -113,6 +114,12 @@ class FeatureOptions:
             )
         return readable_folder(expanded(cast(Path, slides)), "--slides")
 
+    def labels(self, labels: Path | None) -> Path:
+        """The label table; only some formats of features do without."""
+        if labels is None and self.features is None:
+            raise UsageError("a dataset needs labels", place="--labels", fix="give a table with a line per slide")
+        return Path() if labels is None else expanded(labels)
+
     def _given(self) -> dict[str, bool]:
         return {
             "--encoder": self.encoder is not None,
@@ -134,6 +141,17 @@ class FeatureOptions:
         return tuple(dict.fromkeys(cast("Rule", one_of(w, RULES, kind="rule", option="--match")) for w in words))
 
     def new(self, base: NewDataset) -> Dataset:
+        """Make the dataset, with the labels inside the files where no table is given."""
+        from harness.features.formats.base import Options
+        from harness.sources.labels_inside import write_labels
+
+        if base.labels != Path():
+            return self._new(base)
+        with tempfile.TemporaryDirectory() as scratch:
+            options = Options(self.encoder, self.pickled_arrays)
+            return self._new(replace(base, labels=write_labels(base.slides, options, Path(scratch))))
+
+    def _new(self, base: NewDataset) -> Dataset:
         """Make the dataset, and say what was changed."""
         from harness.core.resources import cache_root
         from harness.features.declared import Declared

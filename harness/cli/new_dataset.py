@@ -50,7 +50,9 @@ DistinctIds = Annotated[
 
 def new(
     name: Annotated[str, typer.Argument(help="Name of the new dataset.")],
-    labels: Annotated[Path, typer.Option("--labels", help="Table (CSV) with a line per slide.")],
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="Table (CSV) with a line per slide; some features bring labels.")
+    ] = None,
     slides: Annotated[Path | None, typer.Option("--slides", help="Folder with the slides, at any depth.")] = None,
     features: options.Features = None,
     slide_col: Annotated[str, typer.Option("--slide-col", help="Column with the slide names.")] = "slide",
@@ -87,7 +89,7 @@ def new(
     wish = NewDataset(
         name=name,
         slides=given.folder(slides, mpp),
-        labels=expanded(labels),
+        labels=given.labels(labels),
         slide_column=slide_col,
         label_column=label_col,
         patient_column=patient_col,

@@ -9,8 +9,9 @@ from harness.core.errors import DataError
 from harness.features.encoder_names import canonical, same, width_problem
 from harness.features.formats.base import Facts
 
-MPP_TOLERANCE = 0.05
-"""Resolutions that differ by less than this part are the same: scanners of one type differ by as much."""
+MPP_TOLERANCE = 0.2
+"""Resolutions that differ by less than this part are the same: scanners that are all called 20x differ by as much. What
+is another step of a pyramid differs by half."""
 
 
 @dataclass(frozen=True)

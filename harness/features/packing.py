@@ -26,6 +26,8 @@ from harness.datasets.table import listed
 from harness.features.declared import Declared
 from harness.features.encoder_names import UNKNOWN
 from harness.features.formats.base import Facts, FeatureFile, FeatureFormat, SlideFeatures
+from harness.features.formats.owkin import has_addresses
+from harness.features.formats.shapes import label_columns
 from harness.features.manifest import MANIFEST, DType, FeatureKey, Header, Manifest, SlideEntry
 from harness.features.store import DTYPES, FeatureStore
 from harness.features.writer import FeatureWriter
@@ -183,6 +185,7 @@ class Packing:
             if not len(found.features):
                 return no_tiles(file)
             declared.check(found.facts, found.features.shape[1], file.place)
+            check_columns(found.features, file.place)
             rows = as_stored(found.features, header.dtype, file.place)
         except BenchError as problem:
             return problem
@@ -285,6 +288,26 @@ def sample_of(rows: NDArray[np.floating[Any]]) -> list[int]:
     norms = torch.linalg.vector_norm(torch.from_numpy(rows), dim=1, dtype=torch.float32).numpy()
     chosen: list[int] = np.sort(np.argpartition(-norms, SAMPLE_ROWS)[:SAMPLE_ROWS]).tolist()
     return chosen
+
+
+def check_columns(rows: NDArray[np.floating[Any]], place: str) -> None:
+    """Refuse rows in which some columns are no features.
+
+    Raises:
+        DataError: the first columns are addresses of tiles, or the last ones labels.
+    """
+    if has_addresses(rows):
+        raise DataError(
+            "the first three columns look like Owkin's tile addresses, not features",
+            place=place,
+            fix="cut these columns off; in .npy files they are cut off by themselves",
+        )
+    if count := label_columns(rows):
+        raise DataError(
+            f"the last {count} columns look like the label of the slide, as DSMIL's code appends it",
+            place=place,
+            fix="cut these columns off: a method would read the label from them",
+        )
 
 
 def no_tiles(file: FeatureFile) -> DataError:

@@ -11,7 +11,7 @@ from harness.core.errors import DataError
 from harness.features.declared import Declared
 from harness.features.formats.base import Facts
 from harness.features.formats.detect import detect
-from harness.features.packing import Packing, sample_of
+from harness.features.packing import Packing, check_columns, sample_of
 
 
 @pytest.fixture
@@ -140,3 +140,15 @@ def test_the_sample_is_the_same_in_any_order() -> None:
     order = np.random.default_rng(1).permutation(500)
     one, other = rows[sample_of(rows)], rows[order][sample_of(rows[order])]
     assert {row.tobytes() for row in one} == {row.tobytes() for row in other}
+
+
+def test_columns_that_are_no_features_are_refused() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(20, 32)).astype(np.float32)
+    check_columns(rows, "S1")
+    check_columns(np.maximum(rows, 0) * (np.arange(32) < 30), "dead units at the end")
+    with pytest.raises(DataError, match="last 2 columns look like the label"):
+        check_columns(np.concatenate([rows, np.tile(np.float32([0, 1]), (20, 1))], axis=1), "S1")
+    addresses = np.stack([np.full(20, 15), np.arange(20), np.arange(20) // 5], axis=1).astype(np.float32)
+    with pytest.raises(DataError, match="first three columns"):
+        check_columns(np.concatenate([addresses, rows], axis=1), "S1")

@@ -170,6 +170,19 @@ def test_labels_inside_the_files_are_compared(place: Path) -> None:
     assert "slide_6 ('1' in the file, 'normal' in the table)" in said
 
 
+def test_labels_inside_the_files_do_without_a_table(place: Path) -> None:
+    rng = np.random.default_rng(1)
+    with h5py.File(place / "cohort.h5", "w") as file:
+        for number, slide in enumerate(SLIDES):
+            file[f"{slide}/feat"] = rng.normal(size=(4, 16)).astype(np.float16)
+            file[slide].attrs["label"] = number % 2
+    made = CliRunner().invoke(app, ["datasets", "new", "mine", "--features", "cohort.h5", "--folds", "3"])
+    assert made.exit_code == 0, made.output
+    assert load_dataset(place / "mine").card.classes == ("0", "1")
+    none = CliRunner().invoke(app, ["datasets", "new", "other", "--features", "features"])
+    assert "--labels" in none.exception.fix
+
+
 def test_given_splits_are_used_and_audited(place: Path) -> None:
     (place / "splits").mkdir()
     parts = [SLIDES[:6], SLIDES[6:8], SLIDES[8:]]

@@ -74,11 +74,19 @@ def find(listing: Listing, options: Options) -> list[FeatureFormat]:
         for name in (name for suffix in PT for name in by_suffix.get(suffix, ())):
             slide = slide_of(name)
             beside = (own[slide].path,) if slide in own and own[slide].path.suffix.lower() in H5 else ()
+            if folder == listing.base and (outside := _beside(folder, slide)) is not None:
+                beside = (outside,)
             own[slide] = FeatureFile(slide, folder / name, beside=beside)
     return [
         Clam(root, [_with_patches(file, listing, root) for file in own.values()], _hints(root), options)
         for root, own in roots.items()
     ]
+
+
+def _beside(folder: Path, slide: str) -> Path | None:
+    """The ``.h5`` of a slide, where the folder of ``.pt`` files alone was given."""
+    path = folder.parent / folder.name.replace("pt", "h5") / f"{slide}.h5"
+    return path if path.is_file() else None
 
 
 def _hints(root: Path) -> Facts:

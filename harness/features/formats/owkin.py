@@ -57,14 +57,21 @@ def has_addresses(rows: NDArray[np.floating[Any]]) -> bool:
     """Whether the first three columns are level, x and y of tiles: whole numbers, one level, other tiles."""
     if not len(rows) or rows.shape[1] <= ADDRESS_COLUMNS:
         return False
+    if not _whole(rows[:4, :ADDRESS_COLUMNS]):
+        return False  # features, at once
     head = rows[:, :ADDRESS_COLUMNS].astype(np.float64)
-    if not np.isfinite(head).all() or (head < 0).any() or (head != np.rint(head)).any():
+    if not _whole(head):
         return False
     # float16 rounds large addresses, so that two tiles may seem to have the same.
     if head[0, 0] > _DEEPEST or (head[:, 0] != head[0, 0]).any() or 2 * len(np.unique(head, axis=0)) < len(head):
         return False
     rest = rows[: min(len(rows), 64), ADDRESS_COLUMNS:]
     return not bool((rest == np.rint(rest)).all()) and (len(rows) > 1 or bool(head.any()))
+
+
+def _whole(values: NDArray[np.floating[Any]]) -> bool:
+    """Whether all are whole numbers, none negative."""
+    return bool((np.isfinite(values) & (values >= 0) & (values == np.rint(values))).all())
 
 
 def without_addresses(rows: NDArray[np.floating[Any]]) -> tuple[NDArray[np.floating[Any]], tuple[str, ...]]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FLOATS = (np.float16, np.float32)
+_MOST_CLASSES, _FEW_ROWS = 16, 3
 
 
 def feature_rows(values: NDArray[Any], place: str) -> NDArray[np.floating[Any]]:
@@ -51,6 +52,19 @@ def feature_rows(values: NDArray[Any], place: str) -> NDArray[np.floating[Any]]:
 def _narrowed(values: NDArray[Any]) -> NDArray[np.floating[Any]]:
     with np.errstate(over="ignore"):  # what does not fit is found to be infinite later, and named
         return values.astype(np.float32)
+
+
+def label_columns(rows: NDArray[np.floating[Any]]) -> int:
+    """How many of the last columns hold a one-hot label, the same in every row; 0 for features as they should be.
+
+    DSMIL's code appends the label of the slide to each row. A network would read it off without complaint.
+    """
+    if len(rows) < _FEW_ROWS or rows.shape[1] <= _MOST_CLASSES:
+        return 0
+    tail = rows[:, -_MOST_CLASSES:]
+    constant = (tail == tail[0]).all(axis=0) & ((tail[0] == 0) | (tail[0] == 1))
+    count = int(np.argmin(constant[::-1])) if not constant.all() else _MOST_CLASSES
+    return count if count > 1 and tail[0, _MOST_CLASSES - count :].sum() == 1 else 0
 
 
 def _shape(shape: tuple[int, ...]) -> str:
