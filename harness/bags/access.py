@@ -15,6 +15,7 @@ from harness.bags.mapped import MappedArray
 from harness.bags.tile_source import MaskOf, TileBags, TileReader
 from harness.core.arrays import all_finite
 from harness.core.errors import DataError
+from harness.features.in_place import PlacedRows, PlacedStore
 from harness.features.store import COORD_DTYPE, COORDS, DTYPES, FEATURES
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class FeatureAccess(BagAccess):
 
     def __init__(
         self,
-        values: NDArray[Any] | MappedArray,
+        values: NDArray[Any] | MappedArray | PlacedRows,
         rows: Rows,
         *,
         coords: MappedArray | None = None,
@@ -80,13 +81,14 @@ class FeatureAccess(BagAccess):
         self._seen: set[str] = set()
 
     @classmethod
-    def of_store(cls, store: FeatureStore) -> FeatureAccess:
-        """Access to a finished feature store."""
+    def of_store(cls, store: FeatureStore | PlacedStore) -> FeatureAccess:
+        """Access to a finished feature store, or to features that are read where they lie."""
         entries = store.manifest.slides
         total = max((entry.stop for entry in entries.values()), default=0)
         dtype = DTYPES[store.manifest.header.dtype].str
+        packed = MappedArray(store.folder / FEATURES, dtype, (total, store.dim))
         return cls(
-            MappedArray(store.folder / FEATURES, dtype, (total, store.dim)),
+            store.values if isinstance(store, PlacedStore) else packed,
             {slide: (entry.start, entry.stop) for slide, entry in entries.items()},
             coords=MappedArray(store.folder / COORDS, COORD_DTYPE.str, (total, 2)),
             located=[slide for slide, entry in entries.items() if entry.has_coords],
@@ -105,7 +107,7 @@ class FeatureAccess(BagAccess):
         """
         start, stop = self._rows[slide]
         values = self._values
-        bag = values.rows(start, stop) if isinstance(values, MappedArray) else values[start:stop]
+        bag = values[start:stop] if isinstance(values, np.ndarray) else values.rows(start, stop)
         if slide not in self._seen:
             if not all_finite(bag):
                 raise self._not_finite(slide, bag)
@@ -155,6 +157,8 @@ class FeatureAccess(BagAccess):
     @property
     def files(self) -> tuple[Path, ...]:
         """The packed features."""
+        if isinstance(self._values, PlacedRows):
+            return self._values.paths
         return tuple(array.path for array in (self._values, self._coords) if isinstance(array, MappedArray))
 
     def normaliser(self, ids: Sequence[str]) -> Normaliser:

@@ -63,6 +63,9 @@ TileMpp = Annotated[
 Dtype = Annotated[
     str, typer.Option("--dtype", help="Number type of the packed features: float16, float32.", rich_help_panel=_PANEL)
 ]
+InPlace = Annotated[
+    bool, typer.Option("--in-place", help="Read the files where they lie, without packing.", rich_help_panel=_PANEL)
+]
 PickledArrays = Annotated[
     bool,
     typer.Option(
@@ -84,6 +87,7 @@ class FeatureOptions:
     tile_px: int | None
     tile_mpp: float | None
     dtype: str
+    in_place: bool
     pickled_arrays: bool
     cache: Path | None
     workers: int | None
@@ -128,6 +132,7 @@ class FeatureOptions:
             "--tile-px": self.tile_px is not None,
             "--tile-mpp": self.tile_mpp is not None,
             "--dtype": self.dtype != "float16",
+            "--in-place": self.in_place,
             "--pickled-arrays": self.pickled_arrays,
             "--cache": self.cache is not None,
             "--workers": self.workers is not None,
@@ -166,6 +171,7 @@ class FeatureOptions:
                 dtype=cast(
                     Literal["float16", "float32"], one_of(self.dtype, DTYPES, kind="number type", option="--dtype")
                 ),
+                in_place=self.in_place,
                 pickled_arrays=self.pickled_arrays,
                 splits=None if self.splits is None else expanded(self.splits),
                 cache=self.cache or cache_root(),

@@ -111,6 +111,10 @@ def export(
     found = one_set(cache or cache_root(), Path(name).name)
     if found.manifest is None:
         raise UsageError("the set is not finished", place=str(found.folder), fix="run the command that makes it again")
+    if found.manifest.header.provenance.get("in_place"):
+        raise UsageError(
+            "the set is read where its files lie", place=str(found.folder), fix="give these files to the other tool"
+        )
     store = FeatureStore.open(found.folder)
     done = write(store, store.slides, writable_folder(to, "--to"), layout)
     console.say(f"wrote {console.count(done.slides, 'slide')} to {done.folder}")

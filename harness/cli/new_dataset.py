@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from harness.datasets.dataset import Dataset
 
 
+Labels = Annotated[
+    Path | None, typer.Option("--labels", help="Table (CSV) with a line per slide; some features bring labels.")
+]
+SlideColumn = Annotated[str, typer.Option("--slide-col", help="Column with the slide names.")]
+LabelColumn = Annotated[str, typer.Option("--label-col", help="Column with the class of each slide.")]
+PatientColumn = Annotated[str, typer.Option("--patient-col", help="Column with the patients; may be the slide column.")]
 TimeColumn = Annotated[
     str | None, typer.Option("--time-col", help="Survival: column with the times until event or censoring.")
 ]
@@ -50,16 +56,12 @@ DistinctIds = Annotated[
 
 def new(
     name: Annotated[str, typer.Argument(help="Name of the new dataset.")],
-    labels: Annotated[
-        Path | None, typer.Option("--labels", help="Table (CSV) with a line per slide; some features bring labels.")
-    ] = None,
+    labels: Labels = None,
     slides: Annotated[Path | None, typer.Option("--slides", help="Folder with the slides, at any depth.")] = None,
     features: options.Features = None,
-    slide_col: Annotated[str, typer.Option("--slide-col", help="Column with the slide names.")] = "slide",
-    label_col: Annotated[str, typer.Option("--label-col", help="Column with the class of each slide.")] = "label",
-    patient_col: Annotated[
-        str, typer.Option("--patient-col", help="Column with the patients; may be the slide column.")
-    ] = "patient",
+    slide_col: SlideColumn = "slide",
+    label_col: LabelColumn = "label",
+    patient_col: PatientColumn = "patient",
     time_col: TimeColumn = None,
     event_col: EventColumn = None,
     classes: Classes = None,
@@ -76,6 +78,7 @@ def new(
     tile_px: options.TilePx = None,
     tile_mpp: options.TileMpp = None,
     dtype: options.Dtype = "float16",
+    in_place: options.InPlace = False,
     pickled_arrays: options.PickledArrays = False,
     cache: Cache = None,
     workers: Workers = None,
@@ -84,7 +87,7 @@ def new(
     from harness.datasets.new_dataset import NewDataset, new_dataset
 
     given = options.FeatureOptions(
-        features, encoder, splits, match, tile_px, tile_mpp, dtype, pickled_arrays, cache, workers
+        features, encoder, splits, match, tile_px, tile_mpp, dtype, in_place, pickled_arrays, cache, workers
     )
     wish = NewDataset(
         name=name,
@@ -105,10 +108,7 @@ def new(
         seed=seed,
         file_ids=features is not None,
     )
-    if features is None:
-        _say(new_dataset(wish))
-    else:
-        _say(given.new(wish))
+    _say(new_dataset(wish) if features is None else given.new(wish))
 
 
 def _say(dataset: Dataset) -> None:

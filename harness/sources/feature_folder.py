@@ -37,6 +37,7 @@ class FeatureFolder(Source):
         magnification: nominal objective power; no statement about microns.
         match: what is ignored when ids of the label table are compared with the names of files.
         dtype: number type of the packed features.
+        in_place: read the files where they lie instead of packing them.
         pickled_arrays: read ``.pt`` files that hold pickled NumPy arrays.
     """
 
@@ -52,6 +53,7 @@ class FeatureFolder(Source):
     magnification: float | None = Field(default=None, gt=0, le=400, allow_inf_nan=False)
     match: tuple[Rule, ...] = ()
     dtype: Literal["float16", "float32"] = "float16"
+    in_place: bool = False
     pickled_arrays: bool = False
 
     def root(self, dataset: Dataset, data_root: Path | None) -> Path:
@@ -63,7 +65,7 @@ class FeatureFolder(Source):
     @property
     def label(self) -> str:
         """Short readable name of the set, for folders: ``trident-uni_v1-float16``."""
-        parts = (self.format, self.encoder, self.dtype)
+        parts = (self.format, self.encoder, "in-place" if self.in_place else self.dtype)
         return re.sub(r"[^A-Za-z0-9._+-]", "-", "-".join(parts))
 
     def open(self, dataset: Dataset, opening: Opening) -> Inputs:

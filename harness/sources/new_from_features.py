@@ -20,6 +20,7 @@ from harness.datasets.table import listed
 from harness.features.declared import Declared
 from harness.features.formats.base import FeatureFile, FeatureFormat, Options
 from harness.features.formats.detect import detect
+from harness.features.in_place import Placed, place
 from harness.features.manifest import DType
 from harness.features.packing import Packed, Packing
 from harness.protocols.audit import audit
@@ -42,6 +43,7 @@ class NewFromFeatures:
         declared: what is said of the features.
         rules: what is ignored when ids are compared.
         dtype: number type of the packed features.
+        in_place: read the files where they lie.
         pickled_arrays: read ``.pt`` files that hold pickled NumPy arrays.
         splits: folder or file with splits; None makes folds.
         cache: where the packed features go.
@@ -53,6 +55,7 @@ class NewFromFeatures:
     declared: Declared
     rules: tuple[Rule, ...] = ()
     dtype: DType = "float16"
+    in_place: bool = False
     pickled_arrays: bool = False
     splits: Path | None = None
     cache: Path
@@ -109,9 +112,11 @@ def new_from_features(wish: NewFromFeatures) -> Made:
     joined = _joined(labels.rows, files, source, labels.dropped, wish)
     rows = _rows(labels.rows, joined)
     _check_labels(rows, files, source, base)
-    packing = Packing(source, {row.slide: files[row.slide] for row in rows}, wish.declared, wish.dtype, wish.workers)
+    dtype = None if wish.in_place else wish.dtype
+    packing = Packing(source, {row.slide: files[row.slide] for row in rows}, wish.declared, dtype, wish.workers)
     card_source = _source(packing.describe(), source, wish)
-    packed = packing.run(store_folder(wish.cache, base.name, card_source, source.root), partial=base.partial)
+    store = store_folder(wish.cache, base.name, card_source, source.root)
+    packed = place(packing, store, partial=base.partial) if wish.in_place else packing.run(store, partial=base.partial)
     rows = [row for row in rows if row.slide not in packed.refused]
     classes = (CENSORED, EVENT) if base.survival else classes_of(rows, base)
     given, splits = _splits(rows, classes, wish)
@@ -223,6 +228,7 @@ def _source(declared: Declared, source: FeatureFormat, wish: NewFromFeatures) ->
         magnification=facts.magnification,
         match=wish.rules,
         dtype=wish.dtype,
+        in_place=wish.in_place,
         pickled_arrays=wish.pickled_arrays,
     )
 
@@ -240,11 +246,11 @@ def _splits(
     return given, {"given": given.folds}
 
 
-def _tiles(packed: Packed, rows: Sequence[LabelledSlide]) -> int:
+def _tiles(packed: Packed | Placed, rows: Sequence[LabelledSlide]) -> int:
     return sum(packed.store.count(row.slide) for row in rows)
 
 
-def _left_out(joined: Join, packed: Packed, given: GivenSplits | None, base: NewDataset) -> Iterator[Erratum]:
+def _left_out(joined: Join, packed: Packed | Placed, given: GivenSplits | None, base: NewDataset) -> Iterator[Erratum]:
     """What ``--partial`` leaves out, for the card."""
     unusable = [f"{slide} ({one.problem})" for slide, one in packed.refused.items()]
     strange = () if given is None else given.left_out
@@ -259,6 +265,6 @@ def _left_out(joined: Join, packed: Packed, given: GivenSplits | None, base: New
             yield Erratum(slides=tuple(names), what=what, action="Left out with --partial.", source=source)
 
 
-def _notes(packed: Packed, given: GivenSplits | None) -> list[str]:
+def _notes(packed: Packed | Placed, given: GivenSplits | None) -> list[str]:
     counts = [f"{note} ({len(slides)} slides: {listed(slides, most=3)})" for note, slides in packed.notes.items()]
     return [*counts, *(given.notes if given is not None else ())]

@@ -15,14 +15,20 @@ from harness.datasets.table import listed
 from harness.features.declared import Declared
 from harness.features.formats.base import Facts, FeatureFile, FeatureFormat, Options
 from harness.features.formats.detect import detect
-from harness.features.packing import Packed, Packing, as_stored, no_tiles
+from harness.features.in_place import Placed, PlacedStore, place
+from harness.features.packing import Packed, Packing
+from harness.features.refusals import no_tiles
+from harness.features.rows import as_stored, check_columns
+from harness.sources.content_check import Sources, status_of
 from harness.sources.feature_folder import UNKNOWN, FeatureFolder
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from harness.datasets.content import FileStatus
     from harness.datasets.dataset import Dataset
+    from harness.features.manifest import DType
     from harness.features.store import FeatureStore
     from harness.protocols.near_duplicates import Comparison
     from harness.protocols.verify import Finding
@@ -40,7 +46,6 @@ def open_feature_folder(dataset: Dataset, source: FeatureFolder, opening: Openin
         DataError: slides without features, or features that are damaged or not what the card says.
     """
     from harness.bags.access import FeatureAccess
-    from harness.sources.content_check import Sources, status_of
     from harness.sources.inputs import Inputs
 
     packed, found = packed_features(dataset, source, opening)
@@ -54,6 +59,7 @@ def open_feature_folder(dataset: Dataset, source: FeatureFolder, opening: Openin
         secrets=(dataset.folder, *found.label_files),
         compare=partial(_compare, store, slides),
         sources=Sources(
+            slides=_own_files(store, slides),
             shared={"the packed features": status_of(store.files)},
             basis={"fingerprint": "BLAKE3 of features and positions, as they were packed"},
         ),
@@ -64,7 +70,7 @@ def open_feature_folder(dataset: Dataset, source: FeatureFolder, opening: Openin
     )
 
 
-def packed_features(dataset: Dataset, source: FeatureFolder, opening: Opening) -> tuple[Packed, FeatureFormat]:
+def packed_features(dataset: Dataset, source: FeatureFolder, opening: Opening) -> tuple[Packed | Placed, FeatureFormat]:
     """The packed features of the slides that are opened, and the format that they came from.
 
     Raises:
@@ -78,14 +84,20 @@ def packed_features(dataset: Dataset, source: FeatureFolder, opening: Opening) -
             fix=f"put their files there, or see bench datasets verify {dataset.name}",
         )
     used = {slide: files[slide] for slide in dict.fromkeys(opening.slides)}
-    packing = Packing(found, used, declared_by(source), source.dtype, opening.workers)
-    return packing.run(store_folder(opening.cache, dataset.name, source, found.root)), found
+    packing = Packing(found, used, declared_by(source), dtype_of(source), opening.workers)
+    folder = store_folder(opening.cache, dataset.name, source, found.root)
+    return (place(packing, folder) if source.in_place else packing.run(folder)), found
 
 
 def store_folder(cache: Path, name: str, source: FeatureFolder, root: Path) -> Path:
     """Where the packed features of a dataset go: a readable name, and what tells sets of one name apart."""
     key = sha256_json({"root": str(root.resolve()), "dtype": source.dtype, "format": source.format})
     return cache / name / "features" / f"{source.label}-{key[:8]}"
+
+
+def dtype_of(source: FeatureFolder) -> DType | None:
+    """The number type that features are packed in; None for that of the files."""
+    return None if source.in_place else source.dtype
 
 
 def declared_by(source: FeatureFolder) -> Declared:
@@ -182,14 +194,22 @@ def _read(found: FeatureFormat, file: FeatureFile, declared: Declared, source: F
     if not len(slide.features):
         raise no_tiles(file)
     declared.check(slide.facts, slide.features.shape[1], file.place)
+    check_columns(slide.features, file.place)
     return len(as_stored(slide.features, source.dtype, file.place))
 
 
-def _is_small(store: FeatureStore) -> bool:
+def _own_files(store: FeatureStore | PlacedStore, slides: tuple[str, ...]) -> dict[str, dict[Path, FileStatus]]:
+    """Slide → its file as it is now, for features that are read where they lie."""
+    if not isinstance(store, PlacedStore):
+        return {}
+    return {slide: status_of([Path(store.blocks[slide].path)]) for slide in slides}
+
+
+def _is_small(store: FeatureStore | PlacedStore) -> bool:
     return sum(entry.tiles for entry in store.manifest.slides.values()) * store.dim <= ALL_ROWS
 
 
-def _compare(store: FeatureStore, slides: tuple[str, ...]) -> Comparison:
+def _compare(store: FeatureStore | PlacedStore, slides: tuple[str, ...]) -> Comparison:
     from harness.protocols.near_duplicates import compare_bags
 
     entries: Mapping[str, Any] = store.manifest.slides

@@ -11,7 +11,8 @@ from harness.core.errors import DataError
 from harness.features.declared import Declared
 from harness.features.formats.base import Facts
 from harness.features.formats.detect import detect
-from harness.features.packing import Packing, check_columns, sample_of
+from harness.features.packing import Packing
+from harness.features.rows import check_columns, sample_of
 
 
 @pytest.fixture
