@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +66,11 @@ class Block:
             raise DataError("the file was cut short", place=self.path, fix="get or make the file again")
         return found.reshape(self.shape)
 
+    def some(self, rows: Sequence[int]) -> NDArray[np.floating[Any]]:
+        """A few of the rows; the others are not read."""
+        found: NDArray[np.floating[Any]] = np.memmap(self.path, self.dtype, "r", self.offset, self.shape)[list(rows)]
+        return np.array(found)
+
 
 @dataclass(frozen=True)
 class PlacedRows:
@@ -120,6 +125,10 @@ class PlacedStore:
     def bag(self, slide: str) -> NDArray[np.floating[Any]]:
         """Features of a slide, (n, D), in the number type of its file."""
         return self.blocks[slide].read()
+
+    def some(self, slide: str, rows: Sequence[int]) -> NDArray[np.floating[Any]]:
+        """A few rows of a slide."""
+        return self.blocks[slide].some(rows)
 
     @property
     def values(self) -> PlacedRows:

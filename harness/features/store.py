@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -118,6 +118,10 @@ class FeatureStore:
         """
         entry = self._entry(slide)
         return self._features[entry.start : entry.stop]
+
+    def some(self, slide: str, rows: Sequence[int]) -> NDArray[np.floating[Any]]:
+        """A few rows of a slide, in memory of their own; the others are not read."""
+        return np.array(self.bag(slide)[list(rows)])
 
     def coords(self, slide: str) -> NDArray[np.int64] | None:
         """Top-left corners of a slide's tiles in level-0 pixels, (n, 2) as (x, y); None where unknown."""

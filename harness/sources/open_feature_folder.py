@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from harness.core.errors import BenchError, DataError
 from harness.core.hashing import sha256_json
@@ -23,7 +25,6 @@ from harness.sources.content_check import Sources, status_of
 from harness.sources.feature_folder import UNKNOWN, FeatureFolder
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from harness.datasets.content import FileStatus
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
     from harness.sources.inputs import Inputs
     from harness.sources.opening import Opening
 
-ALL_ROWS = 1 << 27
+ALL_ROWS = 1 << 25
 """Cohorts of at most so many numbers are compared row by row; of larger ones, a few rows stand for each slide."""
+_FEWEST_ROWS = 8
 
 
 def open_feature_folder(dataset: Dataset, source: FeatureFolder, opening: Opening) -> Inputs:
@@ -212,12 +214,14 @@ def _is_small(store: FeatureStore | PlacedStore) -> bool:
 def _compare(store: FeatureStore | PlacedStore, slides: tuple[str, ...]) -> Comparison:
     from harness.protocols.near_duplicates import compare_bags
 
-    entries: Mapping[str, Any] = store.manifest.slides
-    small = _is_small(store)
+    if _is_small(store):
+        return compare_bags(slides, store.bag)
+    each = max(_FEWEST_ROWS, ALL_ROWS // (len(slides) * store.dim))
+    picked = {slide: _largest(store.some(slide, store.manifest.slides[slide].sample), each) for slide in slides}
+    return compare_bags(slides, picked.__getitem__)
 
-    def bag(slide: str) -> NDArray[np.floating[Any]]:
-        rows = store.bag(slide)
-        return rows if small else rows[list(entries[slide].sample)]
 
-    chosen: Callable[[str], NDArray[Any]] = bag
-    return compare_bags(slides, chosen)
+def _largest(rows: NDArray[np.floating[Any]], count: int) -> NDArray[np.floating[Any]]:
+    """The rows of largest norm."""
+    norms = np.linalg.norm(rows.astype(np.float32), axis=1)
+    return rows[np.argsort(-norms, kind="stable")[:count]]

@@ -158,6 +158,35 @@ def test_two_files_of_one_slide_are_refused(place: Path) -> None:
     assert "again/slide_2.h5" in said
 
 
+@pytest.mark.parametrize("in_place", [False, True])
+def test_copies_are_found_in_large_cohorts_too(place: Path, monkeypatch, in_place: bool) -> None:
+    import torch
+
+    from harness.datasets.card import InputSettings
+    from harness.sources import open_feature_folder as opened
+    from harness.sources.opening import Opening
+
+    rng = np.random.default_rng(2)
+    bags = {slide: rng.normal(size=(200, 16)).astype(np.float32) for slide in SLIDES}
+    bags["slide_9"] = bags["slide_2"][::-1][:190]
+    for slide, rows in bags.items():
+        write(place / "features" / f"{slide}.h5", rows)
+    new(*(["--in-place"] if in_place else []))
+    dataset = load_dataset(place / "mine")
+    opening = Opening(
+        settings=InputSettings(kind="features"),
+        slides=dataset.slides,
+        data_root=None,
+        cache=place / "cache",
+        workers=1,
+        device=torch.device("cpu"),
+    )
+    for all_rows in (opened.ALL_ROWS, 100):
+        monkeypatch.setattr(opened, "ALL_ROWS", all_rows)
+        found = dataset.card.source.open(dataset, opening).compare()
+        assert {frozenset((pair.one, pair.other)) for pair in found.pairs} == {frozenset(("slide_2", "slide_9"))}
+
+
 def test_labels_inside_the_files_are_compared(place: Path) -> None:
     rng = np.random.default_rng(1)
     for path in (place / "features").iterdir():
