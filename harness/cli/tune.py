@@ -12,7 +12,7 @@ import typer
 from harness.cli.damaged import show_damaged
 from harness.cli.options import Out
 from harness.core import console
-from harness.core.errors import DataError
+from harness.core.errors import DataError, UsageError
 from harness.core.folders import writable_folder
 
 if TYPE_CHECKING:
@@ -110,7 +110,11 @@ def _show_trials(search: History) -> None:
 def _write_plots(folder: Path, searches: Sequence[History], *, every: str | None) -> None:
     """Plots of the fold that was asked for, or of the first one."""
     search = next(one for one in searches if every in (None, one.fold))
-    writable_folder(folder, "--out").mkdir(parents=True, exist_ok=True)
+    try:
+        writable_folder(folder, "--out").mkdir(parents=True, exist_ok=True)
+    except UsageError as problem:  # the runs folder of somebody else may be looked at all the same
+        console.warn(f"no plots are written: {problem.problem} ({folder})")
+        return
     for name, png in search.plots().items():
         (folder / name).write_bytes(png)
         console.say(f"  plot  {folder / name}")

@@ -165,6 +165,8 @@ def _damage(descriptor: int, codec: int, offset: int, count: int) -> tuple[str, 
     """What is wrong with a tile, and whether it may be background that was left out; no words where it is right."""
     if count == 0:
         return "is not stored", True
+    if offset == 0:
+        return "is said to start at byte 0, where the header of the file is", False
     head = os.pread(descriptor, min(_HEAD, count), offset)
     tail = os.pread(descriptor, min(_TAIL, count), offset + count - min(_TAIL, count))
     if codec == _UNCOMPRESSED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,10 @@ def test_a_search_shows_what_it_tried_what_it_chose_and_what_mattered(bench, wor
     (study,) = (out / "studies").iterdir()
     for name in ("history", "importances"):
         assert (study / "figures" / f"tuning-r0f1-{name}.png").read_bytes().startswith(b"\x89PNG")
+    shutil.rmtree(study / "figures")
+    (study / "figures").touch()  # as in a runs folder that cannot be written
+    unwritten = bench("tune", "show", "tiny", "--out", str(out))
+    assert unwritten.code == 0 and "no plots are written" in unwritten.err
     wrong = bench("tune", "show", "tiny", "--fold", "r0f7", "--out", str(out)).check_three_lines()
     assert "unknown fold 'r0f7'" in wrong[0]
     board = bench("leaderboard", "show", "--out", str(out)).out

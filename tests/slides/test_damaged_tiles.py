@@ -31,10 +31,12 @@ def _overwrite(path: Path, offset: int, data: bytes) -> None:
         file.write(data)
 
 
-def _forget(path: Path, tile: int, level: int = 0) -> None:
-    """Make a tile one that is not stored, in the table of tiles."""
+def _forget(
+    path: Path, tile: int, level: int = 0, *, names: tuple[str, ...] = ("TileOffsets", "TileByteCounts")
+) -> None:
+    """Make a tile one that is not stored, in the tables of tiles."""
     with tifffile.TiffFile(path) as tiff:
-        for name in ("TileOffsets", "TileByteCounts"):
+        for name in names:
             tag = tiff.pages[level].tags[name]
             size = tag.valuebytecount // tag.count
             _overwrite(path, tag.valueoffset + tile * size, bytes(size))
@@ -83,19 +85,28 @@ def test_a_slide_with_a_dead_tile_is_refused_by_prepare_and_verify(slide, tmp_pa
     assert caught.value.place == str(path)
 
 
+@pytest.mark.parametrize("names", [("TileByteCounts",), ("TileOffsets", "TileByteCounts")])
 @pytest.mark.parametrize("codec", ["jpeg", None])
-def test_a_tile_that_is_not_stored_is_damage_only_where_there_is_tissue(slide, tmp_path: Path, codec) -> None:
+def test_a_tile_that_is_not_stored_is_damage_only_where_there_is_tissue(slide, tmp_path: Path, codec, names) -> None:
     path = slide(codec)
-    _forget(path, 0)
+    _forget(path, 0, names=names)
     assert [tile.empty for tile in damaged_tiles([path], 1024, 1024)] == [True]
     assert _prepare(path, tmp_path / "one").failed == ()
     assert _inspect(path)
-    _forget(path, 16 * 7 + 8)
+    _forget(path, 16 * 7 + 8, names=names)
     (row,) = _prepare(path, tmp_path / "two").failed
     assert "column 8, row 7" in row.reason
     assert "is not stored" in row.reason
     with pytest.raises(DataError, match="column 8, row 7"):
         _inspect(path)
+
+
+@pytest.mark.parametrize("codec", ["jpeg", None])
+def test_a_tile_in_the_header_of_the_file_is_damage_everywhere(slide, tmp_path: Path, codec) -> None:
+    path = slide(codec)
+    _forget(path, 0, names=("TileOffsets",))
+    (row,) = _prepare(path, tmp_path / "out").failed
+    assert "column 0, row 0" in row.reason and "header of the file" in row.reason
 
 
 def test_zeros_without_compression_are_damage_where_there_is_tissue(slide, tmp_path: Path) -> None:
