@@ -34,7 +34,10 @@ def main(descriptor: int) -> int:
         if child == 0:
             _become_child(payload, line)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        line.send_bytes(json.dumps({"op": "ended", "code": status}).encode())
+        try:
+            line.send_bytes(json.dumps({"op": "ended", "code": status}).encode())
+        except OSError:  # the other end was ended by a signal, and says so itself
+            return 0
 
 
 def _preload() -> None:
