@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from harness import Conditions, MethodCard, MILMethod, MILParams, UsageError, fixed, redeclared, tunable
+from harness import MethodCard, MILMethod, MILParams, UsageError, fixed, redeclared, tunable
+from harness.api import Conditions
 from methods.abmilx_presets import PRESETS, PUBLISHED_INPUTS
 
 if TYPE_CHECKING:

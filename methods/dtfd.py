@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from harness import (
-    Conditions,
-    MethodCard,
-    MILMethod,
-    MILParams,
-    Preset,
-    PublishedInput,
-    fixed,
-    redeclared,
-    tunable,
-)
+from harness import MethodCard, MILMethod, MILParams, Preset, PublishedInput, fixed, redeclared, tunable
+from harness.api import Conditions
 
 if TYPE_CHECKING:
     from torch import nn

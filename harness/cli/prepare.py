@@ -182,17 +182,15 @@ def _folder_job(folder: Path, options: _Options) -> _Job:
 
 def _dataset_jobs(dataset: Dataset, data_root: Path | None, options: _Options, processes: int) -> list[_Job]:
     """One job for each way in which the dataset's card says that its slides are read."""
-    from harness.datasets.card import SlidesSource
     from harness.slides.prepare import PrepareSettings
-    from harness.sources.open_slides import prepared_folder, slide_files
+    from harness.sources.open_slides import prepared_folder
 
     source = dataset.card.source
-    if not isinstance(source, SlidesSource):
+    found = source.preparable(dataset, data_root=data_root, cache=options.cache, workers=processes)
+    if found is None:
         console.say(f"{dataset.name} has {source.kind}, not slides: there is nothing to prepare before a run")
         return []
-    files, _ = slide_files(
-        dataset, source, data_root=data_root, cache=options.cache, slides=dataset.slides, workers=processes
-    )
+    files, stated = found
     ways = dict.fromkeys(
         (options.tile_mpp or way.mpp or _TILE_MPP, options.tile_px or way.tile_px or _TILE_PX)
         for way in dataset.card.inputs
@@ -211,8 +209,7 @@ def _dataset_jobs(dataset: Dataset, data_root: Path | None, options: _Options, p
             mpp=tiles_mpp,
             tile_px=px,
             tissue=tissue,
-            slide_mpp=options.mpp or source.mpp,
-            damaged_tiles=source.damaged_tiles,
+            **{**stated, **({} if options.mpp is None else {"slide_mpp": options.mpp})},
         )
         for tiles_mpp, px in ways
     ]

@@ -90,6 +90,19 @@ class Source(BaseModel, ABC):
         files = {name: dataset.folder / name for name in self.relative_files().values()}
         return {name: path for name, path in files.items() if path.is_file()}, {}
 
+    def preparable(
+        self, dataset: Dataset, *, data_root: Path | None, cache: Path, workers: int
+    ) -> tuple[Mapping[str, Path], Mapping[str, Any]] | None:
+        """Slides for ``bench prepare``: path by slide, and fields of :class:`harness.slides.settings.PrepareSettings`.
+
+        Returns:
+            None where there is nothing to prepare.
+
+        Raises:
+            DataError: slides are missing.
+        """
+        return None
+
     def readiness(self, dataset: Dataset, data_root: Path | None) -> str:
         """Whether the data is there, in a few words: ``ready``, ``missing``."""
         return (

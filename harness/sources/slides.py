@@ -58,6 +58,15 @@ class Slides(SlidesSource):
         outlines = {f"annotation of {slide}": path for slide, path in locate_annotations(dataset, root).items()}
         return slides | outlines, {}
 
+    def preparable(
+        self, dataset: Dataset, *, data_root: Path | None, cache: Path, workers: int
+    ) -> tuple[Mapping[str, Path], Mapping[str, Any]]:
+        """All slides, drawn first if the card says how."""
+        from harness.sources.open_slides import slide_files
+
+        files, _ = slide_files(dataset, self, data_root=data_root, cache=cache, slides=dataset.slides, workers=workers)
+        return files, {"slide_mpp": self.mpp, "damaged_tiles": self.damaged_tiles}
+
     def readiness(self, dataset: Dataset, data_root: Path | None) -> str:
         """How many slides are there, or that they are drawn."""
         from harness.core.errors import BenchError

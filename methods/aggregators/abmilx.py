@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from harness import Aggregator, BagOutput, PackedBags, segment_softmax, segment_sum
+from harness import Aggregator, BagOutput, PackedBags
+from harness.api import segment_softmax, segment_sum
 from methods.aggregators.attention_plus import AttentionPlus
 from methods.aggregators.trunk import initialise
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from harness import Aggregator, BagOutput, PackedBags, segment_softmax, segment_weighted_sum
+from harness import Aggregator, BagOutput, PackedBags
+from harness.api import segment_softmax, segment_weighted_sum
 from methods.aggregators.trunk import SlideHead, Trunk, initialise
 
 

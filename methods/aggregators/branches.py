@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from harness import segment_ids
+from harness.api import segment_ids
 
 
 def predicted_branch(attention: Tensor, logits: Tensor, offsets: Tensor) -> Tensor:

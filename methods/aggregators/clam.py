@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness import Aggregator, BagOutput, PackedBags, segment_softmax, segment_weighted_sum
+from harness import Aggregator, BagOutput, PackedBags
+from harness.api import segment_softmax, segment_weighted_sum
 from methods.aggregators.attention import AttentionScore
 from methods.aggregators.branches import predicted_branch
 from methods.aggregators.smooth_svm import smooth_top1_svm

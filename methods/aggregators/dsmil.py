@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness import Aggregator, BagOutput, PackedBags, segment_max
+from harness import Aggregator, BagOutput, PackedBags
+from harness.api import segment_max
 from methods.aggregators.branches import predicted_branch
 from methods.aggregators.trunk import initialise
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from harness import Aggregator, BagOutput, PackedBags, segment_max, segment_mean
+from harness import Aggregator, BagOutput, PackedBags
+from harness.api import segment_max, segment_mean
 from methods.aggregators.trunk import SlideHead, Trunk, initialise
 
 POOLS = {"mean": segment_mean, "max": segment_max}

@@ -16,19 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness import (
-    SET,
-    Conditions,
-    Method,
-    MethodCard,
-    MethodError,
-    Params,
-    Preset,
-    PublishedInput,
-    Task,
-    fixed,
-    tunable,
-)
+from harness import Method, MethodCard, MethodError, Params, Preset, PublishedInput, Task, fixed, tunable
+from harness.api import SET, Conditions
 
 if TYPE_CHECKING:
     from torch import nn

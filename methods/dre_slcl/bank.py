@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from harness import MethodError, read_npz
+from harness import MethodError
+from harness.api import read_npz
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness import Augment, encode_in_chunks
+from harness.api import Augment, encode_in_chunks
 from methods.dre_slcl.bank import MemoryBank
 from methods.dre_slcl.codebook import fit_codebook
 from methods.dre_slcl.sampling import Draw, Sampler, union

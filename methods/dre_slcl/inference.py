@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from harness import DataError, Prediction, score
+from harness import DataError, Prediction
+from harness.api import score
 from methods.dre_slcl.feed import encode_bag
 
 if TYPE_CHECKING:

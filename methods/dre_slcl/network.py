@@ -8,11 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness import UsageError, encode_in_chunks
+from harness import UsageError
+from harness.api import encode_in_chunks
 from methods.dre_slcl import vlad
 
 if TYPE_CHECKING:
-    from harness import Augment, TileEncoder
+    from harness import TileEncoder
+    from harness.api import Augment
     from harness.bags.augment import Draw
 
 _BatchNorm = nn.modules.batchnorm._BatchNorm

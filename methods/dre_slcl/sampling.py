@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from harness import BagSource, Seeds
+    from harness import BagSource
+    from harness.api import Seeds
 
     Rows = NDArray[np.int64]
 

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness import DataError, Stage, build_encoder, read_npy
+from harness import DataError, Stage, build_encoder
+from harness.api import read_npy
 from methods.dre_slcl import contrast
 from methods.dre_slcl.feed import Feed
 from methods.dre_slcl.inference import labels_of, scores_of, slide_vectors

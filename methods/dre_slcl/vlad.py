@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness import segment_ids
+from harness.api import segment_ids
 
 EPS = 1e-6
 

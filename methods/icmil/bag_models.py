@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from harness import Aggregator, BagOutput, MILMethod, PackedBags, segment_max, segment_softmax, segment_weighted_sum
+from harness import Aggregator, BagOutput, MILMethod, PackedBags
+from harness.api import segment_max, segment_softmax, segment_weighted_sum
 from methods.aggregators.attention import AttentionScore
 from methods.aggregators.dtfd import DTFD
 from methods.icmil.mixup import with_mixup

@@ -9,15 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import (
-    EncodedBags,
-    MethodError,
-    Stage,
-    Task,
-    TileEncoder,
-    embed_bags,
-    save_embedded,
-)
+from harness import MethodError, Stage, Task, TileEncoder
+from harness.api import EncodedBags, embed_bags, save_embedded
 from methods.icmil.bag_models import BagModel, Teacher
 from methods.icmil.building import Building
 from methods.icmil.distil import Distillation, Student, distil_stage, view
@@ -25,7 +18,8 @@ from methods.icmil.snapshots import LaterBags, Snapshots
 from methods.icmil.tiles import TilePool
 
 if TYPE_CHECKING:
-    from harness import BagSource, PrecomputedFeatures, Prediction, Run
+    from harness import BagSource, Prediction, Run
+    from harness.api import PrecomputedFeatures
     from methods.icmil.params import ICMILParams
 
 Scalar = float | int | str | bool | None

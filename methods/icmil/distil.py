@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from harness import Augment, Run, Stage, TileEncoder, encode_in_chunks
+from harness import Run, Stage, TileEncoder
+from harness.api import Augment, encode_in_chunks
 from methods.icmil.bag_models import Teacher
 from methods.icmil.losses import Losses, confidence, coupling_losses
 from methods.icmil.params import ICMILParams

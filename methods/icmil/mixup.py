@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness import Aggregator, PackedBags, Stage, pack
+from harness import Aggregator, PackedBags, Stage
+from harness.api import pack
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

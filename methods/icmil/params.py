@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from harness import SELECTING, SET, Conditions, Params, UsageError, fixed, tunable
+from harness import Params, UsageError, fixed, tunable
+from harness.api import SELECTING, SET, Conditions
 
 BAG_MODELS = ("max_pool", "abmil", "dtfd")
 PUBLISHED_LR = {"max_pool": 1e-4, "abmil": 2e-4, "dtfd": 1e-4}

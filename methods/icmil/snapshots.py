@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from harness import BagSource, Scale, TileEncoder
+from harness import BagSource, TileEncoder
+from harness.api import Scale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness import Augment, BagSource, Prediction, Run, Stage, build_schedule, validation_scores
+from harness import BagSource, Prediction, Run, Stage
+from harness.api import Augment, build_schedule, validation_scores
 from methods.msamil.heatmap import fine_weights
 from methods.msamil.network import MsaMILNet, Places
 from methods.msamil.tile_filter import TileFilter

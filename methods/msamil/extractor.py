@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from harness import encode_in_chunks
+from harness.api import encode_in_chunks
 from methods.msamil.frozen_norm import freeze_norms
 
 if TYPE_CHECKING:
-    from harness import Augment, TileEncoder
+    from harness import TileEncoder
+    from harness.api import Augment
 
 Draw = Any
-"""What :meth:`harness.Augment.draw` gives: parameters per tile, cut as the tiles are."""
+"""What :meth:`harness.api.Augment.draw` gives: parameters per tile, cut as the tiles are."""
 
 
 class Extractor(nn.Module):
@@ -32,7 +33,7 @@ class Extractor(nn.Module):
         width: d.
         layers, heads: of the transformer; its feed-forward part is four times as wide.
         dropout: in the transformer.
-        chunk, recompute: see :func:`harness.encode_in_chunks`.
+        chunk, recompute: see :func:`harness.api.encode_in_chunks`.
 
     Raises:
         UsageError: the trunk has no convolutional map.

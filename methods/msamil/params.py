@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from harness import SELECTING, SET, Conditions, Params, UsageError, fixed, tunable
+from harness import Params, UsageError, fixed, tunable
+from harness.api import SELECTING, SET, Conditions
 
 
 class MsaMILParams(Params):

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness import Augment, BagSource, DataError, Run, Stage, UsageError, build_schedule
+from harness import BagSource, DataError, Run, Stage, UsageError
+from harness.api import Augment, build_schedule
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

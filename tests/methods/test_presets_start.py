@@ -13,7 +13,7 @@ import pytest
 
 from harness import Classification, Method, Preset
 from harness.api.registry import Registry
-from harness.conformance.synthetic_bags import Specimens, draw
+from harness.conformance.synthetic_bags import SyntheticBags, draw
 
 ONE = ("epochs", "seg_epochs", "probe_epochs", "finetune_epochs", "warm_epochs", "distil_checks")
 AT_MOST = {
@@ -36,7 +36,7 @@ def small(cls: type[Method], preset: Preset) -> dict[str, Any]:
     return {**preset.params, **changes}
 
 
-def bags(cls: type[Method], preset: Preset, count: int, seed: int, *, sealed: bool = False) -> Specimens:
+def bags(cls: type[Method], preset: Preset, count: int, seed: int, *, sealed: bool = False) -> SyntheticBags:
     """Bags of 5 to 9 features, or of four tiles at each scale (two where the encoder is a large one)."""
     settings = preset.input
     own = settings.get("encoder") in {"conv27", "conv64"}
