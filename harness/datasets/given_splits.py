@@ -32,7 +32,7 @@ _WORDS = {
 }
 _PART_OF = {word: part for part, words in _WORDS.items() for word in words}
 _SPLIT_COLUMNS = ("split", "fold", "set", "part", "split_info", "subset")
-_IDS = (*SLIDE_COLUMNS, "case_id", "case", "patient", "patient_id")
+_IDS = (*SLIDE_COLUMNS, "embeddings", "case_id", "case", "patient", "patient_id")
 
 Parts = dict[str, list[str]]
 """Part → ids as they are written."""

@@ -173,7 +173,7 @@ class Packing:
             try:
                 for slide in todo:
                     waiting.append((slide, pool.submit(self._ready, self.files[slide], declared, header)))
-                    if len(waiting) > self.workers + 1:
+                    if len(waiting) > 2 * self.workers + 1:  # enough to go on with while the disk is waited for
                         first, future = waiting.popleft()
                         yield first, future.result()
                 while waiting:
@@ -261,6 +261,10 @@ def fingerprint(file: FeatureFile) -> str:
     for path in (file.path, *file.beside):
         paths = sorted(path.rglob("*")) if path.is_dir() else [path]
         for one in paths:
-            status = one.stat()
-            parts.append([str(one.absolute()), status.st_size, status.st_mtime_ns])
+            try:
+                status = one.stat()
+            except OSError as reason:  # a link to nothing: reading it says so
+                parts.append([str(one.absolute()), str(reason.strerror)])
+            else:
+                parts.append([str(one.absolute()), status.st_size, status.st_mtime_ns])
     return sha256_json(parts)

@@ -52,10 +52,8 @@ def cohort(request, tmp_path_factory) -> tuple[str, Path]:
     folder = place / ("pt_files" if request.param == "clam" else "features")
     folder.mkdir()
     rng = np.random.default_rng(0)
-    block = rng.normal(size=(TILES, WIDTH)).astype(np.float32)
     for name in NAMES:
-        block[:, 0] = rng.normal(size=TILES)
-        write(folder / name, block, request.param)
+        write(folder / name, rng.standard_normal((TILES, WIDTH), np.float32), request.param)
     os.sync()
     yield request.param, folder
     shutil.rmtree(place)

@@ -108,6 +108,13 @@ def test_large_numbers_fit_float32(tmp_path: Path, bags) -> None:
     assert float(store.bag("S3").max()) == pytest.approx(1e5)
 
 
+def test_a_link_to_nothing_is_named(tmp_path: Path, bags) -> None:
+    (tmp_path / "set" / "S2.npz").unlink()
+    (tmp_path / "set" / "S2.npz").symlink_to(tmp_path / "gone.npz")
+    with pytest.raises(DataError, match="slide S2"):
+        packing(tmp_path).run(tmp_path / "store")
+
+
 def test_all_refused_slides_are_named_at_once(tmp_path: Path, bags) -> None:
     for slide in ("S1", "S3"):
         spoil(tmp_path, slide, np.full((3, 8), np.inf, np.float32))

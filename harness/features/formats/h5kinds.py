@@ -36,12 +36,19 @@ _TRIED = 8
 """Files of a folder that are opened to see what it holds: some may be damaged or without tiles."""
 
 
-@functools.lru_cache(maxsize=100_000)
 def h5_kind(path: Path) -> Kind:
     """The layout of one file.
 
     ``slide`` is a vector for a whole slide, ``coords`` a file of coordinates alone, ``images`` one of tile images.
     """
+    try:
+        return _h5_kind(path, path.stat().st_mtime_ns)
+    except OSError:
+        return "damaged"
+
+
+@functools.lru_cache(maxsize=100_000)
+def _h5_kind(path: Path, changed: int) -> Kind:
     try:
         with opened(path) as file:
             return _kind(file)
@@ -54,8 +61,8 @@ def _kind(file: Any) -> Kind:
 
     key = feature_key(file)
     if key is None:
-        members = [child(file, name) for name in list(file)[:3]]
-        if members and all(isinstance(one, h5py.Group) and feature_key(one) for one in members):
+        members = [child(file, name) for name in list(file)[:_TRIED]]
+        if all(isinstance(one, h5py.Group) for one in members) and any(map(feature_key, members)):
             return "cohort"
         if "imgs" in file:
             return "images"

@@ -64,9 +64,16 @@ def read_pt(path: Path, options: Options) -> PtSlide:
     raise damaged(path, f"it holds a {type(content).__name__}, and no tensor of features")
 
 
-@functools.lru_cache(maxsize=4096)
 def pt_kind(path: Path) -> Kind:
     """The layout of one file; ``vector`` for one that holds a vector for the whole slide."""
+    try:
+        return _pt_kind(path, path.stat().st_mtime_ns)
+    except OSError:
+        return "damaged"
+
+
+@functools.lru_cache(maxsize=4096)
+def _pt_kind(path: Path, changed: int) -> Kind:
     try:
         content = _load(path, pickled_arrays=False)
     except DataError as problem:

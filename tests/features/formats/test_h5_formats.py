@@ -142,6 +142,12 @@ def test_cohort_file(tmp_path: Path, rng) -> None:
     np.testing.assert_array_equal(slide.features, rows)
     assert slide.coords is None
     assert [found.label(file) for file in found.files] == ["0", "1"]
+    with h5py.File(tmp_path / "patch_feats_pretrain_medical_ssl.h5", "a") as file:
+        del file["normal_001/feat"]
+    assert read(tmp_path, "tumor_001").features.shape == (4, 6)
+    with pytest.raises(DataError) as refused:
+        read(tmp_path, "normal_001")
+    assert refused.value.place.endswith("normal_001")
 
 
 @pytest.mark.parametrize(
