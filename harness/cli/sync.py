@@ -23,6 +23,7 @@ def sync(
 ) -> None:
     """Write to MLflow what it does not show yet: after a server was down, or to a new one. Twice adds nothing."""
     from harness.results.mlflow_view import default_uri
+    from harness.results.names import without_password
     from harness.results.publish import Publisher
     from harness.results.store import RunStore
 
@@ -33,7 +34,7 @@ def sync(
     show_damaged(store.studies_and_broken()[1])
     publisher = Publisher(store, uri)
     written = publisher.sync()
-    where = uri or default_uri(root)
+    where = without_password(uri or default_uri(root))
     if publisher.broken:
         raise DataError(
             f"MLflow could not be brought up to date: {publisher.broken}",

@@ -10,6 +10,7 @@ from pathlib import PurePath, PurePosixPath
 from typing import Any
 
 _LONGEST = 120
+_PASSWORD = re.compile(r"(//[^/@:\s]*:)[^/@\s]*@")
 _FORMULA = ("=", "+", "-", "@")
 
 
@@ -22,6 +23,11 @@ def safe_name(text: str) -> str:
     if clean == text and clean:
         return clean
     return f"{clean}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:10]}".lstrip("-")
+
+
+def without_password(text: str) -> str:
+    """``text`` with the passwords of the addresses in it left out: ``postgresql://user:***@host/base``."""
+    return _PASSWORD.sub(r"\1***@", text)
 
 
 def plain(value: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from harness.core import console
 from harness.evaluation.study_scores import Score
 from harness.results.mlflow_view import MlflowView
+from harness.results.names import without_password
 from harness.results.predictions import PREDICTIONS
 from harness.results.staging import ARTEFACTS, CURVE, RECORD
 from harness.results.store import LOG, STUDY, TRIALS, RunStore
@@ -107,7 +108,7 @@ class Publisher:
                 self.moved = self._view.moved
             return write(self._view)
         except Exception as error:  # a server that is down, a full disk, a locked database: the evidence is safe
-            self.broken = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            self.broken = without_password((str(error).strip().splitlines() or [type(error).__name__])[0])
             console.warn(
                 f"MLflow is not kept up to date: {self.broken} (the evidence in {self.store.root} is complete; "
                 "bench sync fills in what is missing)"

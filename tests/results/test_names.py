@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.results.names import plain, safe_name
+from harness.results.names import plain, safe_name, without_password
 
 HOSTILE = [
     "../../etc/passwd",
@@ -66,3 +66,16 @@ def test_everything_becomes_plain_json() -> None:
         "5": "p",
         "e": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://me:se:cret@host:5432/x", "postgresql://me:***@host:5432/x"),
+        ("cannot reach https://me:secret@host/a?b=c@d now", "cannot reach https://me:***@host/a?b=c@d now"),
+        ("http://host:80/a@b", "http://host:80/a@b"),
+        ("sqlite:////data/a:b@c/mlflow.db", "sqlite:////data/a:b@c/mlflow.db"),
+    ],
+)
+def test_passwords_in_addresses_are_not_shown(text: str, shown: str) -> None:
+    assert without_password(text) == shown
