@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from harness.encoders import TileEncoder, build_encoder
     from harness.encoders.encoder import Encoder
     from harness.evaluation.metric import Metric
+    from harness.jobs.executors.executor import Executor
     from harness.slides.base import SlideReader
     from harness.tasks.classification import Classification
     from harness.tasks.regression import Regression
@@ -42,6 +43,7 @@ _LAZY = {
     "Classification": "harness.tasks.classification",
     "DataError": "harness.core.errors",
     "Encoder": "harness.encoders.encoder",
+    "Executor": "harness.jobs.executors.executor",
     "MILMethod": "harness.training.mil",
     "MILParams": "harness.training.mil_params",
     "Method": "harness.api.method",
@@ -75,6 +77,7 @@ __all__ = [
     "Classification",
     "DataError",
     "Encoder",
+    "Executor",
     "MILMethod",
     "MILParams",
     "Method",

@@ -50,6 +50,34 @@ def tiny_plugin(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def toy_unit(toy_dataset: Path, tiny_plugin: Path, tmp_path: Path):
+    """A function that makes (unit, inputs, scorer) for a fold and protocol of the toy dataset."""
+    from support.plugins import load_plugin
+    from support.units import unit_of
+
+    from harness.datasets.dataset import load_dataset
+    from harness.protocols.held_out import Scorer
+
+    (method,) = load_plugin(str(tiny_plugin))
+    dataset = load_dataset(toy_dataset)
+
+    def make(
+        *,
+        protocol: str = "cv2",
+        fold: int = 0,
+        seed: int = 0,
+        name: str = "work",
+        method: type = method,
+        **params: object,
+    ):
+        place = {"cache": tmp_path / "cache", "workdir": tmp_path / name}
+        unit, inputs = unit_of(dataset, method, **place, protocol=protocol, fold=fold, seed=seed, params=params)
+        return unit, inputs, Scorer(dataset, dataset.splits(protocol).folds)
+
+    return make
+
+
+@pytest.fixture
 def make_run(tmp_path: Path):
     """A function that makes a run in its own folder, or continues one there."""
     # Imported here, so that tests without torch start without it.

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from harness.evaluation.rows import Rows
     from harness.evaluation.study_scores import Predictions
     from harness.features.precomputed import PrecomputedFeatures
+    from harness.jobs.executors.executor import ExecutorOptions, Resources
+    from harness.jobs.isolation.worker import Worker
+    from harness.jobs.job import Job
+    from harness.jobs.result import JobResult
     from harness.protocols.verify import Finding
     from harness.sources.inputs import Inputs
     from harness.sources.opening import Opening
@@ -46,7 +50,12 @@ _LAZY = {
     "BenchError": "harness.core.errors",
     "Conditions": "harness.api.effect",
     "EncodedBags": "harness.training.embed",
+    "ExecutorOptions": "harness.jobs.executors.executor",
     "FeatureAccess": "harness.bags.access",
+    "Job": "harness.jobs.job",
+    "JobResult": "harness.jobs.result",
+    "Resources": "harness.jobs.executors.executor",
+    "Worker": "harness.jobs.isolation.worker",
     "Finding": "harness.protocols.verify",
     "Inputs": "harness.sources.inputs",
     "LeakError": "harness.core.errors",
@@ -86,18 +95,23 @@ __all__ = [
     "BenchError",
     "Conditions",
     "EncodedBags",
+    "ExecutorOptions",
     "FeatureAccess",
     "Finding",
     "Inputs",
+    "Job",
+    "JobResult",
     "LeakError",
     "Opening",
     "PrecomputedFeatures",
     "Predictions",
+    "Resources",
     "Rows",
     "Scale",
     "Seeds",
     "TileAccess",
     "Truth",
+    "Worker",
     "bag_fingerprint",
     "build_schedule",
     "embed_bags",

@@ -27,7 +27,7 @@ class Method(ABC):
         Params: its hyper-parameters.
         watched: name of the last stage, if ``predict`` answers with that stage's weights as they stand while it is
             trained; empty where predictions can only be had after the training. Only then can the epochs of a training
-            be looked at one by one (``bench inflate``, protocols that choose the epoch on the test slides).
+            be looked at one by one (``bench selection-bias``, protocols that choose the epoch on the test slides).
         shardable: whether several devices can train one unit of it: all of its stages say how their batches are sharded
             (:attr:`harness.Stage.loss_weight`), and ``fit`` and ``predict`` do nothing that only one process may do.
     """

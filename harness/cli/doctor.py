@@ -182,7 +182,7 @@ def _methods() -> Iterator[Finding]:
 
 _HIDE = """
 import os, sys
-from harness.launch.hiding import hide
+from harness.jobs.isolation.sandbox import hide
 if os.fork():
     os._exit(os.waitstatus_to_exitcode(os.wait()[1]))
 sys.stdout.write(hide([]))

@@ -7,19 +7,31 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli.options import assignments
 from harness.core.errors import UsageError, shown
 
 if TYPE_CHECKING:
-    from harness.launch.settings import LaunchSettings
+    from harness.jobs.executors.settings import LaunchSettings
 
-NAMES = ("launcher", "address", "gpus_per_unit", "cpus_per_unit", "parallel", "memory_limit")
+NAMES = ("launcher", "launcher_option", "address", "gpus_per_unit", "cpus_per_unit", "parallel", "memory_limit")
 """What a configuration file may say of launchers."""
 
 _PANEL = "Where units run: results do not depend on it, but where memory is short"
 
 Launcher = Annotated[
     str | None,
-    typer.Option(help="inline (one after the other, here) or ray (default: inline).", rich_help_panel=_PANEL),
+    typer.Option(
+        help="local (one after the other, here), ray, slurm, or an installed one (default: local).",
+        rich_help_panel=_PANEL,
+    ),
+]
+LauncherOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--launcher-option",
+        help="Option of the launcher's own: key=value, such as partition=gpu. Repeatable.",
+        rich_help_panel=_PANEL,
+    ),
 ]
 Address = Annotated[
     str | None,
@@ -29,7 +41,7 @@ Address = Annotated[
 ]
 GpusPerUnit = Annotated[
     float | None,
-    typer.Option(help="GPUs that Ray sets aside for a unit, such as 0.25 (default: 1).", rich_help_panel=_PANEL),
+    typer.Option(help="GPUs that are reserved for a unit, such as 0.25 (default: 1).", rich_help_panel=_PANEL),
 ]
 CpusPerUnit = Annotated[
     int | None,
@@ -37,7 +49,7 @@ CpusPerUnit = Annotated[
 ]
 Parallel = Annotated[
     int | None,
-    typer.Option(help="Units under way at once (default: what the cluster has room for).", rich_help_panel=_PANEL),
+    typer.Option(help="Units under way at once (default: the launcher decides).", rich_help_panel=_PANEL),
 ]
 MemoryLimit = Annotated[
     str | None,
@@ -52,7 +64,7 @@ def launch_settings(options: Mapping[str, Any]) -> LaunchSettings:
         UsageError: a value that makes no sense.
     """
     from harness.accounting.available import parse_bytes
-    from harness.launch.settings import LaunchSettings
+    from harness.jobs.executors.settings import LaunchSettings
 
     given = {name: options[name] for name in NAMES if options.get(name) is not None}
     for name in ("launcher", "address"):
@@ -60,4 +72,15 @@ def launch_settings(options: Mapping[str, Any]) -> LaunchSettings:
             raise UsageError(f"{shown(given[name])} is not a name", place=f"--{name}", fix="give one word")
     if "memory_limit" in given:
         given["memory_limit"] = parse_bytes(given["memory_limit"], place="--memory-limit")
-    return LaunchSettings(**given)
+    own = _own_options(given.pop("launcher_option", {}))
+    if "address" in given:
+        own["address"] = given.pop("address")
+    return LaunchSettings(**given, options=own)
+
+
+def _own_options(given: Any) -> dict[str, Any]:
+    """Options of the launcher's own: ``key=value`` words, or a mapping in a configuration file."""
+    if isinstance(given, Mapping):
+        return {str(name): value for name, value in given.items()}
+    texts = given if isinstance(given, list | tuple) else [given]
+    return assignments(map(str, texts), place="--launcher-option")

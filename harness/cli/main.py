@@ -18,12 +18,12 @@ from harness.cli import (
     datasets,
     doctor,
     features,
-    inflate,
     leaderboard,
     methods,
     plugins,
     prepare,
     run,
+    selection_bias,
     sync,
     test,
     tune,
@@ -32,7 +32,7 @@ from harness.cli import (
 from harness.cli.signals import stopped_by_signals
 from harness.cli.usage import Group, ParserError, in_three_lines, typed_command
 from harness.core import console
-from harness.core.errors import BenchError, SystemProblemError
+from harness.core.errors import BenchError, SystemProblemError, UsageError
 from harness.core.home import settle_home
 
 _ORDER = (
@@ -46,11 +46,14 @@ _ORDER = (
     "leaderboard",
     "compare",
     "tune",
-    "inflate",
+    "selection-bias",
     "ui",
     "sync",
     "doctor",
 )
+
+
+_RENAMED = {"inflate": "selection-bias"}
 
 
 class _Root(Group):
@@ -58,6 +61,14 @@ class _Root(Group):
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(_ORDER)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find a command; one that was renamed is answered with its new name."""
+        if (new := _RENAMED.get(args[0])) is not None:
+            raise UsageError(
+                f"bench {args[0]} is called bench {new} now", place=f"bench {args[0]}", fix=f"type bench {new}"
+            )
+        return super().resolve_command(ctx, args)
 
 
 app = typer.Typer(
@@ -77,7 +88,7 @@ app.command("test")(test.test)
 app.add_typer(leaderboard.app, name="leaderboard", cls=Group)
 app.command("compare")(compare.compare)
 app.add_typer(tune.app, name="tune", cls=Group)
-app.command("inflate")(inflate.inflate)
+app.command("selection-bias")(selection_bias.selection_bias)
 app.command("ui")(ui.ui)
 app.command("sync")(sync.sync)
 app.command("doctor")(doctor.doctor)
@@ -136,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 _RESUMABLE = {
     "bench run",
     "bench prepare",
-    "bench inflate",
+    "bench selection-bias",
     "bench sync",
     "bench datasets draw",
     "bench datasets verify",

@@ -9,7 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli.launch_options import Address, CpusPerUnit, GpusPerUnit, Launcher, MemoryLimit, Parallel
+from harness.cli.launch_options import (
+    Address,
+    CpusPerUnit,
+    GpusPerUnit,
+    Launcher,
+    LauncherOptions,
+    MemoryLimit,
+    Parallel,
+)
 from harness.cli.options import Cache, DataRoot, Out, Plugins, Workers, config_file
 from harness.cli.study_options import (
     NAMES,
@@ -63,6 +71,7 @@ def run(
     tune_metric: TuneMetric = None,
     prune: Prune = None,
     launcher: Launcher = None,
+    launcher_option: LauncherOptions = None,
     address: Address = None,
     gpus_per_unit: GpusPerUnit = None,
     cpus_per_unit: CpusPerUnit = None,

@@ -14,6 +14,7 @@ KINDS = {
     "metrics": "harness.tasks.metric_registry:metrics",
     "readers": "harness.slides.reader_registry:readers",
     "encoders": "harness.encoders.registry:encoders",
+    "executors": "harness.jobs.executors.registry:executors",
 }
 """Kind → the function that gives its registry; imported when it is asked for."""
 

@@ -37,8 +37,10 @@ if TYPE_CHECKING:
 LOG = "log.txt"
 STUDY = "study.json"
 TRIALS = "trials.csv"
-INFLATE = "inflate"
-"""Folder of ``bench inflate``: what selection on the test slides adds. No evidence of a unit, and never ranked."""
+SELECTION_BIAS, FORMER_SELECTION_BIAS = "selection-bias", "inflate"
+"""Folders of ``bench selection-bias``, the second up to 0.1. No evidence of a unit, and never ranked."""
+EXECUTORS = "executors"
+"""Folder for files of an executor's own, while it runs."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,11 @@ class RunStore:
         return self.root / "studies" / safe_name(study_id)
 
     @property
-    def secrets(self) -> tuple[Path, ...]:
-        """What holds labels of slides that some unit has tested: all the evidence, and the view of it."""
-        names = ("units", "studies", INFLATE, QUESTIONS, "mlartifacts", "mlflow.db", "mlflow.db-wal", "mlflow.db-shm")
-        return tuple(self.root / name for name in names)
+    def hidden(self) -> tuple[Path, ...]:
+        """What jobs must not see: all the evidence, which has labels of slides that some unit has tested."""
+        folders = ("units", "studies", SELECTION_BIAS, FORMER_SELECTION_BIAS, EXECUTORS, "mlartifacts")
+        files = (QUESTIONS, "mlflow.db", "mlflow.db-wal", "mlflow.db-shm")
+        return tuple(self.root / name for name in (*folders, *files))
 
     def is_done(self, unit_id: str) -> bool:
         """Whether the unit has a readable record, and predictions that are what it says."""

@@ -33,7 +33,7 @@ class BagTable(FeaturesSource):
             dataset=dataset,
             content=table.fingerprints,
             access=FeatureAccess(table.features, table.rows),
-            secrets=(dataset.folder,),
+            hidden=(dataset.folder,),
             compare=partial(compare_bags, table.slides, table.bag),
             unchecked=(
                 f"how {self.file} was made: it names no encoder and no training slides, and features of an encoder "

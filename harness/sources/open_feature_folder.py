@@ -58,7 +58,7 @@ def open_feature_folder(dataset: Dataset, source: FeatureFolder, opening: Openin
         dataset=dataset,
         content={slide: entries[slide].content for slide in slides},
         access=FeatureAccess.of_store(store),
-        secrets=(dataset.folder, *found.label_files),
+        hidden=(dataset.folder, *found.label_files),
         compare=partial(_compare, store, slides),
         sources=Sources(
             slides=_own_files(store, slides),

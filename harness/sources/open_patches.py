@@ -52,7 +52,7 @@ def open_patch_bags(dataset: Dataset, opening: Opening) -> Inputs:
         access=TileAccess(reader),
         truth_of=instance_labels_of(patches),
         picture_of=picture,
-        secrets=(dataset.folder, *label_files(dataset, opening.data_root, patches)),
+        hidden=(dataset.folder, *label_files(dataset, opening.data_root, patches)),
         compare=partial(compare_patches, patches),
         unchecked=("patches that were encoded again or turned are not recognised as copies",),
     )

@@ -61,7 +61,7 @@ def open_slides(dataset: Dataset, source: SlidesSource, opening: Opening) -> Inp
         truth_of=_tile_labels(dataset, annotations, indexes),
         picture_of=_picture(source, indexes),
         lesions=_lesions(dataset, annotations, indexes),
-        secrets=(dataset.folder, *annotations.values()),
+        hidden=(dataset.folder, *annotations.values()),
         sources=_sources(contents, outlines),
         identity=_identity(indexes, outlines),
         compare=_compare(indexes, folder),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.launch.settings import LaunchSettings
+from harness.jobs.executors.settings import LaunchSettings
 
 if TYPE_CHECKING:
     from harness.studies.tuning.settings import TuneSettings

@@ -13,75 +13,74 @@ from harness.results.record import Record
 
 if TYPE_CHECKING:
     from harness.protocols.held_out import ScoredRows
+    from harness.studies.planned_unit import PlannedUnit, PreparedUnit
     from harness.studies.resolve import ResolvedStudy
-    from harness.unit.job import UnitJob
-    from harness.unit.judge import UnitResult
+    from harness.studies.scoring import ScoredUnit
 
 
-def predictions_of(job: UnitJob, result: UnitResult) -> UnitPredictions:
+def predictions_of(unit: PlannedUnit, scored: ScoredUnit) -> UnitPredictions:
     """The table of test predictions."""
-    scored = result.scored
+    rows = scored.rows
     return UnitPredictions(
-        task=scored.task,
-        repeat=job.spec.repeat,
-        fold=job.spec.fold,
-        seed=job.spec.seed,
-        slides=scored.slides,
-        truth=scored.truth,
-        probabilities=scored.probabilities,
-        decision=scored.task.decide(scored.probabilities, result.threshold),
+        task=rows.task,
+        repeat=unit.spec.repeat,
+        fold=unit.spec.fold,
+        seed=unit.spec.seed,
+        slides=rows.slides,
+        truth=rows.truth,
+        probabilities=rows.probabilities,
+        decision=rows.task.decide(rows.probabilities, scored.threshold),
     )
 
 
 def record_of(
     resolved: ResolvedStudy,
-    job: UnitJob,
-    result: UnitResult,
+    prepared: PreparedUnit,
+    scored: ScoredUnit,
     predictions: UnitPredictions,
     *,
-    started: datetime,
-    environment: Mapping[str, Any],
     content: Mapping[str, Any],
     tuning: Mapping[str, Any] | None = None,
 ) -> Record:
     """The record of a finished unit.
 
     Args:
-        resolved, job, result, predictions, started, environment: what was run, and what came of it.
+        resolved, prepared, scored, predictions: what was run, and what came of it.
         content: what the identity of the data rests on.
         tuning: what the search of its fold came to.
     """
+    unit, result = prepared.unit, scored.result
     return Record(
-        unit_id=job.spec.unit_id,
-        study_id=job.spec.study_id,
-        spec=job.spec.as_dict(),
+        unit_id=unit.spec.unit_id,
+        study_id=unit.spec.study_id,
+        spec=unit.spec.as_dict(),
         config=resolved.as_dict(),
-        classes=result.scored.classes,
+        classes=scored.rows.classes,
         scores=_scores(predictions),
-        compute=result.answer.accounting,
-        environment=environment,
-        started=started.isoformat(timespec="seconds"),
+        compute=result.accounting,
+        environment=result.environment,
+        started=prepared.started.isoformat(timespec="seconds"),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         seeds={
-            "seed": job.spec.seed,
-            "root": result.answer.root_seed,
+            "seed": unit.spec.seed,
+            "root": result.root_seed,
             "axes": "SHA-256 of (root, axis, stage, epoch, step)",
         },
         counts={
             part: {"slides": len(slides), "patients": len({resolved.dataset.patients[slide] for slide in slides})}
-            for part, slides in job.fold.parts()
+            for part, slides in unit.fold.parts()
         },
         selection={
-            **_decided(result),
-            "stages": result.answer.facts,
-            **({} if tuning is None else {"tuning": tuning, "params": job.params.as_dict()}),
+            **_decided(scored),
+            "stages": result.facts,
+            **({} if tuning is None else {"tuning": tuning, "params": unit.params.as_dict()}),
         },
-        validation=result.validation,
+        validation=scored.validation,
         extra={
-            "scorer_asked": result.scored.asked,
-            "seal": result.answer.seal,
+            "scorer_asked": scored.rows.asked,
+            "sandbox": result.sandbox,
             **({"content": dict(content)} if content else {}),
-            **_localisation(result.scored),
+            **_localisation(scored.rows),
         },
     )
 
@@ -96,10 +95,10 @@ def log_of(record: Record) -> str:
     return "\n".join([*lines, f"{record.finished} done", ""])
 
 
-def _decided(result: UnitResult) -> dict[str, Any]:
+def _decided(scored: ScoredUnit) -> dict[str, Any]:
     """What the task decides, such as the threshold; and the epoch, where it was chosen on the test slides."""
-    found = result.task.decided(result.threshold)
-    return found if result.epoch is None else {**found, "epoch_on_test": result.epoch}
+    found = scored.task.decided(scored.threshold)
+    return found if scored.epoch is None else {**found, "epoch_on_test": scored.epoch}
 
 
 def _scores(predictions: UnitPredictions) -> dict[str, Mapping[str, float | None]]:

@@ -28,9 +28,9 @@ from harness.studies.param_files import param_files
 from harness.studies.study_input import Layer, resolve_input
 from harness.studies.tuning.settings import TuneSettings
 from harness.studies.tuning.space import space_of
+from harness.studies.unit_spec import UnitSpec
 from harness.studies.unused import facts_of, refuse_unused_options, refuse_unused_params, refuse_unused_preset
 from harness.training.mil_params import MILParams, check_devices
-from harness.unit.spec import UnitSpec
 
 if TYPE_CHECKING:
     from harness.training.context import Precision
@@ -197,6 +197,7 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
     Raises:
         UsageError: a name or value that does not exist or does not fit, with the nearest right one.
     """
+    config.launch.find()
     method = find_method(config.method)
     dataset = find_dataset(config.dataset)
     _check_task(method.card, dataset)

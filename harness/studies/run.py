@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
-from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,27 +13,61 @@ import torch
 
 from harness.core import console
 from harness.core.resources import cache_root
-from harness.launch.choose import choose_launcher
+from harness.jobs.executors.settings import make_executor
+from harness.jobs.runner import run
 from harness.protocols.audit_study import audit_study
 from harness.protocols.fold_checks import fold_warnings
-from harness.results.claims import Claims
 from harness.results.damage import damage_of
-from harness.results.store import RunStore
+from harness.results.store import EXECUTORS, RunStore
 from harness.sources.open_inputs import open_inputs
 from harness.sources.opening import Opening
 from harness.studies.result import StudyResult, result_of
 from harness.studies.tune import Tuner
-from harness.studies.turns import Turns
 from harness.studies.units import Units
 from harness.training.device import choose_device, choose_precision
 
 if TYPE_CHECKING:
-    from harness.launch.launcher import Launcher
+    from harness.jobs.executors.executor import Executor
     from harness.protocols.audit_study import AuditReport
     from harness.sources.inputs import Inputs
     from harness.studies.config import StudyConfig
     from harness.studies.resolve import ResolvedStudy
-    from harness.unit.spec import UnitSpec
+    from harness.studies.unit_spec import UnitSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenStudy:
+    """A study whose data is open and whose splits do not leak.
+
+    Attributes:
+        resolved: the study, with the identity of its data.
+        inputs: the opened dataset.
+        audit: what the leak audit found.
+        store: the runs folder.
+        device: where jobs run.
+    """
+
+    resolved: ResolvedStudy
+    inputs: Inputs
+    audit: AuditReport
+    store: RunStore
+    device: torch.device
+
+
+def open_study(resolved: ResolvedStudy, config: StudyConfig) -> OpenStudy:
+    """Open the data of a study and audit its splits.
+
+    Raises:
+        DataError: data is missing or unreadable.
+        LeakError: a split leaks.
+    """
+    device = choose_device(config.device, config.devices, elsewhere=config.launch.find()[0].reserves)
+    precision = choose_precision(config.precision, device)
+    here = device if device.type == "cpu" or torch.cuda.is_available() else torch.device("cpu")
+    inputs = open_study_inputs(resolved, config, here)
+    resolved = replace(resolved, precision=precision, fingerprint=inputs.fingerprint, opened=inputs.identity)
+    audit = audit_inputs(resolved, inputs)
+    return OpenStudy(resolved=resolved, inputs=inputs, audit=audit, store=RunStore(config.out), device=device)
 
 
 def run_study(resolved: ResolvedStudy, config: StudyConfig) -> StudyResult:
@@ -44,31 +77,20 @@ def run_study(resolved: ResolvedStudy, config: StudyConfig) -> StudyResult:
         DataError: data is missing or unreadable.
         LeakError: a split leaks; nothing has been trained.
     """
-    device = choose_device(config.device, config.devices if config.launch.launcher == "inline" else 1)
-    precision = choose_precision(config.precision, device)
-    inputs = open_study_inputs(resolved, config, device)
-    resolved = replace(resolved, precision=precision, fingerprint=inputs.fingerprint, opened=inputs.identity)
-    found = audit_inputs(resolved, inputs)
-    store = RunStore(config.out)
-    _write_plan(store, resolved, found)
+    study = open_study(resolved, config)
+    resolved, inputs, store, device = study.resolved, study.inputs, study.store, str(study.device)
+    _write_plan(store, resolved, study.audit)
     done = [unit for unit in resolved.units if store.is_done(unit.unit_id)]
     if done:
         console.note(f"{len(done)} of {console.count(len(resolved.units), 'unit')} done already")
     todo = [unit for unit in resolved.units if unit not in done]
     _look_over(store, done, todo)
-    with choose_launcher(config.launch, device, config.devices) if todo else nullcontext() as launcher:
-        tuner = _tuned(resolved, inputs, store, launcher, str(device)) if launcher and resolved.tuning else None
-        units = Units(resolved, inputs, store, device, tuner)
-        with console.progress(resolved.study_id, len(resolved.units)) as bar, Claims() as claims:
-            bar.advance(len(done))
-            turns = Turns(claims, units.folder, units.over_elsewhere, bar.advance)
-            turns.left = todo
-            while launcher is not None and turns.left:
-                for unit, outcome in launcher.run(turns.tasks(units.errand)):
-                    units.finish(unit, outcome)
-                    turns.ended(unit)
-                    bar.advance()
-                turns.wait()
+    units = Units(resolved, inputs, store, device, todo=todo)
+    if todo:
+        with make_executor(config.launch, study.device, config.devices, folder=store.root / EXECUTORS) as executor:
+            if resolved.tuning is not None:
+                units.tuner = _tuned(study, executor)
+            run(units, executor, inputs.sources)
     units.publisher.study(resolved.study_id)
     return result_of(
         store,
@@ -88,13 +110,13 @@ def _look_over(store: RunStore, done: Sequence[UnitSpec], todo: Sequence[UnitSpe
         shutil.rmtree(store.unit_folder(unit.unit_id) / "work", ignore_errors=True)
 
 
-def _tuned(resolved: ResolvedStudy, inputs: Inputs, store: RunStore, launcher: Launcher, device: str) -> Tuner:
+def _tuned(study: OpenStudy, executor: Executor) -> Tuner:
     """Search the hyper-parameters of every fold, and leave the trials as a table in the study's folder."""
-    tuner = Tuner(resolved, inputs, store, device)
+    tuner = Tuner(study.resolved, study.inputs, study.store, str(study.device))
     try:
-        tuner.run(launcher)
+        run(tuner, executor, study.inputs.sources)
     finally:
-        store.write_trials(resolved.study_id, tuner.rows())
+        study.store.write_trials(study.resolved.study_id, tuner.rows())
     return tuner
 
 

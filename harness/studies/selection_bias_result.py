@@ -1,4 +1,4 @@
-"""What ``bench inflate`` found, in numbers. It is no evidence of a unit: part of it was chosen on the test slides."""
+"""What ``bench selection-bias`` found, in numbers. It is no evidence of a unit: part of it is chosen on test slides."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ class Selection:
         name: see :mod:`harness.studies.selections`.
         scores: by metric.
         gains: this minus clean by metric, paired over patients; empty for clean itself.
-        looks: predictions of test slides that were compared in all folds and seeds.
+        compared: predictions of test slides that were compared in all folds and seeds.
     """
 
     name: str
     scores: Mapping[str, Number]
     gains: Mapping[str, Number]
-    looks: int
+    compared: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class InflateResult:
+class SelectionBias:
     """All ways to select, from the same trainings.
 
     Attributes:
@@ -82,7 +82,7 @@ class InflateResult:
         write_json(path, {"note": NOTE, "ranked": False, **plain(asdict(self))})
 
     @classmethod
-    def load(cls, path: Path) -> InflateResult | None:
+    def load(cls, path: Path) -> SelectionBias | None:
         """What :meth:`save` wrote; None where it is absent or damaged."""
         try:
             content = read_json(path)
@@ -112,7 +112,7 @@ def selections_of(chosen: Mapping[str, Sequence[Choice]]) -> tuple[list[Selectio
                     for metric, score in study_scores(rows).scores.items()
                 },
                 gains={} if name == CLEAN else _gains(rows, clean),
-                looks=sum(choice.looks for choice in one),
+                compared=sum(choice.compared for choice in one),
             )
         )
     return found, scored.patients, scored.resamples
@@ -127,7 +127,7 @@ def choice_row(fold: str, seed: int, name: str, choice: Choice) -> dict[str, Any
         "trial": choice.training.trial,
         "epoch": choice.epoch,
         "threshold": choice.threshold,
-        "looks": choice.looks,
+        "compared": choice.compared,
         "test": choice.training.scores[choice.epoch],
     }
 
@@ -141,4 +141,5 @@ def _gains(rows: Rows, clean: Rows) -> dict[str, Number]:
 
 def _selection(content: Mapping[str, Any]) -> Selection:
     numbers = {part: {name: Number(**one) for name, one in content[part].items()} for part in ("scores", "gains")}
-    return Selection(name=content["name"], looks=content["looks"], **numbers)
+    compared = content["compared"] if "compared" in content else content["looks"]  # as it was called in 0.1
+    return Selection(name=content["name"], compared=compared, **numbers)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.studies.selection_on_test import best_of, scores_on_test, threshold_on_test
 from harness.studies.tuning.trials import Trial, best
-from harness.unit.on_test import best_of, scores_on_test, threshold_on_test
 
 if TYPE_CHECKING:
     from harness.evaluation.rows import Rows
@@ -55,13 +55,13 @@ class Choice:
     Attributes:
         training, epoch: whose predictions.
         threshold: decision threshold on the second class; None where the largest probability decides.
-        looks: predictions of the test slides that were compared to choose; 1 is the final score, and nothing more.
+        compared: predictions of the test slides that were compared to choose; 1 is the final score, and nothing more.
     """
 
     training: Training
     epoch: int
     threshold: float | None
-    looks: int = 1
+    compared: int = 1
 
     @property
     def rows(self) -> ScoredRows:
@@ -76,18 +76,18 @@ def choices(trainings: Sequence[Training], metric: str) -> dict[str, Choice]:
         trainings: trial 0 first; those that failed are left out.
         metric: the validation score that chooses a trial.
     """
-    clean = _kept(_best_on_validation(trainings, metric))
+    clean = _as_selected(_best_on_validation(trainings, metric))
     first = trainings[0]
     found = {CLEAN: clean}
     if len(trainings) > 1 and first.trial == 0:
-        found = {UNTUNED: _kept(first), CLEAN: clean}
+        found = {UNTUNED: _as_selected(first), CLEAN: clean}
     if (threshold := threshold_on_test(clean.rows)) is not None:
         found[THRESHOLD] = Choice(clean.training, clean.epoch, threshold)
     epoch = best_of(clean.training.scores)
     found[EPOCH] = Choice(clean.training, epoch, clean.training.threshold(epoch), len(clean.training.rows))
     if len(trainings) > 1:
         number = best_of([one.scores[one.epoch] for one in trainings])
-        found[TUNED] = _kept(trainings[number], len(trainings))
+        found[TUNED] = _as_selected(trainings[number], len(trainings))
     every = [(one, epoch) for one in trainings for epoch in range(len(one.rows))]
     training, epoch = every[best_of([one.scores[epoch] for one, epoch in every])]
     found[ALL] = Choice(training, epoch, threshold_on_test(training.rows[epoch]), len(every))
@@ -113,8 +113,8 @@ def predictions_of(chosen: Sequence[Choice]) -> Rows:
     )
 
 
-def _kept(training: Training, looks: int = 1) -> Choice:
-    return Choice(training, training.epoch, training.threshold(training.epoch), looks)
+def _as_selected(training: Training, compared: int = 1) -> Choice:
+    return Choice(training, training.epoch, training.threshold(training.epoch), compared)
 
 
 def _best_on_validation(trainings: Sequence[Training], metric: str) -> Training:

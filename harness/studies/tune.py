@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from harness.core import console
 from harness.core.errors import MethodError
-from harness.launch.launcher import describe, is_own_fault
-from harness.results.claims import Claims
+from harness.jobs.failures import describe, is_own_fault
 from harness.results.trial_store import TrialResult, TrialStore
-from harness.studies.errands import make_errand
+from harness.studies.planned_unit import PlannedUnit, PreparedUnit
+from harness.studies.scoring import validation_scores
 from harness.studies.tuning.inner import inner_folds
 from harness.studies.tuning.search import Question, Search, flat
 from harness.studies.tuning.space import space_of
-from harness.studies.turns import Turns
-from harness.unit.job import UnitJob
-from harness.unit.judge import validation_scores
-from harness.unit.order import Order, make_order
-from harness.unit.spec import UnitSpec
+from harness.studies.unit_spec import UnitSpec
+from harness.studies.work import StudyWork
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,25 +26,23 @@ if TYPE_CHECKING:
     from harness.api.params import Params
     from harness.datasets.card import ProtocolCard
     from harness.datasets.splits import Fold
-    from harness.launch.child import Errand
-    from harness.launch.launcher import Launcher
+    from harness.jobs.result import JobResult
     from harness.results.store import RunStore
     from harness.sources.inputs import Inputs
     from harness.studies.resolve import ResolvedStudy
-    from harness.unit.answer import UnitAnswer
 
 TRIAL_SEED = 0
 """Trials are trained with this seed, whichever seeds the study is run with."""
 
 
 @dataclass(frozen=True)
-class Ask:
-    """A question of one fold's search.
+class TrialStep:
+    """A trial on one inner fold.
 
     Attributes:
         fold: the outer fold.
-        question: trial and inner fold.
-        spec: the unit that answers it.
+        question: trial and inner fold, as the search asks for it.
+        spec: the unit that is trained for it.
     """
 
     fold: str
@@ -55,56 +50,43 @@ class Ask:
     spec: UnitSpec = field(compare=False)
 
 
-@dataclass(frozen=True)
-class _UnderWay:
-    job: UnitJob
-    order: Order
-    started: datetime
+class Tuner(StudyWork[TrialStep]):
+    """Tunes the folds of a study. What has been done before is not done again.
 
-
-class Tuner:
-    """Tunes the folds of a study.
+    Another process that tunes the same study wants the same trials: each runs what the other is not running.
 
     Args:
         resolved: the study, its data looked at; it says how it is tuned.
         inputs: the opened dataset.
-        store: where trials are kept.
+        store: where trials are stored.
         device: where they run.
     """
 
+    noun = "trial"
+
     def __init__(self, resolved: ResolvedStudy, inputs: Inputs, store: RunStore, device: str) -> None:
+        super().__init__(resolved, inputs, store, device)
         assert resolved.tuning is not None
         settings = resolved.tuning
-        self.resolved = resolved
         self.settings = settings
-        self.inputs = inputs
-        self.store = store
-        self.device = device
+        self.title = f"tuning {resolved.study_id}"
         self.trials = TrialStore(store.root)
         self.space = space_of(resolved.method.Params, fixed=resolved.fixed, method=resolved.method_card.name)
         self.metric = settings.metric or resolved.dataset.task.metrics[0]
+        self.folds = {fold.name: fold for fold in resolved.folds}
         self.inner = {
-            fold.name: inner_folds(fold, settings.folds, resolved.dataset, self.metric) for fold in resolved.folds
+            name: inner_folds(fold, settings.folds, resolved.dataset, self.metric) for name, fold in self.folds.items()
         }
-        self.searches = {fold.name: self._search(fold) for fold in resolved.folds}
+        self.searches = {name: self._search(name) for name in self.folds}
+        self.total = settings.trials * settings.folds * len(self.searches)
         self.stopped: dict[str, str] = {}
-        self._under_way: dict[Ask, _UnderWay] = {}
 
-    def run(self, launcher: Launcher) -> None:
-        """Search every fold to its end. What has been done before is not done again."""
-        total = self.settings.trials * self.settings.folds * len(self.searches)
-        with console.progress(f"tuning {self.resolved.study_id}", total) as bar, Claims() as claims:
-            turns = Turns(claims, self._folder, lambda ask: self._stored(ask) is not None, noun="trial")
-            while asks := self._asks():
-                for ask, result in self._results(asks, launcher, turns):
-                    search = self.searches[ask.fold]
-                    search.tell(ask.question, result.known_scores, result.device_s, result.reason)
-                    bar.advance(status=self._status(ask.fold))
-
-    def _asks(self) -> list[Ask]:
+    def pending(self) -> Sequence[TrialStep]:
         """What all searches want to know next; those that the machine has let down are left for another time."""
-        going = [(name, search) for name, search in self.searches.items() if name not in self.stopped]
-        return [self._ask(name, question) for name, search in going for question in search.questions()]
+        if not self.todo:  # a search asks again only when everything that it asked for is there
+            going = [(name, search) for name, search in self.searches.items() if name not in self.stopped]
+            self.todo = [self._step(name, question) for name, search in going for question in search.questions()]
+        return self.todo
 
     def params(self, fold: Fold) -> Params:
         """The hyper-parameters that a fold's search chose.
@@ -149,89 +131,49 @@ class Tuner:
         searches = self.searches.items()
         return [row for name, one in searches for row in flat(name, one.trials, self.metric, one.best)]
 
-    def _search(self, fold: Fold) -> Search:
-        budget = self.settings.budget_s
-        return Search(
-            self.settings,
-            self.space,
-            f"{self.resolved.study_id}/{fold.name}",
-            self.resolved.params.as_dict(),
-            metric=self.metric,
-            share_s=None if budget is None else budget / len(self.resolved.splits.folds),
-        )
+    def folder(self, key: TrialStep) -> Path:
+        """Scratch space of a trial while it runs; there it is locked, too."""
+        return self.trials.folder(key.spec.unit_id)
 
-    def _results(self, asks: Sequence[Ask], launcher: Launcher, turns: Turns[Ask]) -> Iterator[tuple[Ask, TrialResult]]:
-        """Results of ``asks`` as they come in; those that are stored already come first.
+    def found(self, key: TrialStep) -> bool:
+        """Whether its result is stored: of an earlier run, or by another process meanwhile."""
+        if (result := self.trials.read(key.spec.unit_id)) is None:
+            return False
+        self._take(key, result)
+        return True
 
-        Another process that tunes the same study asks the same: each does what the other is not doing.
-        """
-        open_asks = list(asks)
-        while open_asks:
-            stored = {ask: result for ask in open_asks if (result := self._stored(ask)) is not None}
-            for ask in stored:
-                # Scratch space is there where a kill came between the result and its removal, or for a claim.
-                shutil.rmtree(self._folder(ask), ignore_errors=True)
-                turns.ended(ask)
-            yield from stored.items()
-            open_asks = [ask for ask in open_asks if ask not in stored]
-            turns.left = list(open_asks)
-            for ask, done in launcher.run(turns.tasks(self._errand)):
-                outcome = self._confirmed(ask, done)
-                if isinstance(outcome, Exception) and not is_own_fault(outcome):
-                    self._stop(ask, outcome)
-                else:
-                    yield ask, self._store(ask, outcome)
-                open_asks.remove(ask)
-                turns.ended(ask)
-            turns.wait()
-
-    def _confirmed(self, ask: Ask, outcome: UnitAnswer | Exception) -> UnitAnswer | Exception:
-        """The outcome; that the data has changed meanwhile takes its place."""
-        under_way = self._under_way.get(ask)
-        return outcome if under_way is None else self.inputs.sources.confirmed(outcome, under_way.job.slides)
-
-    def _stop(self, ask: Ask, error: Exception) -> None:
-        """Leave a fold for another time: a full disk says nothing about hyper-parameters, and is not their result."""
-        self._under_way.pop(ask, None)
-        self.stopped[ask.fold] = describe(error)[0]
-        console.warn(f"tuning of {ask.fold} stops at trial {ask.question.trial}: {self.stopped[ask.fold]}")
-
-    def _errand(self, ask: Ask) -> Errand:
-        outer, fold = self._fold(ask.fold), self.inner[ask.fold][ask.question.step]
-        job = UnitJob(
-            spec=ask.spec,
+    def plan(self, key: TrialStep) -> PlannedUnit:
+        """A trial sees nothing of the test slides of the outer fold."""
+        return PlannedUnit(
+            spec=key.spec,
             method=self.resolved.method,
-            params=self._params(ask.question.params),
-            fold=fold,
+            params=self._params(key.question.params),
+            fold=self.inner[key.fold][key.question.step],
             protocol=trial_protocol(self.resolved.protocol),
             device=self.device,
             precision=self.resolved.precision,
-            workdir=self._folder(ask) / "work",
-            sealed=outer.test,
+            workdir=self.folder(key) / "work",
+            held_out=self.folds[key.fold].test,
         )
-        order, _ = make_order(job, self.inputs)
-        self._under_way[ask] = _UnderWay(job, order, datetime.now(UTC))
-        return make_errand(order, self.inputs, self.store)
 
-    def _stored(self, ask: Ask) -> TrialResult | None:
-        return self.trials.read(ask.spec.unit_id)
-
-    def _folder(self, ask: Ask) -> Path:
-        """Scratch space of a trial while it runs; there it is claimed, too."""
-        return self.trials.folder(ask.spec.unit_id)
-
-    def _store(self, ask: Ask, outcome: UnitAnswer | Exception) -> TrialResult:
-        under_way = self._under_way.pop(ask, None)
-        started = under_way.started if under_way else datetime.now(UTC)
+    def store_result(self, key: TrialStep, outcome: JobResult | Exception, prepared: PreparedUnit | None) -> None:
+        """Store the scores; or stop the fold where the machine failed, which says nothing about hyper-parameters."""
+        trial = f"trial {key.question.trial}"
         scores, reason, compute = None, "", {}
-        if isinstance(outcome, Exception) or under_way is None:
-            reason = describe(outcome)[0] if isinstance(outcome, Exception) else "an answer to no order"
-            console.warn(f"trial {ask.question.trial} of {ask.fold} failed: {reason}")
+        if not isinstance(outcome, Exception):
+            assert prepared is not None
+            scores, compute = validation_scores(prepared, outcome), outcome.accounting
+        elif is_own_fault(outcome):
+            reason = describe(outcome)[0]
+            console.warn(f"{trial} of {key.fold} failed: {reason}")
         else:
-            scores, compute = validation_scores(under_way.order, outcome), outcome.accounting
+            self.stopped[key.fold] = describe(outcome)[0]
+            console.warn(f"tuning of {key.fold} stops at {trial}: {self.stopped[key.fold]}")
+            return
+        started = datetime.now(UTC) if prepared is None else prepared.started
         result = TrialResult(
-            unit_id=ask.spec.unit_id,
-            spec=ask.spec.as_dict(),
+            unit_id=key.spec.unit_id,
+            spec=key.spec.as_dict(),
             scores=None if scores is None else {name: v if v == v else None for name, v in scores.items()},
             reason=reason,
             device_s=device_seconds(compute),
@@ -240,31 +182,44 @@ class Tuner:
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         self.trials.write(result)
-        shutil.rmtree(self._folder(ask), ignore_errors=True)
-        return result
+        self._take(key, result)
 
-    def _ask(self, fold: str, question: Question) -> Ask:
-        spec = self.resolved.unit(self._fold(fold), TRIAL_SEED)
+    def status(self, key: TrialStep) -> str:
+        """The best trial of the fold so far."""
+        chosen = self.searches[key.fold].best
+        if chosen is None:
+            return f"{key.fold}: nothing yet"
+        return f"{key.fold}: best {self.metric} {chosen.value(self.metric):.3f} (trial {chosen.number})"
+
+    def _take(self, key: TrialStep, result: TrialResult) -> None:
+        """Give a stored result to the search; the scratch space of the trial is not needed any more."""
+        self.searches[key.fold].tell(key.question, result.known_scores, result.device_s, result.reason)
+        shutil.rmtree(self.folder(key), ignore_errors=True)
+
+    def _search(self, fold: str) -> Search:
+        budget = self.settings.budget_s
+        return Search(
+            self.settings,
+            self.space,
+            f"{self.resolved.study_id}/{fold}",
+            self.resolved.params.as_dict(),
+            metric=self.metric,
+            share_s=None if budget is None else budget / len(self.resolved.splits.folds),
+        )
+
+    def _step(self, fold: str, question: Question) -> TrialStep:
+        spec = self.resolved.unit(self.folds[fold], TRIAL_SEED)
         inner = f"trial-i{question.step}of{self.settings.folds}"
         params = self._params(question.params).as_dict()
-        return Ask(fold, question, replace(spec, params=params, tuning=None, inner=inner))
-
-    def _fold(self, name: str) -> Fold:
-        return next(fold for fold in self.resolved.folds if fold.name == name)
+        return TrialStep(fold, question, replace(spec, params=params, tuning=None, inner=inner))
 
     def _params(self, searched: Mapping[str, Any]) -> Params:
         values = self.resolved.params.as_dict() | dict(searched)
         return self.resolved.method.Params.build(values, place="the search space")
 
-    def _status(self, fold: str) -> str:
-        chosen = self.searches[fold].best
-        if chosen is None:
-            return f"{fold}: nothing yet"
-        return f"{fold}: best {self.metric} {chosen.value(self.metric):.3f} (trial {chosen.number})"
-
 
 def trial_protocol(protocol: ProtocolCard) -> ProtocolCard:
-    """The protocol as trials follow it: nothing judges that was trained on, and nothing is chosen on test slides."""
+    """The protocol as trials follow it: no slide that is trained on validates, and none of the test slides selects."""
     honest = {"select": "best", "threshold": "validation"}
     return protocol.model_copy(update={"fit_on": "train"} | {name: honest[name] for name in protocol.on_test})
 

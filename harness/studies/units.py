@@ -1,60 +1,41 @@
-"""The units of a study, from their specification to an errand, and from its answer to evidence."""
+"""The units of a study: from their specification to a job, and from its result to evidence."""
 
 from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from harness.core import console
 from harness.core.atomic import placing
 from harness.features.precomputed import deliver
-from harness.launch.child import Errand
-from harness.launch.launcher import describe
+from harness.jobs.failures import describe
 from harness.protocols.held_out import Scorer
 from harness.results.access_log import Questions
 from harness.results.publish import Publisher
 from harness.sources.explain_unit import explain_unit
-from harness.studies.errands import make_errand
 from harness.studies.evidence import log_of, predictions_of, record_of
-from harness.unit.job import UnitJob
-from harness.unit.judge import judge
-from harness.unit.order import Order, make_order
+from harness.studies.planned_unit import PlannedUnit, PreparedUnit
+from harness.studies.scoring import score_unit
+from harness.studies.work import StudyWork
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import torch
-
+    from harness.jobs.result import JobResult
     from harness.results.store import RunStore
     from harness.sources.inputs import Inputs
     from harness.studies.resolve import ResolvedStudy
     from harness.studies.tune import Tuner
-    from harness.unit.answer import UnitAnswer
-    from harness.unit.spec import UnitSpec
+    from harness.studies.unit_spec import UnitSpec
 
 
-@dataclass(frozen=True)
-class _UnderWay:
-    """A unit that has been ordered: what is needed to make something of the answer."""
-
-    job: UnitJob
-    order: Order
-    real: dict[str, str]
-    started: datetime
-
-
-class Units:
-    """Orders the work of units and stores what comes back.
+class Units(StudyWork[str]):
+    """Units by their ids, and what becomes of their results; see :class:`StudyWork` for the other arguments.
 
     Args:
-        resolved: the study, its data looked at.
-        inputs: the opened dataset.
-        store: where the evidence goes.
-        device: where units run.
+        todo: the units to run; the others of the study are done.
         tuner: has found the hyper-parameters of every fold; None takes the study's own.
 
     Attributes:
@@ -67,14 +48,18 @@ class Units:
         resolved: ResolvedStudy,
         inputs: Inputs,
         store: RunStore,
-        device: torch.device,
+        device: str,
+        *,
+        todo: Sequence[UnitSpec],
         tuner: Tuner | None = None,
     ) -> None:
-        self.resolved = resolved
+        super().__init__(resolved, inputs, store, device)
+        self.title = resolved.study_id
+        self.total = len(resolved.units)
+        self.done = self.total - len(todo)
+        self.specs = {unit.unit_id: unit for unit in todo}
+        self.todo = list(self.specs)
         self.tuner = tuner
-        self.inputs = inputs
-        self.store = store
-        self.device = device
         self.scorer = Scorer(
             resolved.dataset, resolved.splits.folds, instance_labels=inputs.truth_of, journal=Questions(store.root).note
         )
@@ -82,83 +67,76 @@ class Units:
         self.publisher = Publisher(store)
         self.n_failed = 0
         self.n_elsewhere = 0
-        self._failed_before = {unit.unit_id: store.attempts(unit.unit_id) for unit in resolved.units}
-        self._under_way: dict[str, _UnderWay] = {}
+        self._failed_before = {name: store.attempts(name) for name in self.specs}
 
-    def folder(self, spec: UnitSpec) -> Path:
+    def folder(self, key: str) -> Path:
         """Where the evidence of a unit goes."""
-        return self.store.unit_folder(spec.unit_id)
+        return self.store.unit_folder(key)
 
-    def over_elsewhere(self, spec: UnitSpec) -> bool:
+    def found(self, key: str) -> bool:
         """Whether another process has ended a unit since we began: done, or failed, which it would here too."""
-        if self.store.is_done(spec.unit_id):
+        if self.store.is_done(key):
             self.n_elsewhere += 1
-        elif self.store.attempts(spec.unit_id) > self._failed_before[spec.unit_id]:
+        elif self.store.attempts(key) > self._failed_before[key]:
             self.n_failed += 1
         else:
             return False
         return True
 
-    def errand(self, spec: UnitSpec) -> Errand:
-        """What has to be done for a unit."""
+    def plan(self, key: str) -> PlannedUnit:
+        """A unit with the hyper-parameters of its fold."""
+        spec = self.specs[key]
         fold = self.folds[spec.repeat, spec.fold]
-        job = UnitJob(
+        return PlannedUnit(
             spec=spec,
             method=self.resolved.method,
             params=self.resolved.params if self.tuner is None else self.tuner.params(fold),
             fold=fold,
             protocol=self.resolved.protocol,
-            device=str(self.device),
+            device=self.device,
             precision=self.resolved.precision,
-            workdir=self.folder(spec) / "work",
+            workdir=self.folder(key) / "work",
         )
-        order, real = make_order(job, self.inputs)
-        self._under_way[spec.unit_id] = _UnderWay(job, order, real, datetime.now(UTC))
-        return make_errand(order, self.inputs, self.store)
 
-    def finish(self, spec: UnitSpec, outcome: UnitAnswer | Exception) -> None:
-        """Score an answer and store the evidence, or note that the unit failed."""
-        under_way = self._under_way.pop(spec.unit_id, None)
+    def store_result(self, key: str, outcome: JobResult | Exception, prepared: PreparedUnit | None) -> None:
+        """Score a result and store the evidence, or note that the unit failed."""
         try:
-            if under_way is not None:
-                outcome = self.inputs.sources.confirmed(outcome, under_way.job.slides)
-            if isinstance(outcome, Exception) or under_way is None:
-                raise outcome if isinstance(outcome, Exception) else RuntimeError("an answer to no order")
-            with placing(self.folder(spec)):
-                self._store(under_way, outcome)
-        except Exception as error:  # a bad answer is the unit's failure, and no other's
-            self._failed(spec, error, {} if under_way is None else under_way.real)
+            if isinstance(outcome, Exception):
+                raise outcome
+            assert prepared is not None
+            with placing(self.folder(key)):
+                self._write_evidence(prepared, outcome)
+        except Exception as error:  # a bad result is the unit's failure, and no other's
+            self._failed(self.specs[key], error, {} if prepared is None else prepared.names)
 
-    def _store(self, unit: _UnderWay, answer: UnitAnswer) -> None:
+    def _write_evidence(self, prepared: PreparedUnit, result: JobResult) -> None:
         """Write the evidence of a unit; its scratch space goes once the record is written."""
-        job = unit.job
-        result = judge(job, unit.order, answer.with_names(unit.real), self.scorer)
-        predictions = predictions_of(job, result)
+        unit = prepared.unit
+        scored = score_unit(prepared, result.with_names(prepared.names), self.scorer)
+        predictions = predictions_of(unit, scored)
         record = record_of(
             self.resolved,
-            job,
-            result,
+            prepared,
+            scored,
             predictions,
-            started=unit.started,
-            environment=answer.environment,
             content=self.inputs.sources.basis,
-            tuning=None if self.tuner is None else self.tuner.facts(job.fold),
+            tuning=None if self.tuner is None else self.tuner.facts(unit.fold),
         )
         # Before the record, which says that all is there.
-        deliver(job.workdir / "keep", self.store.unit_folder(job.spec.unit_id), names=unit.real)
+        deliver(unit.workdir / "keep", self.folder(record.unit_id), names=prepared.names)
         record = self.store.write_unit(
             record,
             predictions,
-            curve=result.answer.curve,
+            curve=scored.result.curve,
             log=log_of(record),
-            artefacts=explain_unit(result.scored, self.inputs),
+            artefacts=explain_unit(scored.rows, self.inputs),
         )
-        shutil.rmtree(job.workdir, ignore_errors=True)
+        shutil.rmtree(unit.workdir, ignore_errors=True)
         self.publisher.unit(record)
 
-    def _failed(self, spec: UnitSpec, error: Exception, real: Mapping[str, str]) -> None:
+    def _failed(self, spec: UnitSpec, error: Exception, names: Mapping[str, str]) -> None:
         reason, trace = describe(error)
-        reason = _with_names(reason, real)
+        reason = _with_names(reason, names)
         console.warn(f"unit {spec.unit_id} failed: {reason}")
         self.n_failed += 1
         self.publisher.failure(
@@ -166,6 +144,6 @@ class Units:
         )
 
 
-def _with_names(text: str, real: Mapping[str, str]) -> str:
-    """``text`` with the real ids of test slides: whoever trained knows them by others, which nobody can look up."""
-    return re.sub(r"test-[\w-]*\d+", lambda found: real.get(found[0], found[0]), text)
+def _with_names(text: str, names: Mapping[str, str]) -> str:
+    """``text`` with the real ids of test slides: the job knows them by others, which nobody can look up."""
+    return re.sub(r"test-[\w-]*\d+", lambda found: names.get(found[0], found[0]), text)

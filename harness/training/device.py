@@ -11,12 +11,13 @@ from harness.core.errors import UsageError
 from harness.training.run import Precision
 
 
-def choose_device(wanted: str, count: int = 1) -> torch.device:
+def choose_device(wanted: str, count: int = 1, *, elsewhere: bool = False) -> torch.device:
     """``auto`` takes the GPU if there is one.
 
     Args:
         wanted: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         count: how many GPUs are wanted, counted from that one.
+        elsewhere: whether it is used on other machines, so that this one needs no GPU.
 
     Raises:
         UsageError: no such device here, or not so many.
@@ -30,6 +31,10 @@ def choose_device(wanted: str, count: int = 1) -> torch.device:
     if device is None or device.type not in {"cpu", "cuda"}:
         raise UsageError(f"unknown device {wanted!r}", place="--device", fix="use auto, cpu, cuda or cuda:N")
     found = torch.cuda.device_count()
+    if elsewhere:
+        if not found:
+            return device
+        count = 1
     if device.type == "cuda" and (device.index or 0) >= found:
         raise UsageError(
             f"there is no device {wanted}: torch sees {found} GPU{'' if found == 1 else 's'}",
@@ -51,6 +56,12 @@ def choose_precision(wanted: str, device: torch.device) -> Precision:
     Raises:
         UsageError: unknown precision, or one that the device does not have.
     """
+    if wanted == "auto" and device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError(
+            "whether the GPUs of other machines have bf16 is not known on this one, which has none",
+            place="--precision",
+            fix="give --precision bf16 or fp32",
+        )
     if wanted == "auto":
         return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
     if wanted not in {"fp32", "bf16", "fp16"}:

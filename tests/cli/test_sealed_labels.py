@@ -50,8 +50,8 @@ def test_a_thief_finds_no_label_in_objects_files_or_earlier_evidence(bench, tmp_
         record = json.loads((Path(loot["work"]).parent / "record.json").read_text())
         assert loot["held"] == []
         assert all(name.startswith("test-") for name in loot["fold"])
-        if record["extra"]["seal"] != "labels withheld, their files hidden":
-            pytest.skip(f"files cannot be hidden here: {record['extra']['seal']}")
+        if record["extra"]["sandbox"] != "labels withheld, their files hidden":
+            pytest.skip(f"files cannot be hidden here: {record['extra']['sandbox']}")
         # Of the whole dataset folder and all evidence it sees its own scratch space, and nothing else.
         assert all(Path(name).is_relative_to(loot["work"]) for name in loot["files"]), loot["files"]
 

@@ -15,7 +15,7 @@ from support.faults import Toy, check_equal, evidence, failures, trials
 from support.toy import PLUGIN
 
 from harness import MethodError, Prediction
-from harness.unit.answer import UnitAnswer
+from harness.jobs.result import JobResult
 
 WORDS = ("--set", "epochs=3")
 
@@ -105,7 +105,7 @@ def test_a_checkpoint_of_something_else_is_refused_by_name(trained):
 
 
 def test_a_pickle_in_place_of_a_checkpoint_is_refused_and_not_executed(trained, tmp_path):
-    """Pickled by hand, and inside torch's own format; for every checkpoint, and for an answer."""
+    """Pickled by hand, and inside torch's own format; for every checkpoint, and for a result."""
     study = trained(*WORDS)
     sign = tmp_path / "executed"
     os.system(pickle.loads(pickle.dumps({"touch": f"touch {sign}"}))["touch"])
@@ -180,16 +180,16 @@ def test_trials_and_the_plan_of_a_study(toy, undisturbed):
 
 
 @pytest.mark.parametrize("harm", [cut, garble, Path.unlink], ids=["cut short", "garbage", "missing"])
-@pytest.mark.parametrize("name", ["answer.npz", "answer.json"])
-def test_an_answer_between_two_processes(tmp_path, name, harm):
+@pytest.mark.parametrize("name", ["result.npz", "result.json"])
+def test_a_result_between_two_processes(tmp_path, name, harm):
     """It is read as soon as it is written, so this one is harmed by hand."""
     test = Prediction(("a", "b"), np.full((2, 2), 0.5), (np.ones(3, np.float32), np.ones(1, np.float32)))
-    answer = UnitAnswer(test=test, val=None, curve=[], facts={}, accounting={}, root_seed=1)
-    answer.save(tmp_path)
-    assert np.array_equal(UnitAnswer.load(tmp_path).test.probabilities, test.probabilities)
+    result = JobResult(test=test, val=None, curve=[], facts={}, accounting={}, root_seed=1)
+    result.save(tmp_path)
+    assert np.array_equal(JobResult.load(tmp_path).test.probabilities, test.probabilities)
     harm(tmp_path / name)
-    with pytest.raises(MethodError, match="the answer of the process that trained cannot be read") as told:
-        UnitAnswer.load(tmp_path)
+    with pytest.raises(MethodError, match="the result of the process that trained cannot be read") as told:
+        JobResult.load(tmp_path)
     assert told.value.place == str(tmp_path)
 
 

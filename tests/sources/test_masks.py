@@ -17,7 +17,7 @@ from harness.slides.index import SlideIndex
 from harness.slides.scale import Scale
 from harness.sources.masks import Masks
 from harness.sources.open_slides import _lesions
-from harness.unit.order import make_order
+from harness.studies.planned_unit import prepare
 
 ASAP = """<?xml version="1.0"?>
 <ASAP_Annotations><Annotations>
@@ -41,14 +41,14 @@ def test_masks_are_of_the_slides_that_were_given_and_of_no_others():
 
 
 @pytest.mark.parametrize("needs", [(), ("masks",)])
-def test_an_order_shows_masks_only_to_methods_that_declare_them_and_none_of_test_slides(toy_unit, needs):
-    job, inputs, _ = toy_unit()
-    kind = type("Masked", (job.method,), {"card": dataclasses.replace(job.method.card, needs=needs)})
+def test_a_job_shows_masks_only_to_methods_that_declare_them_and_none_of_test_slides(toy_unit, needs):
+    unit, inputs, _ = toy_unit()
+    kind = type("Masked", (unit.method,), {"card": dataclasses.replace(unit.method.card, needs=needs)})
     slides = inputs.dataset.slides
     every = Masks({slide: Path(f"{slide}.xml") for slide in slides}, dict.fromkeys(slides, (9, 9)), frozenset())
-    order, _ = make_order(dataclasses.replace(job, method=kind), dataclasses.replace(inputs, lesions=every))
-    for part, expected in ((order.train, job.fold.train), (order.val, job.fold.val)):
-        assert (None if part.lesions is None else set(part.lesions.files)) == (set(expected) if needs else None)
+    job = prepare(dataclasses.replace(unit, method=kind), dataclasses.replace(inputs, lesions=every)).job
+    for part, expected in ((job.train, unit.fold.train), (job.val, unit.fold.val)):
+        assert (None if part.masks is None else set(part.masks.files)) == (set(expected) if needs else None)
 
 
 def test_a_mask_is_squeezed_as_its_thumbnail_is(tmp_path):

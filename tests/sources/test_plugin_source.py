@@ -44,7 +44,7 @@ class NpyFolder(Source):
             dataset=dataset,
             content={slide: bag_fingerprint(bag) for slide, bag in bags.items()},
             access=FeatureAccess(np.concatenate(list(bags.values())), rows),
-            secrets=(dataset.folder,),
+            hidden=(dataset.folder,),
         )
 '''
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -9,37 +10,33 @@ from support.noise import LUCK, write_noise_dataset
 
 from harness.api import registry
 from harness.api.registry import find_method, use_plugin
+from harness.jobs.executors.executor import Executor, Resources
+from harness.jobs.train import train_and_predict
 from harness.studies import resolve as resolving
-from harness.studies import selection_bias as inflating
+from harness.studies import selection_bias
 from harness.studies.config import StudyConfig
 from harness.studies.resolve import resolve
-from harness.studies.selection_bias_result import InflateResult
+from harness.studies.selection_bias_result import SelectionBias
 from harness.studies.tuning.settings import TuneSettings
 
 FIVE_POINTS = 0.05
 
 
-class Here:
-    """A launcher that works in this process: a hundred processes would take a minute."""
+class Here(Executor):
+    """Runs jobs in this process: a hundred processes would take a minute."""
 
-    def __enter__(self):
-        return self
+    name = "here"
 
-    def __exit__(self, *_):
-        return None
-
-    def run(self, tasks):
-        from harness.unit.work import work
-
-        for key, make in tasks:
-            order = make().order
-            yield key, work(order, find_method(order.method))
+    def submit(self, job):
+        future = Future()
+        future.set_result(train_and_predict(job, find_method(job.method)))
+        return future
 
 
 @pytest.fixture
-def inflate(tmp_path: Path, monkeypatch):
-    """A function that runs ``bench inflate`` on noise that a seed draws."""
-    monkeypatch.setattr(inflating, "choose_launcher", lambda settings, device: Here())
+def bias(tmp_path: Path, monkeypatch):
+    """A function that runs ``bench selection-bias`` on noise that a seed draws."""
+    monkeypatch.setattr(selection_bias, "make_executor", lambda *_, **__: Here(Resources(), None))
     # What is tried depends on the code's version: without this, every change of the code would draw lots again.
     monkeypatch.setattr(resolving, "method_version", lambda method: "0")
     registry.registry.cache_clear()
@@ -47,7 +44,7 @@ def inflate(tmp_path: Path, monkeypatch):
     plugin.write_text(LUCK)
     use_plugin(str(plugin))
 
-    def run(seed: int, *, trials: int = 20) -> InflateResult:
+    def run(seed: int, *, trials: int = 20) -> SelectionBias:
         config = StudyConfig(
             method="luck",
             dataset=str(write_noise_dataset(tmp_path / f"noise{seed}", seed=seed)),
@@ -57,7 +54,7 @@ def inflate(tmp_path: Path, monkeypatch):
             cache=tmp_path / "cache",
             tune=TuneSettings(trials=trials, sampler="random"),
         )
-        return inflating.inflate(resolve(config), config)[0]
+        return selection_bias.selection_bias(resolve(config), config)[0]
 
     yield run
     registry.registry.cache_clear()
@@ -69,8 +66,8 @@ def contains(number, value: float, *, wider: float = 1.0) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
-def test_tuning_on_the_test_slides_gains_and_the_clean_protocol_does_not(inflate, seed):
-    found = {one.name: one for one in inflate(seed).selections}
+def test_tuning_on_the_test_slides_gains_and_the_clean_protocol_does_not(bias, seed):
+    found = {one.name: one for one in bias(seed).selections}
     names = ["untuned", "clean", "threshold-on-test", "epoch-on-test", "tuned-on-test", "all-on-test"]
     assert list(found) == names
     # Our protocol: tuning gains nothing over the method as it comes, and chance stays chance. On pure noise a 95 %

@@ -145,14 +145,14 @@ def _preload() -> None:
     import harness.api.code_version
     import harness.cli.main
     import harness.cli.outcome
-    import harness.launch.nursery
+    import harness.jobs.isolation.worker_process
     import harness.studies.run
     import harness.studies.tuning.propose
     from harness.results.mlflow_view import _quiet
 
     with _quiet():
         pass
-    harness.launch.nursery._preload()
+    harness.jobs.isolation.worker_process.preload()
     # The code is what has been imported, whoever edits its files while the tests run.
     sources = harness.api.code_version._harness_sources()
     harness.api.code_version._harness_sources = lambda: sources  # type: ignore[assignment]
@@ -191,7 +191,7 @@ def _attempt(words: list[str], cwd: str, log: str, environment: Mapping[str, str
             os.dup2(mine, standard)
         os.environ.update(environment | {"COLUMNS": "400"})
         os.chdir(cwd)
-        _keep_a_nursery()
+        _keep_a_worker_process()
         from harness.cli.main import main
         from harness.core import console
 
@@ -201,33 +201,33 @@ def _attempt(words: list[str], cwd: str, log: str, environment: Mapping[str, str
         os._exit(code)
 
 
-def _keep_a_nursery() -> None:
-    """Fork the first nursery now, before there are threads; it begins when it is handed its line."""
-    from harness.launch import nursery, workers
+def _keep_a_worker_process() -> None:
+    """Fork the first worker process now, before there are threads; it begins when it is handed its line."""
+    from harness.jobs.isolation import worker, worker_process
 
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
-            nursery.die_with_parent()
+            worker_process.die_with_parent()
             ours.close()
             _, (line,), _, _ = socket.recv_fds(theirs, 1, 1)
-            code = nursery.main(line)
+            code = worker_process.main(line)
         finally:
             os._exit(code)
     theirs.close()
     waiting = [pid]
 
     def start(command: Sequence[str], *, pass_fds: Sequence[int], **options: Any) -> Any:
-        if not waiting or "harness.launch.nursery" not in command:
+        if not waiting or "harness.jobs.isolation.worker_process" not in command:
             return subprocess.Popen(command, pass_fds=pass_fds, **options)
         socket.send_fds(ours, [b"x"], list(pass_fds))
         ours.close()
         return _Forked(waiting.pop())
 
     # Of subprocess, Worker uses these two.
-    workers.subprocess = SimpleNamespace(Popen=start, TimeoutExpired=subprocess.TimeoutExpired, DEVNULL=-3)  # type: ignore[assignment]
+    worker.subprocess = SimpleNamespace(Popen=start, TimeoutExpired=subprocess.TimeoutExpired, DEVNULL=-3)  # type: ignore[assignment]
 
 
 class _Forked:
@@ -236,7 +236,7 @@ class _Forked:
 
     def wait(self, timeout: float = 60) -> None:
         if _wait(self.pid, timeout) is None:
-            raise subprocess.TimeoutExpired("nursery", timeout)
+            raise subprocess.TimeoutExpired("worker process", timeout)
 
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)

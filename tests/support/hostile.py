@@ -237,7 +237,7 @@ OPTIONS: list[tuple[Words, str]] = [
     ),
     (RUN, "--precision --data-root --out --cache --workers --plugin --config --fold --seed --seeds"),
     (RUN, "--trials --tune-budget --tune-sampler --tune-batch --tune-folds --tune-metric --prune"),
-    (RUN, "--launcher --address --gpus-per-unit --cpus-per-unit --parallel --memory-limit"),
+    (RUN, "--launcher --launcher-option --address --gpus-per-unit --cpus-per-unit --parallel --memory-limit"),
     (NEW, "--slides --labels --slide-col --into"),
     (NEW, "--label-col --patient-col --classes --mpp --folds --seed --time-col --event-col"),
     (["prepare", "toy"], "--mpp --tile-mpp --tile-px --data-root --out --cache --workers"),

@@ -23,8 +23,8 @@ from harness.bags.feature_source import FeatureBags
 from harness.bags.packed import pack
 from harness.bags.tile_source import PatchReader, TileBags
 from harness.core.seeds import Seeds
-from harness.launch.crew import Crew
-from harness.launch.parent import die_with_parent
+from harness.jobs.isolation.parent import die_with_parent
+from harness.jobs.isolation.process_group import ProcessGroup
 from harness.training.mil_fit import build_network, predict
 from harness.training.ranks import ALONE, Ranks, join
 from harness.training.run import Run
@@ -79,13 +79,13 @@ def _serve(line: Connection, folder: str) -> None:
 
 
 def _begin(world: int, what: str, folder: str, settings: dict[str, Any]) -> None:
-    crew = Crew.muster(world, lambda failure: None)
+    group = ProcessGroup.start(world, lambda failure: None)
     try:
-        ranks = join(crew.rank, world, crew.port, crew.listener, "cpu") if world > 1 else ALONE
+        ranks = join(group.rank, world, group.port, group.listener, "cpu") if world > 1 else ALONE
         answer = getattr(importlib.import_module(__name__), what)(ranks, Path(folder), **settings)
     except BaseException:
         answer = {"trace": traceback.format_exc()}
-    torch.save(answer, Path(folder, f"answer{crew.rank}.pt"))
+    torch.save(answer, Path(folder, f"answer{group.rank}.pt"))
     ranks.gathered("done") if "trace" not in answer else None
     os._exit(0)
 
@@ -218,7 +218,7 @@ def every_method(ranks: Ranks, folder: Path) -> dict[str, Any]:
     source = FeatureBags(list(bags), np.arange(7) % 2, bags.__getitem__, 8)
     trained = []
     for one in list_methods():
-        if one.card is None or not (kind := find_method(one.name)).parted or "features" not in one.card.inputs:
+        if one.card is None or not (kind := find_method(one.name)).shardable or "features" not in one.card.inputs:
             continue
         small = {"width": 64} if "width" in kind.Params.build({}, place="test").as_dict() else {}
         params = kind.Params.build({"epochs": 1, "batch_size": 4, **small}, place="test")

@@ -8,15 +8,14 @@ import torch
 
 from harness.api.code_version import method_version
 from harness.datasets.dataset import Dataset
+from harness.jobs.train import train_and_predict
 from harness.protocols.held_out import Scorer
 from harness.sources.inputs import Inputs
 from harness.sources.open_inputs import open_inputs
 from harness.sources.opening import Opening
-from harness.unit.job import UnitJob
-from harness.unit.judge import UnitResult, judge
-from harness.unit.order import make_order
-from harness.unit.spec import UnitSpec
-from harness.unit.work import work
+from harness.studies.planned_unit import PlannedUnit, prepare
+from harness.studies.scoring import ScoredUnit, score_unit
+from harness.studies.unit_spec import UnitSpec
 
 
 def unit_of(
@@ -29,8 +28,8 @@ def unit_of(
     fold: int = 0,
     seed: int = 0,
     params: dict[str, object] | None = None,
-) -> tuple[UnitJob, Inputs]:
-    """The job of one unit, and the opened dataset."""
+) -> tuple[PlannedUnit, Inputs]:
+    """One unit, and the opened dataset."""
     settings = dataset.card.inputs[0]
     splits = dataset.splits(protocol)
     opening = Opening(
@@ -58,7 +57,7 @@ def unit_of(
         input=settings.model_dump(mode="json"),
         precision="fp32",
     )
-    job = UnitJob(
+    unit = PlannedUnit(
         spec=spec,
         method=method,
         params=chosen,
@@ -68,13 +67,14 @@ def unit_of(
         precision="fp32",
         workdir=workdir,
     )
-    return job, inputs
+    return unit, inputs
 
 
-def run_unit(job: UnitJob, inputs: Inputs, scorer: Scorer) -> UnitResult:
+def run_unit(unit: PlannedUnit, inputs: Inputs, scorer: Scorer) -> ScoredUnit:
     """Run one unit in this process, continuing where an earlier attempt was interrupted.
 
-    A study does not: it has the work done in a process that knows no test label.
+    A study does not: it has the job run in a process that knows no test label.
     """
-    order, real = make_order(job, inputs)
-    return judge(job, order, work(order, job.method).with_names(real), scorer)
+    prepared = prepare(unit, inputs)
+    result = train_and_predict(prepared.job, unit.method).with_names(prepared.names)
+    return score_unit(prepared, result, scorer)

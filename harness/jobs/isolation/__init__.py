@@ -1,0 +1,1 @@
+"""One process per job: it sees no label of a test slide, and leaves nothing behind for the next one."""

@@ -1,1 +1,0 @@
-"""Units: the smallest piece of work that is run, cached, resumed and counted."""
