@@ -97,7 +97,8 @@ def with_mixup(stage: Stage, train: BagSource, aggregator: Aggregator, params: I
     ``λ L(A's label) + (1 - λ) L(B's label)`` in each case, as in the code. One update per bag, so an epoch has as many
     as without mix-up. A slide that is left alone in its group is not mixed.
     """
-    return replace(stage, batches=MixedBags(train, stage.name, params, run), loss=_loss(aggregator, stage.module))
+    bags = MixedBags(train, stage.name, params, run)
+    return replace(stage, batches=bags, loss=_loss(aggregator, stage.module), loss_weight=None)
 
 
 def _loss(aggregator: Aggregator, network: torch.nn.Module) -> Callable[[MixedBag], Tensor]:

@@ -136,14 +136,14 @@ def test_the_parts_of_a_batch_make_the_whole(world, n_bags):
     whole = list(BagLoader(**common)(1, 0))
     parts = [list(BagLoader(**common, part=(rank, world))(1, 0)) for rank in range(world)]
     for step, batch in enumerate(whole):
-        mine = [part[step] for part in parts if part[step].share]
+        mine = [part[step] for part in parts if part[step].loss_weight]
         assert sum((one.bags.ids for one in mine), ()) == batch.bags.ids
         assert torch.equal(torch.cat([one.bags.x for one in mine]), batch.bags.x)
         assert torch.equal(torch.cat([one.bags.labels for one in mine]), batch.bags.labels)
-        assert sum(one.share for one in mine) == pytest.approx(1)
+        assert sum(one.loss_weight for one in mine) == pytest.approx(1)
         assert [one.first for one in mine] == np.cumsum([0, *(len(one.bags.x) for one in mine)])[:-1].tolist()
         assert {one.seed for part in parts for one in [part[step]]} == {batch.seed}
-        for idle in (part[step] for part in parts if not part[step].share):
+        for idle in (part[step] for part in parts if not part[step].loss_weight):
             assert len(idle.bags) == 1
             assert idle.bags.ids[0] in batch.bags.ids
 
