@@ -27,6 +27,15 @@ def _cache(tmp_path_factory: pytest.TempPathFactory):
     del os.environ["BENCH_CACHE"]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _warm_workers(_cache):
+    """Worker processes are forks of a warm one."""
+    from support.warm_workers import warm_workers
+
+    with warm_workers():
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of frozen fixtures and real data beside the checkout; tests that need it skip without it."""

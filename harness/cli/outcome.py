@@ -63,7 +63,7 @@ def show_result(result: StudyResult, resolved: ResolvedStudy, config: StudyConfi
     known: dict[str, Any] = {field.name: result.compute.get(field.name) for field in fields(Cost)}
     for name, text in cost_rows(Cost(**known)):
         console.say(f"  {name:<{_NAME}}{text}")
-    for name, text in result.scrutiny:
+    for name, text in result.accesses:
         console.say(f"  {name:<{_NAME}}{text}")
     show_next(result.paths, config.out)
 

@@ -113,7 +113,7 @@ def _show(result: SelectionBias, path: Path) -> None:
     )
     if result.failed:
         console.say(f"  {console.count(len(result.failed), 'training')} failed and were left out")
-    console.say(f"  {result.asked} questions to the scorer, in questions.jsonl; nothing of this is ever ranked")
+    console.say(f"  {result.accesses} questions to the scorer, in questions.jsonl; nothing of this is ever ranked")
     console.say(f"  {path}")
 
 

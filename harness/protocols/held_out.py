@@ -1,4 +1,4 @@
-"""The seal on the test labels: they are joined to a finished prediction, and handed out in no other way."""
+"""Held-out labels: they are joined to a finished prediction, and given out in no other way."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-Journal = Callable[[str, Sequence[str], "NDArray[np.float64]"], int]
-"""Takes down a question: (asker, slides, probabilities) → how often this asker has asked, this time included.
+LogAccess = Callable[[str, Sequence[str], "NDArray[np.float64]"], int]
+"""Notes an access: (accessor, slides, probabilities) → how many accesses this accessor has had, this one included.
 
-Probabilities are (n, C), or (Q, n, C) for Q questions at once.
+Probabilities are (n, C), or (Q, n, C) for Q accesses at once.
 """
 
 
-class Answer(Protocol):
+class Scorable(Protocol):
     """What is scored: :class:`harness.Prediction`, or anything with its fields."""
 
     @property
@@ -55,7 +55,7 @@ class ScoredRows:
         probabilities: (n, n_columns) float64.
         attention: per slide the weight of each tile, or None.
         instance_labels: per slide the true label of each tile, or None where the dataset does not know them.
-        asked: how often the asker has been answered by now, this time included. Above 1, somebody has looked before.
+        accesses: how often this accessor has had predictions of the fold scored, this time included.
     """
 
     repeat: int
@@ -67,7 +67,7 @@ class ScoredRows:
     probabilities: NDArray[np.float64]
     attention: tuple[NDArray[np.float32], ...] | None
     instance_labels: tuple[NDArray[np.int64], ...] | None
-    asked: int
+    accesses: int
 
     def __len__(self) -> int:
         return len(self.slides)
@@ -96,7 +96,7 @@ class ScoredRows:
 
 
 class Scorer:
-    """Holds the truth about the test slides, answers predictions and counts how often it was asked.
+    """Holds the labels of the test slides, joins them to predictions, and counts every access.
 
     The truth lives in the closure of one function, not in an attribute, and a scorer can be neither pickled nor
     copied: it stays in the process, and with the object, that made it.
@@ -105,8 +105,7 @@ class Scorer:
         dataset: the dataset.
         folds: the folds whose test slides may be scored.
         instance_labels: slide id → true label of each tile, (n_tiles,), for localisation; called only when scoring.
-        journal: takes down every question: (asker, slides, probabilities) → how often this asker has asked by now.
-            None counts in this process only.
+        log: notes every access, see :data:`LogAccess`; None counts in this process only.
     """
 
     def __init__(
@@ -115,44 +114,44 @@ class Scorer:
         folds: Iterable[Fold],
         *,
         instance_labels: Callable[[str], NDArray[Any] | None] | None = None,
-        journal: Journal | None = None,
+        log: LogAccess | None = None,
     ) -> None:
         self._task = dataset.task
         self._folds = frozenset(folds)
-        self._asked: Counter[str] = Counter()
-        self._journal = journal
-        self._reveal = _seal(dataset, self._folds, instance_labels)
+        self._accesses: Counter[str] = Counter()
+        self._log = log
+        self._reveal = _closed_over(dataset, self._folds, instance_labels)
 
     def __repr__(self) -> str:
-        return f"Scorer({len(self._folds)} folds, asked {self.asked} times)"
+        return f"Scorer({len(self._folds)} folds, {self.accesses} accesses)"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Scorer can be neither pickled nor copied: it would carry the test labels along")
 
     @property
-    def asked(self) -> int:
-        """How often this scorer has answered."""
-        return sum(self._asked.values())
+    def accesses(self) -> int:
+        """How often predictions were scored."""
+        return sum(self._accesses.values())
 
-    def score(self, fold: Fold, prediction: Answer, *, asker: str = "") -> ScoredRows:
+    def score(self, fold: Fold, prediction: Scorable, *, accessor: str = "") -> ScoredRows:
         """Join a prediction for exactly the test slides of ``fold`` to the truth.
 
         Args:
             fold: one of the scorer's folds.
             prediction: class probabilities of its test slides, in any order.
-            asker: who asks: the unit.
+            accessor: whose predictions they are: the unit.
 
         Raises:
             LeakError: ``fold`` is none of the folds that this scorer was made for.
             MethodError: slides are missing, repeated or too many, or the probabilities are none.
         """
-        return self.score_each(fold, [prediction], asker=asker)[0]
+        return self.score_each(fold, [prediction], accessor=accessor)[0]
 
-    def score_each(self, fold: Fold, predictions: Sequence[Answer], *, asker: str = "") -> list[ScoredRows]:
-        """:meth:`score` for several predictions of the same slides, such as those of every epoch: a question each.
+    def score_each(self, fold: Fold, predictions: Sequence[Scorable], *, accessor: str = "") -> list[ScoredRows]:
+        """:meth:`score` for several predictions of the same slides, such as those of every epoch: an access each.
 
         Raises:
-            LeakError, MethodError: as :meth:`score`; nothing has been answered then.
+            LeakError, MethodError: as :meth:`score`; nothing has been scored then.
         """
         if fold not in self._folds:
             raise LeakError(
@@ -164,11 +163,11 @@ class Scorer:
         ordered = [
             np.asarray(one.probabilities, np.float64)[order] for one, order in zip(predictions, orders, strict=True)
         ]
-        asker = asker or fold.name
-        self._asked[asker] += len(ordered)
-        asked = self._asked[asker]
-        if self._journal is not None:
-            asked = self._journal(asker, fold.test, ordered[0] if len(ordered) == 1 else np.stack(ordered))
+        accessor = accessor or fold.name
+        self._accesses[accessor] += len(ordered)
+        accesses = self._accesses[accessor]
+        if self._log is not None:
+            accesses = self._log(accessor, fold.test, ordered[0] if len(ordered) == 1 else np.stack(ordered))
         truth, instances = self._reveal(fold.test)
         found = []
         for prediction, order, probabilities in zip(predictions, orders, ordered, strict=True):
@@ -186,7 +185,7 @@ class Scorer:
                 probabilities=probabilities,
                 attention=kept,
                 instance_labels=instances,
-                asked=asked,
+                accesses=accesses,
             )
             found.append(rows)
         return found
@@ -216,7 +215,7 @@ def truth_for(dataset: Dataset, slides: Sequence[str], *, sealed: Collection[str
 _Truth = tuple[Truth, "tuple[NDArray[np.int64], ...] | None"]
 
 
-def _seal(
+def _closed_over(
     dataset: Dataset, folds: Iterable[Fold], instance_labels: Callable[[str], NDArray[Any] | None] | None
 ) -> Callable[[Sequence[str]], _Truth]:
     """A function from test slides to their labels and instance labels."""
@@ -234,7 +233,7 @@ def _seal(
     return reveal
 
 
-def _check(prediction: Answer, fold: Fold, n_classes: int) -> list[int]:
+def _check(prediction: Scorable, fold: Fold, n_classes: int) -> list[int]:
     """Row of the prediction for each test slide, in the order of the split file."""
     row_of = {slide: row for row, slide in enumerate(prediction.slides)}
     probabilities = np.asarray(prediction.probabilities)

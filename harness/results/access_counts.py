@@ -11,25 +11,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Scrutiny:
+class AccessCounts:
     """How a study's units were tuned and scored.
 
     Attributes:
-        asked: how often the units had test predictions scored, all together; None where a record does not know.
+        accesses: how often the units had test predictions scored, all together; None where a record does not know.
         units: how many units there are.
         trials: trials of all outer folds together; None where nothing was tuned.
         tuning_device_s: device time of the trials in seconds, which is no part of what the units cost.
         sampler: how the trials were chosen.
     """
 
-    asked: int | None
+    accesses: int | None
     units: int
     trials: int | None = None
     tuning_device_s: float | None = None
     sampler: str = ""
 
     @classmethod
-    def of(cls, records: Sequence[Record]) -> Scrutiny:
+    def of(cls, records: Sequence[Record]) -> AccessCounts:
         """Of the finished units of a study."""
         asked = [record.extra.get("scorer_asked") for record in records]
         known = [int(number) for number in asked if isinstance(number, int)]
@@ -46,15 +46,15 @@ class Scrutiny:
         )
 
     @property
-    def asked_text(self) -> str:
+    def accesses_text(self) -> str:
         """How often test labels were asked: ``50``, or ``53 (50 units)`` where that is more than once per unit."""
-        if self.asked is None:
+        if self.accesses is None:
             return "unknown"
-        return str(self.asked) if self.asked == self.units else f"{self.asked} ({self.units} units)"
+        return str(self.accesses) if self.accesses == self.units else f"{self.accesses} ({self.units} units)"
 
     def metrics(self) -> dict[str, float | None]:
         """The numbers by name, for comparing studies."""
-        found: dict[str, float | None] = {"scorer_asked": self.asked}
+        found: dict[str, float | None] = {"scorer_asked": self.accesses}
         if self.trials is not None:
             found |= {"tuning.trials": self.trials, "tuning.device_s": self.tuning_device_s}
         return found

@@ -1,4 +1,4 @@
-"""The book of questions: every time test labels were asked, for good. It only grows."""
+"""The test-set access log: every time predictions were compared with test labels. It only grows."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ FILE = "questions.jsonl"
 
 
 @dataclass(frozen=True)
-class Questions:
-    """The questions of a runs folder, a line each, in ``questions.jsonl``.
+class AccessLog:
+    """The test-set accesses of a runs folder, a line each, in ``questions.jsonl``.
 
     Attributes:
         root: the runs folder.
@@ -31,20 +31,20 @@ class Questions:
 
     root: Path
 
-    def note(self, asker: str, slides: Sequence[str], probabilities: NDArray[np.float64]) -> int:
-        """Take down that ``asker`` had predictions for ``slides`` scored; how often it has asked by now.
+    def note(self, accessor: str, slides: Sequence[str], probabilities: NDArray[np.float64]) -> int:
+        """Note that ``accessor`` had predictions for ``slides`` scored; how many accesses it has had by now.
 
         Several processes may write at once.
 
         Args:
-            asker: who asks.
+            accessor: the unit or training whose predictions they are.
             slides: n slide ids.
-            probabilities: (n, C); (Q, n, C) are Q questions at once, in one line.
+            probabilities: (n, C); (Q, n, C) are Q accesses at once, in one line.
         """
         several = {"questions": len(probabilities)} if probabilities.ndim == 3 else {}
         line = json.dumps(
             {
-                "asker": asker,
+                "asker": accessor,
                 "time": datetime.now(UTC).isoformat(timespec="seconds"),
                 "slides": len(slides),
                 **several,
@@ -60,10 +60,10 @@ class Questions:
             start = "" if not text or text.endswith("\n") else "\n"
             with (self.root / FILE).open("a", encoding="utf-8") as file:
                 file.write(f"{start}{line}\n")
-        return _counts(text)[asker] + max(1, several.get("questions", 1))
+        return _counts(text)[accessor] + max(1, several.get("questions", 1))
 
     def counts(self) -> Counter[str]:
-        """How often each asker has asked."""
+        """Accesses by accessor."""
         return _counts(self._text())
 
     def _text(self) -> str:
@@ -75,14 +75,14 @@ class Questions:
 
 def _counts(text: str) -> Counter[str]:
     found: Counter[str] = Counter()
-    for asker, questions in map(_question, text.splitlines()):
-        found[asker] += questions
+    for accessor, questions in map(_access, text.splitlines()):
+        found[accessor] += questions
     del found[""]  # lines that were cut short
     return found
 
 
-def _question(line: str) -> tuple[str, int]:
-    """Who asked, and how many questions at once; "" where the line cannot be read."""
+def _access(line: str) -> tuple[str, int]:
+    """The accessor, and how many accesses at once; "" where the line cannot be read."""
     try:
         entry = json.loads(line)
         return str(entry["asker"]), max(1, int(entry.get("questions", 1)))

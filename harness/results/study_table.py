@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from harness.results.summary import NO_GPU, Cost, Summary
 
 if TYPE_CHECKING:
-    from harness.results.access_counts import Scrutiny
+    from harness.results.access_counts import AccessCounts
     from harness.results.studies import Study
 
 ScoreRow = tuple[str, float | None, float | None, float | None]
@@ -43,13 +43,13 @@ def cost_rows(cost: Cost) -> list[tuple[str, str]]:
     ]
 
 
-def scrutiny_rows(scrutiny: Scrutiny) -> list[tuple[str, str]]:
+def access_rows(accesses: AccessCounts) -> list[tuple[str, str]]:
     """How often test labels were asked, and what tuning cost, in words."""
-    rows = [("test labels asked", scrutiny.asked_text)]
-    if scrutiny.trials is not None:
-        spent = duration_text(scrutiny.tuning_device_s)
+    rows = [("test labels asked", accesses.accesses_text)]
+    if accesses.trials is not None:
+        spent = duration_text(accesses.tuning_device_s)
         rows.append(
-            ("tuning", f"{scrutiny.trials} trials ({scrutiny.sampler}), {spent} of device time, not in the above")
+            ("tuning", f"{accesses.trials} trials ({accesses.sampler}), {spent} of device time, not in the above")
         )
     return rows
 
@@ -75,7 +75,7 @@ def markdown(summary: Summary) -> str:
         "| cost | |",
         "|---|---|",
         *(f"| {name} | {literal(text)} |" for name, text in cost_rows(summary.cost)),
-        *(f"| {name} | {literal(text)} |" for name, text in scrutiny_rows(summary.scrutiny)),
+        *(f"| {name} | {literal(text)} |" for name, text in access_rows(summary.accesses)),
     ]
     return "\n".join(lines)
 

@@ -14,7 +14,7 @@ from harness.core.errors import DataError
 from harness.datasets.table import listed
 from harness.evaluation.rows import Rows
 from harness.evaluation.study_scores import StudyScores, study_scores
-from harness.results.access_counts import Scrutiny
+from harness.results.access_counts import AccessCounts
 from harness.results.predictions import PREDICTIONS
 from harness.results.store import RunStore
 from harness.results.studies import Study
@@ -75,14 +75,14 @@ class Summary:
         scores: its scores; None without a finished unit.
         cost: what its finished units used.
         extra: means over units of further results (``localisation.patch_auc`` ...).
-        scrutiny: how often test labels were asked, and what tuning cost.
+        accesses: how often test labels were asked, and what tuning cost.
     """
 
     study: Study
     scores: StudyScores | None
     cost: Cost
     extra: Mapping[str, float]
-    scrutiny: Scrutiny
+    accesses: AccessCounts
 
     def undefined(self, metric: str) -> str:
         """In which units a score is undefined and why, in words; empty where it is defined in all."""
@@ -105,7 +105,7 @@ class Summary:
         found |= {name: value for name, value in vars(self.cost).items() if name != "gpu"}
         found |= {"units_done": len(self.study.records), "units_planned": len(self.study.planned or ()) or None}
         found |= self.extra
-        found |= self.scrutiny.metrics()
+        found |= self.accesses.metrics()
         return {name: float(value) for name, value in found.items() if value is not None and math.isfinite(value)}
 
 
@@ -123,7 +123,7 @@ def summarise(store: RunStore, study: Study, *, resamples: int = 2000) -> Summar
             place=str(store.study_folder(study.study_id)),
             fix="run its units again: the same bench run command does, once their folders are removed",
         ) from error
-    return Summary(study, scores, Cost.of(study.records), _extra(study.records), Scrutiny.of(study.records))
+    return Summary(study, scores, Cost.of(study.records), _extra(study.records), AccessCounts.of(study.records))
 
 
 _known: dict[tuple[str, ...], StudyScores | None] = {}

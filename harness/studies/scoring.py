@@ -54,13 +54,13 @@ def score_unit(prepared: PreparedUnit, result: JobResult, scorer: Scorer) -> Sco
         )
     epoch, rows = None, None
     if unit.protocol.select == "test":
-        epochs = score_epochs(unit.fold, result, scorer, asker=name)
+        epochs = score_epochs(unit.fold, result, scorer, accessor=name)
         epoch = best_of([scores_on_test(one) for one in epochs])
         result, rows = at_epoch(result, epoch), epochs[epoch]
     threshold = threshold_of(prepared, result)
     if rows is None:
         assert result.test is not None
-        rows = scorer.score(unit.fold, result.test, asker=name)
+        rows = scorer.score(unit.fold, result.test, accessor=name)
     if unit.protocol.threshold == "test":
         threshold = threshold_on_test(rows)
     return ScoredUnit(

@@ -22,7 +22,7 @@ from harness.jobs.locks import FolderLocks
 from harness.jobs.result import JobResult
 from harness.jobs.runner import run
 from harness.protocols.held_out import Scorer
-from harness.results.access_log import Questions
+from harness.results.access_log import AccessLog
 from harness.results.names import safe_name
 from harness.results.store import EXECUTORS, FORMER_SELECTION_BIAS, SELECTION_BIAS, RunStore
 from harness.studies.planned_unit import PlannedUnit, PreparedUnit, prepare
@@ -213,7 +213,7 @@ class Trainings(StudyWork[PlannedTraining]):
 
     def result(self) -> SelectionBias:
         """Score the epochs of all trainings, and what each way to select takes of them."""
-        scorer = Scorer(self.resolved.dataset, self.resolved.splits.folds, journal=Questions(self.store.root).note)
+        scorer = Scorer(self.resolved.dataset, self.resolved.splits.folds, log=AccessLog(self.store.root).note)
         chosen: dict[str, list[Choice]] = {}
         rows: list[dict[str, Any]] = []
         for seed, fold in self.places:
@@ -231,7 +231,7 @@ class Trainings(StudyWork[PlannedTraining]):
             trials=self.trials,
             units=len(self.places),
             failed={name: reason for name, reason in reasons.items() if reason is not None},
-            asked=scorer.asked,
+            accesses=scorer.accesses,
             patients=patients,
             resamples=resamples,
             config=self.resolved.as_dict(),
@@ -288,5 +288,5 @@ class Trainings(StudyWork[PlannedTraining]):
             epoch=selected_epoch(result),
             validation=validation_scores(prepared, result),
             threshold=lambda epoch: threshold_of(prepared, at_epoch(result, epoch)),
-            rows=score_epochs(one.fold, result, scorer, asker=f"selection-bias/{one.unit.spec.unit_id}"),
+            rows=score_epochs(one.fold, result, scorer, accessor=f"selection-bias/{one.unit.spec.unit_id}"),
         )

@@ -56,7 +56,7 @@ class SelectionBias:
         trials: sets of hyper-parameters per fold and seed.
         units: folds times seeds.
         failed: trainings that failed by their own fault and were left out, each with the reason.
-        asked: questions to the scorer in all.
+        accesses: test-set accesses in all.
         patients, resamples: of the intervals.
         config: the resolved study.
     """
@@ -67,7 +67,7 @@ class SelectionBias:
     trials: int
     units: int
     failed: Mapping[str, str]
-    asked: int
+    accesses: int
     patients: int
     resamples: int
     config: Mapping[str, Any]

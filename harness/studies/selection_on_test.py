@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from harness.protocols.held_out import ScoredRows, Scorer
 
 
-def score_epochs(fold: Fold, result: JobResult, scorer: Scorer, *, asker: str) -> list[ScoredRows]:
+def score_epochs(fold: Fold, result: JobResult, scorer: Scorer, *, accessor: str) -> list[ScoredRows]:
     """The predictions of every epoch beside the truth: a question each.
 
     Args:
         fold: the fold that was trained on.
         result: under the real ids of the test slides, with per-epoch predictions.
         scorer: joins predictions to the truth.
-        asker: whose result it is, for the test-set access log.
+        accessor: whose result it is, for the test-set access log.
 
     Raises:
         MethodError: the result has no per-epoch predictions.
@@ -39,11 +39,11 @@ def score_epochs(fold: Fold, result: JobResult, scorer: Scorer, *, asker: str) -
     if result.test is None or not epochs:
         raise MethodError(
             "the result holds no predictions of single epochs",
-            place=asker,
+            place=accessor,
             fix="run it again: the same command does",
         )
     predictions = [at_epoch(result, epoch).test for epoch in epochs]
-    return scorer.score_each(fold, [one for one in predictions if one is not None], asker=asker)
+    return scorer.score_each(fold, [one for one in predictions if one is not None], accessor=accessor)
 
 
 def at_epoch(result: JobResult, epoch: int) -> JobResult:

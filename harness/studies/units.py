@@ -12,7 +12,7 @@ from harness.core.atomic import placing
 from harness.features.precomputed import deliver
 from harness.jobs.failures import describe
 from harness.protocols.held_out import Scorer
-from harness.results.access_log import Questions
+from harness.results.access_log import AccessLog
 from harness.results.publish import Publisher
 from harness.sources.explain_unit import explain_unit
 from harness.studies.evidence import log_of, predictions_of, record_of
@@ -61,7 +61,7 @@ class Units(StudyWork[str]):
         self.todo = list(self.specs)
         self.tuner = tuner
         self.scorer = Scorer(
-            resolved.dataset, resolved.splits.folds, instance_labels=inputs.truth_of, journal=Questions(store.root).note
+            resolved.dataset, resolved.splits.folds, instance_labels=inputs.truth_of, log=AccessLog(store.root).note
         )
         self.folds = {(fold.repeat, fold.fold): fold for fold in resolved.folds}
         self.publisher = Publisher(store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,12 @@ from harness.datasets.dataset import load_dataset
 from harness.jobs.isolation.worker import Worker
 from harness.jobs.job import Job
 from harness.studies.planned_unit import prepare
+
+
+@pytest.fixture(autouse=True)
+def _real_worker_processes(monkeypatch):
+    """Here worker processes are what is tested, so they are started, not forked from a warm one."""
+    monkeypatch.setattr("harness.jobs.isolation.worker.subprocess", subprocess)
 
 
 @pytest.fixture(scope="session")

@@ -35,13 +35,13 @@ def test_prediction_and_truth_are_joined_by_slide_id(tiny: Dataset) -> None:
     assert len(scored) == 2
 
 
-def test_questions_are_counted_per_fold_and_refused_ones_are_not(tiny: Dataset) -> None:
+def test_accesses_are_counted_per_fold_and_refused_ones_are_not(tiny: Dataset) -> None:
     (fold,) = tiny.splits().folds
     scorer = scorer_of(tiny)
     with pytest.raises(MethodError):
         scorer.score(fold, answer("test_001", p=P[:1]))
-    assert [scorer.score(fold, answer()).asked for _ in range(3)] == [1, 2, 3]
-    assert scorer.asked == 3
+    assert [scorer.score(fold, answer()).accesses for _ in range(3)] == [1, 2, 3]
+    assert scorer.accesses == 3
 
 
 def test_nothing_that_a_scorer_shows_depends_on_the_truth(tiny: Dataset) -> None:
@@ -51,8 +51,8 @@ def test_nothing_that_a_scorer_shows_depends_on_the_truth(tiny: Dataset) -> None
     assert shown == {name: vars(other)[name] for name in shown}
     assert set(vars(one)) - set(shown) == {"_reveal"}
     assert vars(one)["_reveal"].__dict__ == {}
-    assert {name for name in dir(one) if not name.startswith("_")} == {"asked", "score", "score_each"}
-    assert repr(one) == repr(other) == "Scorer(1 folds, asked 0 times)"
+    assert {name for name in dir(one) if not name.startswith("_")} == {"accesses", "score", "score_each"}
+    assert repr(one) == repr(other) == "Scorer(1 folds, 0 accesses)"
 
 
 @pytest.mark.parametrize("carry", [pickle.dumps, copy.copy, copy.deepcopy])

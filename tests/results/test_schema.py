@@ -44,7 +44,7 @@ def test_evidence_of_the_first_version_is_read(tmp_path: Path) -> None:
     results = [trials.read(path.stem) for path in sorted((store.root / "trials").iterdir())]
     assert [one.device_s for one in results if one] == [3.606, 3.248]
     (row,) = leaderboard(store).groups[0].rows
-    assert row.value == 1.0 and row.reason == "incomplete" and row.summary.scrutiny.trials == 2
+    assert row.value == 1.0 and row.reason == "incomplete" and row.summary.accesses.trials == 2
 
 
 def changed(value: dict[str, Any], field: str, new: Any) -> dict[str, Any]:

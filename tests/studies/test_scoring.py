@@ -21,7 +21,7 @@ def test_a_unit_learns_the_toy_task_and_repeats_itself_bit_for_bit(toy_unit):
     assert not np.array_equal(first.rows.probabilities, other.rows.probabilities)
     hits = (first.rows.probabilities[:, 1] >= first.threshold) == first.rows.truth["label"]
     assert hits.mean() >= 0.7
-    assert first.rows.asked == 1
+    assert first.rows.accesses == 1
 
 
 def test_selection_threshold_and_training_follow_the_protocol(toy_unit):

@@ -10,7 +10,7 @@ from support.units import run_unit
 
 from harness.evaluation.metrics import score
 from harness.evaluation.threshold import choose_threshold
-from harness.results.access_log import Questions
+from harness.results.access_log import AccessLog
 from harness.studies.planned_unit import prepare
 from harness.studies.selection_on_test import best_of
 
@@ -31,9 +31,9 @@ def test_the_best_epoch_on_the_test_slides_is_chosen_and_every_look_is_counted(t
     assert np.array_equal(result.rows.probabilities, epochs.test[result.epoch][rows])
     assert np.array_equal(result.result.val.probabilities, epochs.val[result.epoch])
     assert result.threshold == choose_threshold(labels, result.rows.probabilities[:, 1])
-    assert result.rows.asked == len(epochs) == 6
+    assert result.rows.accesses == len(epochs) == 6
     assert honest.epoch is None
-    assert honest.rows.asked == 1
+    assert honest.rows.accesses == 1
 
 
 def test_of_equal_epochs_the_surer_then_the_earlier_one_is_taken():
@@ -46,7 +46,7 @@ def test_of_equal_epochs_the_surer_then_the_earlier_one_is_taken():
 
 @pytest.mark.parametrize("count", [1, 4])
 def test_the_book_counts_questions_that_are_asked_at_once(tmp_path, count):
-    book = Questions(tmp_path)
+    book = AccessLog(tmp_path)
     one = np.full((3, 2), 0.5)
     assert book.note("a", ["x", "y", "z"], one) == 1
     assert book.note("a", ["x", "y", "z"], np.stack([one] * count)) == 1 + count

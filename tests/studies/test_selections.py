@@ -34,7 +34,7 @@ def training(trial: int, auc: float | None, *epochs: list[float], epoch: int = 0
 
 def taken(trainings: list[Training]) -> dict[str, tuple[int, int, float | None, int]]:
     return {
-        name: (one.training.trial, one.epoch, one.threshold, one.looks)
+        name: (one.training.trial, one.epoch, one.threshold, one.compared)
         for name, one in choices(trainings, "auc").items()
     }
 
