@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 from importlib.metadata import version
 from pathlib import Path
 
-from harness.core.atomic import replacing
+from harness.core.atomic import replacing, sweep
 from harness.core.resources import cache_root
 
 
@@ -17,8 +17,9 @@ def template_path() -> Path:
 
 
 def copy_template(database: Path) -> bool:
-    """Begin a new ``database`` with the tables of the template; whether there was one to copy."""
+    """Begin a new ``database``, which the caller has locked, with the tables of the template, if there is one."""
     with suppress(OSError):
+        sweep(database)
         content = template_path().read_bytes()
         with replacing(database) as temporary:
             temporary.write_bytes(content)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
-from harness.core.atomic import write_json
+from harness.core.atomic import sweep, write_json
 from harness.core.errors import DataError
 from harness.core.reading import parse_json, read_text
 from harness.results.names import plain, safe_name
@@ -76,12 +76,13 @@ class TrialStore:
             return None
 
     def write(self, result: TrialResult) -> None:
-        """Store a result, atomically.
+        """Store a result, atomically. The caller holds the lock of the trial's folder.
 
         Raises:
             DataError: it could not be read again.
         """
         path = self._path(result.unit_id)
+        sweep(path)
         write_json(path, check(TrialSchema, plain(asdict(result)), what="trial", place=str(path)))
 
     def _path(self, unit_id: str) -> Path:

@@ -88,6 +88,7 @@ class SelectionBias:
             content = read_json(path)
             selections = [_selection(one) for one in content.pop("selections")]
             del content["note"], content["ranked"]
+            content["accesses"] = content.pop("asked", content.get("accesses"))  # results of 0.1 have the first name
             return cls(selections=selections, **content)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None

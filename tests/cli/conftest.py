@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from support.installed import forget_plugins
 
-from harness.api import registry
 from harness.cli.main import main
 
 TRAINING = (["run"], ["inflate"], ["selection-bias"])
@@ -51,7 +51,7 @@ def bench(capsys, monkeypatch, tmp_path, request) -> Callable[..., Answer]:
     monkeypatch.delenv("BENCH_DATA", raising=False)
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "300")
-    registry.registry.cache_clear()
+    forget_plugins()
 
     def run(*words: str) -> Answer:
         if not (tmp_path / "cache").exists() and " ".join(words).split()[:1] in TRAINING:
@@ -63,4 +63,4 @@ def bench(capsys, monkeypatch, tmp_path, request) -> Callable[..., Answer]:
         return Answer(code, captured.out, captured.err)
 
     yield run
-    registry.registry.cache_clear()
+    forget_plugins()

@@ -41,9 +41,9 @@ def test_the_clean_row_is_what_bench_run_gives_and_nothing_else_changes(bench, p
     assert [path.name for path in out.iterdir() if path.is_dir()] == ["selection-bias"]
     found = result(out)
     assert found["ranked"] is False
-    assert found["asked"] == 2 * 2 * 4
+    assert found["accesses"] == 2 * 2 * 4
     lines = [json.loads(line) for line in (out / "questions.jsonl").read_text().splitlines()]
-    assert sum(line["questions"] for line in lines) == found["asked"]
+    assert sum(line["questions"] for line in lines) == found["accesses"]
     assert {line["asker"].partition("/")[0] for line in lines} == {"selection-bias"}
     for name in ("clean", "threshold-on-test", "epoch-on-test", "all-on-test"):
         assert re.search(rf"{name} ", answer.out)

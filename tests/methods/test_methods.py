@@ -156,8 +156,8 @@ def test_learns_survival_from_tiles_end_to_end(run: Run) -> None:
         patches = (light + rng.integers(-20, 20, (count * 4, 27, 27, 3))).clip(0, 255).astype(np.uint8)
         rows = {f"s{k}": (k * 4, k * 4 + 4) for k in range(count)}
         follow_up = FollowUp(tuple(rows), rng.exponential(np.exp(-4 * hazard)), rng.integers(0, 4, count).clip(0, 1))
-        bags = TileBags(list(rows), follow_up.codes((0.2, 1.0)), PatchReader(patches, rows))
-        bags.truth, bags.task = follow_up.truth, Survival.over(3, cuts=(0.2, 1.0))
+        bags = TileBags(list(rows), follow_up.event_time_labels((0.2, 1.0)), PatchReader(patches, rows))
+        bags.truth, bags.task = follow_up.truth, Survival.over(3, bin_edges=(0.2, 1.0))
         return bags
 
     cls = method("abmilx")
@@ -198,8 +198,8 @@ def survival_bags(count: int, seed: int) -> FeatureBags:
         bags[f"s{number}"][:, :4] += hazard
     times, ends = rng.exponential(np.exp(-3 * hazards)), rng.exponential(3, count)
     follow_up = FollowUp(tuple(bags), np.minimum(times, ends), (times <= ends).astype(np.int64))
-    source = FeatureBags(list(bags), follow_up.codes((0.3, 1.0, 2.5)), bags.__getitem__, 8)
-    source.truth, source.task = follow_up.truth, Survival.over(4, cuts=(0.3, 1.0, 2.5))
+    source = FeatureBags(list(bags), follow_up.event_time_labels((0.3, 1.0, 2.5)), bags.__getitem__, 8)
+    source.truth, source.task = follow_up.truth, Survival.over(4, bin_edges=(0.3, 1.0, 2.5))
     return source
 
 
@@ -219,7 +219,7 @@ def test_learns_survival(able: str, intervals: int, run: Run) -> None:
     train, val, test = survival_bags(60, 0), survival_bags(30, 1), survival_bags(60, 2)
     for bags in (train, val):
         assert bags.truth is not None
-        bags.task = Survival.over(intervals, cuts=(0.3, 1.0, 2.5)[: intervals - 1])
+        bags.task = Survival.over(intervals, bin_edges=(0.3, 1.0, 2.5)[: intervals - 1])
         bags.labels = bags.task.encode(bags.truth)
     run.metric = "c_index"
     trained.fit(train, val, run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def bias(tmp_path: Path, monkeypatch):
     # What is tried depends on the code's version: without this, every change of the code would draw lots again.
     monkeypatch.setattr(resolving, "method_version", lambda method: "0")
     registry.registry.cache_clear()
+    gc.freeze()  # each of hundreds of trainings collects garbage, and would look at what earlier tests have left
     plugin = tmp_path / "luck_plugin.py"
     plugin.write_text(LUCK)
     use_plugin(str(plugin))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -49,4 +48,5 @@ def forget_plugins() -> None:
     """Empty the registries of this process."""
     for place in KINDS.values():
         module, _, function = place.partition(":")
-        getattr(importlib.import_module(module), function).cache_clear()
+        if module in sys.modules:
+            getattr(sys.modules[module], function).cache_clear()

@@ -83,7 +83,7 @@ def _short(monkeypatch, run, enough: Fallback | None) -> list[Fallback]:
 
 
 class Bank:
-    """A companion that counts the steps it has seen."""
+    """Extra state that counts the steps it has seen."""
 
     def __init__(self) -> None:
         self.steps = 0

@@ -16,7 +16,7 @@ MB = 10**6
 
 def _take(megabytes: int) -> None:
     block = torch.ones(megabytes * MB // 4)
-    time.sleep(0.1)
+    time.sleep(0.3)
     del block
 
 
