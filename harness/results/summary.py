@@ -126,17 +126,18 @@ def summarise(store: RunStore, study: Study, *, resamples: int = 2000) -> Summar
     return Summary(study, scores, Cost.of(study.records), _extra(study.records), AccessCounts.of(study.records))
 
 
-_known: dict[tuple[str, ...], StudyScores | None] = {}
+_known: dict[tuple[object, ...], StudyScores] = {}
 """Scores by what they were computed from: one bootstrap per set of predictions, however often it is shown."""
 
 
 def _scores(store: RunStore, study: Study, resamples: int) -> StudyScores | None:
+    if (data := study_predictions(store, study)) is None:
+        return None
     files = [_state(store.unit_folder(record.unit_id) / PREDICTIONS) for record in study.records]
-    auc = str((study.config or {}).get("protocol_settings", {}).get("auc"))
-    key = (str(resamples), auc, *files)
+    auc = (study.config or {}).get("protocol_settings", {}).get("auc")
+    key = (resamples, auc, type(data), tuple(data.names), *files)
     if key not in _known:
-        data = study_predictions(store, study)
-        _known[key] = study_scores(data, resamples=resamples) if data is not None else None
+        _known[key] = study_scores(data, resamples=resamples)
     return _known[key]
 
 
