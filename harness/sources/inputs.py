@@ -36,7 +36,7 @@ class Inputs:
         content: slide id → SHA-256 of its content, for the leak audit and the fingerprint.
         access: reads the bags; holds no label.
         truth_of, picture_of: see :data:`TruthOf` and :data:`PictureOf`; None where there is nothing to know or show.
-        lesions: lesion masks of all annotated slides, for methods that need them; None without annotations.
+        masks: lesion masks of all annotated slides, for methods that need them; None without annotations.
         hidden: files and folders that hold labels: hidden from the process that trains, where the system can.
         compare: compares the content of all slides, for near-duplicates; None where there is nothing to compare.
         trained_elsewhere: what was trained before and is used here (a tuned encoder), by the name it has in errors.
@@ -50,7 +50,7 @@ class Inputs:
     access: BagAccess
     truth_of: TruthOf | None = None
     picture_of: PictureOf | None = None
-    lesions: Masks | None = None
+    masks: Masks | None = None
     hidden: tuple[Path, ...] = ()
     compare: Callable[[], Comparison] | None = None
     trained_elsewhere: Mapping[str, TrainingSlides] = field(default_factory=dict)

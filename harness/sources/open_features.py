@@ -86,7 +86,7 @@ def open_features(tiles: Inputs, folder: Path) -> Inputs:
         access=FeatureAccess.of_store(store),
         sources=sources_of(store, tiles.sources),
         picture_of=None,
-        lesions=None,
+        masks=None,
         trained_elsewhere={} if seen is None else {f"features {folder.name}": seen},
         unchecked=(*tiles.unchecked, *(silent if seen is None else ())),
     )

@@ -72,4 +72,4 @@ def _encode(dataset: Dataset, tiles: Inputs, opening: Opening) -> Inputs:
     tiles.sources.check(tiles.content)
     check_store(store, bags)
     sources = sources_of(store, tiles.sources)
-    return replace(tiles, access=FeatureAccess.of_store(store), sources=sources, picture_of=None, lesions=None)
+    return replace(tiles, access=FeatureAccess.of_store(store), sources=sources, picture_of=None, masks=None)

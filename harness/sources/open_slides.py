@@ -60,7 +60,7 @@ def open_slides(dataset: Dataset, source: SlidesSource, opening: Opening) -> Inp
         access=TileAccess(CachingReader(reader, TILE_CACHE_BYTES)),
         truth_of=_tile_labels(dataset, annotations, indexes),
         picture_of=_picture(source, indexes),
-        lesions=_lesions(dataset, annotations, indexes),
+        masks=_masks(dataset, annotations, indexes),
         hidden=(dataset.folder, *annotations.values()),
         sources=_sources(contents, outlines),
         identity=_identity(indexes, outlines),
@@ -134,7 +134,7 @@ def _tile_labels(dataset: Dataset, files: Mapping[str, Path], indexes: Mapping[s
     return truth
 
 
-def _lesions(dataset: Dataset, files: Mapping[str, Path], indexes: Mapping[str, SlideIndex]) -> Masks | None:
+def _masks(dataset: Dataset, files: Mapping[str, Path], indexes: Mapping[str, SlideIndex]) -> Masks | None:
     """Lesion masks over whole slides; None for a dataset without annotations."""
     if not files:
         return None

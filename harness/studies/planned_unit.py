@@ -171,7 +171,7 @@ def _labelled(unit: PlannedUnit, inputs: Inputs, slides: Sequence[str], task: Ta
     dataset, needs, held_out = inputs.dataset, unit.method.card.needs, unit.fold.test + unit.held_out
     reads = "reports" in needs
     # Annotations go to methods that say on their card that they use them, and never those of test slides.
-    masks = inputs.lesions.only(slides, sealed=held_out) if "masks" in needs and inputs.lesions is not None else None
+    masks = inputs.masks.only(slides, sealed=held_out) if "masks" in needs and inputs.masks is not None else None
     truth = truth_for(dataset, slides, sealed=held_out)
     return LabelledSlides(
         slides=tuple(slides),

@@ -16,7 +16,7 @@ from harness.slides.grid import side_on_level0
 from harness.slides.index import SlideIndex
 from harness.slides.scale import Scale
 from harness.sources.masks import Masks
-from harness.sources.open_slides import _lesions
+from harness.sources.open_slides import _masks
 from harness.studies.planned_unit import prepare
 
 ASAP = """<?xml version="1.0"?>
@@ -30,13 +30,13 @@ ASAP = """<?xml version="1.0"?>
 
 
 def test_masks_are_of_the_slides_that_were_given_and_of_no_others():
-    lesions = Masks({"b": Path("b.xml")}, {"a": (9, 9), "b": (9, 9), "c": (9, 9)}, frozenset({"a", "c"}))
-    shown = lesions.only(("a", "b"), sealed=("c",))
+    masks = Masks({"b": Path("b.xml")}, {"a": (9, 9), "b": (9, 9), "c": (9, 9)}, frozenset({"a", "c"}))
+    shown = masks.only(("a", "b"), sealed=("c",))
     assert not shown("a", 4).any()
     with pytest.raises(LeakError, match="slide c"):
         shown("c", 4)
     with pytest.raises(LeakError, match="sealed slides were asked for: c"):
-        lesions.only(("a", "c"), sealed=("c",))
+        masks.only(("a", "c"), sealed=("c",))
     assert set(pickle.loads(pickle.dumps(shown)).files) == {"b"}
 
 
@@ -46,7 +46,7 @@ def test_a_job_shows_masks_only_to_methods_that_declare_them_and_none_of_test_sl
     kind = type("Masked", (unit.method,), {"card": dataclasses.replace(unit.method.card, needs=needs)})
     slides = inputs.dataset.slides
     every = Masks({slide: Path(f"{slide}.xml") for slide in slides}, dict.fromkeys(slides, (9, 9)), frozenset())
-    job = prepare(dataclasses.replace(unit, method=kind), dataclasses.replace(inputs, lesions=every)).job
+    job = prepare(dataclasses.replace(unit, method=kind), dataclasses.replace(inputs, masks=every)).job
     for part, expected in ((job.train, unit.fold.train), (job.val, unit.fold.val)):
         assert (None if part.masks is None else set(part.masks.files)) == (set(expected) if needs else None)
 
@@ -59,7 +59,7 @@ def test_a_mask_is_squeezed_as_its_thumbnail_is(tmp_path):
     entries = {name: SimpleNamespace(label=label) for name, label in (("t", 1), ("n", 0), ("u", 1))}
     dataset = SimpleNamespace(by_slide=entries)
     indexes = dict.fromkeys(entries, index)
-    mask_of = _lesions(dataset, {"t": tmp_path / "t.xml"}, indexes)
+    mask_of = _masks(dataset, {"t": tmp_path / "t.xml"}, indexes)
     # The outline covers the left half and the upper half of a slide that is four times as wide as high.
     expected = np.zeros((8, 8), bool)
     expected[:4, :4] = True
