@@ -121,11 +121,16 @@ class FeatureAccess(BagAccess):
 
     def _not_finite(self, slide: str, bag: NDArray[Any]) -> DataError:
         bad = int((~np.isfinite(bag).all(axis=1)).sum())
-        place = self.files[0] if self.files else None
+        place, fix = f"slide {slide}", "mend the features"
+        if isinstance(self._values, PlacedRows):  # a file of the user's, which no command of ours makes again
+            place, fix = self._values.blocks[self._rows[slide][0]].path, "get or make the file again"
+        elif isinstance(self._values, MappedArray):
+            packed = self._values.path
+            place, fix = str(packed), f"delete {packed.parent}; the same command makes it again"
         return DataError(
             f"slide {slide}: {bad} of {len(bag)} tiles have features that are not finite (NaN or infinite)",
-            place=f"slide {slide}" if place is None else str(place),
-            fix="mend the features" if place is None else f"delete {place.parent}; the same command makes it again",
+            place=place,
+            fix=fix,
         )
 
     def coords(self, slide: str) -> NDArray[np.int64] | None:
@@ -156,10 +161,10 @@ class FeatureAccess(BagAccess):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The packed features."""
-        if isinstance(self._values, PlacedRows):
-            return self._values.paths
-        return tuple(array.path for array in (self._values, self._coords) if isinstance(array, MappedArray))
+        """The packed features, or the files of the slides that are read in place; then that of the coordinates."""
+        values, coords = self._values, self._coords
+        placed = values.paths if isinstance(values, PlacedRows) else ()
+        return (*placed, *(array.path for array in (values, coords) if isinstance(array, MappedArray)))
 
     def normaliser(self, ids: Sequence[str]) -> Normaliser:
         """Standardisation fitted on ``ids``."""

@@ -46,7 +46,8 @@ def test_bags_are_those_of_the_files(tmp_path: Path, kind: str) -> None:
     store = placed(tmp_path).store
     assert sum(path.stat().st_size for path in (tmp_path / "cache").iterdir()) < 20_000
     access = pickle.loads(pickle.dumps(FeatureAccess.of_store(store)))
-    assert {path.parent for path in access.files} == {tmp_path / "set"}
+    assert {path.parent for path in access.files[:-1]} == {tmp_path / "set"}
+    assert access.files[-1].parent == tmp_path / "cache", "the coordinates are read from there"
     bags = access.bags(list(BAGS))
     for number, (slide, rows) in enumerate(BAGS.items()):
         kept = rows.astype(np.float16 if slide == "S1" else np.float32).astype(np.float32)
@@ -66,6 +67,16 @@ def test_files_are_read_once_and_again_when_they_change(tmp_path: Path, monkeypa
     assert reads == []
     np.save(tmp_path / "set" / "S2.npy", np.ones((3, 8), np.float32))
     assert placed(tmp_path).store.count("S2") == 3
+
+
+def test_a_file_that_became_damaged_is_the_one_that_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "set", "npy")
+    access = FeatureAccess.of_store(placed(tmp_path).store)
+    np.save(tmp_path / "set" / "S2.npy", np.full((6, 8), np.nan, np.float32))
+    with pytest.raises(DataError, match="slide S2: 6 of 6 tiles") as refused:
+        access.bag("S2")
+    assert refused.value.place == str(tmp_path / "set" / "S2.npy")
+    assert "delete" not in refused.value.fix
 
 
 @pytest.mark.parametrize("kind", ["one row", "compressed"])
