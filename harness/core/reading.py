@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import stat
+import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -95,6 +96,19 @@ def check_expansion(unpacked: int, packed: int) -> None:
     """
     if unpacked > max(64 * MEBIBYTE, 100 * packed):
         raise OSError(errno.EFBIG, f"its {size_text(packed)} would unpack to {size_text(unpacked)}")
+
+
+def unpacked_size(path: Path) -> int | None:
+    """Bytes that the members of a zip archive unpack to, as its directory says; None for a file of another kind.
+
+    Raises:
+        OSError: it cannot be read.
+        zipfile.BadZipFile: its directory is damaged.
+    """
+    if not zipfile.is_zipfile(path):
+        return None
+    with zipfile.ZipFile(path) as archive:
+        return sum(member.file_size for member in archive.infolist())
 
 
 def size_text(size: float) -> str:

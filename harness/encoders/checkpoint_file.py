@@ -21,7 +21,7 @@ from typing import IO, Any
 import torch
 
 from harness.core.errors import DataError
-from harness.core.reading import size_text
+from harness.core.reading import size_text, unpacked_size
 
 _LEGACY_PICKLES = 4
 """A file of torch before 1.6 starts with this many pickles: magic number, version, system, and the content."""
@@ -97,11 +97,8 @@ def _read_pickled(path: Path) -> Any:
 
 def _check_sizes(path: Path) -> None:
     """Refuse an archive that unpacks to more than it is: torch stores tensors as they are, and so does the file."""
-    if not zipfile.is_zipfile(path):
-        return
-    with zipfile.ZipFile(path) as archive:
-        unpacked = sum(member.file_size for member in archive.infolist())
-    if unpacked > (packed := path.stat().st_size):
+    unpacked, packed = unpacked_size(path), path.stat().st_size
+    if unpacked is not None and unpacked > packed:
         raise ValueError(f"its {size_text(packed)} would unpack to {size_text(unpacked)}")
 
 

@@ -7,6 +7,8 @@ is read only on request, and then by NumPy's own constructors and no others.
 from __future__ import annotations
 
 import functools
+import threading
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from harness.core.errors import DataError
-from harness.core.reading import check_expansion
+from harness.core.reading import check_expansion, unpacked_size
 from harness.features.formats.base import Options, damaged
 from harness.features.formats.h5file import COORD_KEYS, FEATURE_KEYS, check_magic
 from harness.features.formats.numbers import positive, text
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 PT = (".pt", ".pth")
 Kind = Literal["tensor", "dict", "list", "array", "vector", "damaged"]
 _PICKLED = "pickled NumPy array"
+_SAFE_GLOBALS = threading.Lock()
+"""PyTorch has one set of names that may be unpickled for the whole process, and files are read in several threads."""
 
 
 @dataclass(frozen=True)
@@ -153,14 +157,25 @@ def _check_size(size: int, path: Path) -> None:
         raise damaged(path, reason.strerror or reason) from reason
 
 
+def _check_archive(path: Path) -> None:
+    """Refuse an archive that claims to unpack to far more than it is, before memory is taken for it."""
+    try:
+        unpacked = unpacked_size(path)
+    except (OSError, zipfile.BadZipFile) as reason:
+        raise damaged(path, reason) from reason
+    if unpacked is not None:
+        _check_size(unpacked, path)
+
+
 def _load(path: Path, *, pickled_arrays: bool) -> Any:
     import torch
 
     check_magic(path, b"", "PyTorch")
+    _check_archive(path)
     try:
         if not pickled_arrays:
             return torch.load(path, map_location="cpu", weights_only=True)
-        with torch.serialization.safe_globals(_numpy_constructors()):
+        with _SAFE_GLOBALS, torch.serialization.safe_globals(_numpy_constructors()):
             return torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError as reason:
         raise damaged(path, "it does not fit into memory") from reason

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,9 @@ import torch
 from features.formats.conftest import names, read
 
 from harness.core.errors import DataError
+from harness.features.formats.base import Options
 from harness.features.formats.detect import detect
+from harness.features.formats.ptfile import read_pt
 
 
 def save(path: Path, content: object) -> Path:
@@ -135,3 +139,22 @@ def test_a_tensor_that_repeats_one_row_takes_no_memory(tmp_path: Path) -> None:
     save(tmp_path / "a.pt", torch.ones(1, 4).expand(10**9, 4))
     with pytest.raises(DataError, match="unpack"):
         read(tmp_path, "a")
+
+
+def test_an_archive_that_unpacks_to_far_more_is_not_loaded(tmp_path: Path, monkeypatch) -> None:
+    plain = save(tmp_path / "plain" / "a.pt", torch.zeros(70 << 18))
+    (tmp_path / "set").mkdir()
+    with zipfile.ZipFile(plain) as old, zipfile.ZipFile(tmp_path / "set" / "a.pt", "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("it was loaded"))
+    with pytest.raises(DataError, match="unpack"):
+        read_pt(tmp_path / "set" / "a.pt", Options())
+
+
+def test_pickled_arrays_are_read_in_several_threads(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    path, options = save(tmp_path / "a.pt", rows), Options(pickled_arrays=True)
+    with ThreadPoolExecutor(8) as pool:
+        for slide in pool.map(lambda _: read_pt(path, options), range(200)):
+            np.testing.assert_array_equal(slide.features, rows)
