@@ -182,16 +182,24 @@ class Packing:
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
+    def checked(self, file: FeatureFile, declared: Declared) -> tuple[SlideFeatures, NDArray[np.floating[Any]]]:
+        """The features of one slide as they were read, and as they are packed.
+
+        Raises:
+            DataError: the slide is damaged, without tiles or not finite, or contradicts what is declared.
+        """
+        found = self.source.read(file)
+        if not len(found.features):
+            raise no_tiles(file)
+        declared.check(found.facts, found.features.shape[1], file.place)
+        check_columns(found.features, file.place)
+        own: DType = "float16" if found.features.dtype == np.float16 else "float32"
+        return found, as_stored(found.features, self.dtype or own, file.place)
+
     def _ready(self, file: FeatureFile, declared: Declared, header: Header) -> Ready | BenchError:
         started = time.perf_counter()
         try:
-            found = self.source.read(file)
-            if not len(found.features):
-                return no_tiles(file)
-            declared.check(found.facts, found.features.shape[1], file.place)
-            check_columns(found.features, file.place)
-            own: DType = "float16" if found.features.dtype == np.float16 else "float32"
-            rows = as_stored(found.features, self.dtype or own, file.place)
+            found, rows = self.checked(file, declared)
         except BenchError as problem:
             return problem
         coords, notes = found.coords, found.notes

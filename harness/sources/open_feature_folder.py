@@ -19,8 +19,6 @@ from harness.features.formats.base import Facts, FeatureFile, FeatureFormat, Opt
 from harness.features.formats.detect import detect
 from harness.features.in_place import Placed, PlacedStore, place
 from harness.features.packing import Packed, Packing
-from harness.features.refusals import no_tiles
-from harness.features.rows import as_stored, check_columns
 from harness.sources.content_check import Sources, status_of
 from harness.sources.feature_folder import UNKNOWN, FeatureFolder
 
@@ -179,25 +177,16 @@ def verify_feature_folder(
     yield from (Finding("missing", slide, "no features") for slide in dataset.slides if slide not in files)
     if not reading:
         return
-    declared, tiles = declared_by(source), 0
+    packing, tiles = Packing(found, files, declared_by(source), dtype_of(source)), 0
     for slide, file in files.items():
         try:
-            tiles += _read(found, file, declared, source)
+            tiles += len(packing.checked(file, packing.declared)[1])
         except BenchError as problem:
             yield Finding("unreadable", slide, f"{problem.problem} ({problem.place})")
     expected = dataset.card.counts.get("tiles", tiles)
     if tiles != expected:
         yield Finding("counts", "tiles", f"{tiles} in the data, {expected} in the card")
     checked.append(f"features: {tiles:,} tiles read")
-
-
-def _read(found: FeatureFormat, file: FeatureFile, declared: Declared, source: FeatureFolder) -> int:
-    slide = found.read(file)
-    if not len(slide.features):
-        raise no_tiles(file)
-    declared.check(slide.facts, slide.features.shape[1], file.place)
-    check_columns(slide.features, file.place)
-    return len(as_stored(slide.features, source.dtype, file.place))
 
 
 def _own_files(store: FeatureStore | PlacedStore, slides: tuple[str, ...]) -> dict[str, dict[Path, FileStatus]]:

@@ -87,6 +87,13 @@ def test_verify_reads_every_file(place: Path) -> None:
     assert "slide_4" in broken.output
 
 
+def test_verify_reads_features_in_place_in_their_own_number_type(place: Path) -> None:
+    write(place / "features" / "slide_3.h5", np.full((8, 16), 7e4, np.float32))
+    assert new("--in-place").exit_code == 0
+    done = CliRunner().invoke(app, ["datasets", "verify", "./mine", "--open"])
+    assert done.exit_code == 0, done.output
+
+
 def test_what_does_not_match_is_counted_and_named(place: Path) -> None:
     table(place, [*SLIDES[:-1], "other"])
     assert "1 of 12 slides of the table have no features: other" in refused()
