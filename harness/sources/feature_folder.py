@@ -95,11 +95,17 @@ class FeatureFolder(Source):
     def data_places(
         self, dataset: Dataset, data_root: Path | None
     ) -> tuple[Mapping[str, Path], Mapping[Path, Sequence[Path]]]:
-        """The files of all slides."""
+        """The file of each slide by the slide's id; a file of several slides by its path in the folder."""
         from harness.sources.open_feature_folder import files_of
 
-        files = files_of(dataset, self, data_root)[1]
-        return {path.name: path for path in {file.path for file in files.values()} if path.is_file()}, {}
+        found, files = files_of(dataset, self, data_root)
+        base = found.root if found.root.is_dir() else found.root.parent
+        places = {}
+        for slide, file in files.items():
+            if file.path.is_file():
+                below = file.path.relative_to(base) if file.path.is_relative_to(base) else file.path
+                places[str(below) if file.member else slide] = file.path
+        return places, {}
 
     def readiness(self, dataset: Dataset, data_root: Path | None) -> str:
         """Whether the folder is there."""

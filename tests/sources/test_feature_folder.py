@@ -112,6 +112,30 @@ def test_a_rule_is_offered_and_applied_on_request(place: Path) -> None:
     assert load_dataset(place / "mine").slides[0] == "slide_0"
 
 
+def test_files_of_one_name_are_all_hashed(place: Path) -> None:
+    rng = np.random.default_rng(0)
+    for slide in SLIDES:
+        (place / "features" / f"{slide}.h5").unlink()
+        (place / "features" / slide).mkdir()
+        np.save(place / "features" / slide / "features.npy", rng.normal(size=(4, 16)).astype(np.float32))
+    made = new()
+    assert made.exit_code == 0, made.output
+    dataset = load_dataset(place / "mine")
+    places, _ = dataset.card.source.data_places(dataset, None)
+    assert places == {slide: place / "features" / slide / "features.npy" for slide in SLIDES}
+
+
+def test_a_file_of_all_slides_is_hashed_once_under_its_name(place: Path) -> None:
+    with h5py.File(place / "cohort.h5", "w") as file:
+        for number, slide in enumerate(SLIDES):
+            file[f"{slide}/feat"] = np.random.default_rng(number).normal(size=(4, 16)).astype(np.float16)
+            file[slide].attrs["label"] = number % 2
+    made = CliRunner().invoke(app, ["datasets", "new", "mine", "--features", "cohort.h5", "--folds", "3"])
+    assert made.exit_code == 0, made.output
+    dataset = load_dataset(place / "mine")
+    assert dataset.card.source.data_places(dataset, None)[0] == {"cohort.h5": place / "cohort.h5"}
+
+
 def test_one_label_for_all_slides_of_a_patient(place: Path) -> None:
     for number, slide in enumerate(SLIDES):
         new_name = f"TCGA-AA-{number // 2:04d}-01Z-00-DX{number % 2 + 1}.0a.h5"
