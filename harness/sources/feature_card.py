@@ -41,7 +41,7 @@ def feature_card(
     return {
         "name": base.name,
         "title": f"{base.name} (features by encoder {source.encoder})",
-        "description": f"{counts['slides']} slides of {counts['patients']} patients, labels from {base.labels.name}.",
+        "description": f"{counts['slides']} slides of {counts['patients']} patients, labels from {base.table_name}.",
         "licence": "not stated; that of the slides and that of the encoder apply",
         "get": f"The features were in {source.folder} when the dataset was made.",
         **({"task": "survival", "intervals": intervals} if classes is None else {"classes": list(classes)}),

@@ -12,7 +12,7 @@ from harness.datasets.card import DatasetCard, Erratum
 from harness.datasets.dataset import Dataset, load_dataset
 from harness.datasets.given_splits import GivenSplits, read_given_splits
 from harness.datasets.match_ids import WORDS, Join, Rule, join, offers
-from harness.datasets.names import check_name
+from harness.datasets.names import check_name, shown_bytes
 from harness.datasets.new_dataset import cross_validation, intervals_of, slide_counts, target_folder, write_dataset
 from harness.datasets.new_labels import LabelledSlide, NewDataset, classes_of, read_labels
 from harness.datasets.splits import Fold
@@ -130,7 +130,7 @@ def new_from_features(wish: NewFromFeatures) -> Made:
         given=given,
     )
     errata = DatasetCard.model_validate(content).errata
-    write_dataset(folder, content, rows, splits, feature_readme(content, base.labels.name, errata))
+    write_dataset(folder, content, rows, splits, feature_readme(content, base.table_name, errata))
     return Made(load_dataset(folder), tuple(_notes(packed, given)))
 
 
@@ -253,10 +253,11 @@ def _tiles(packed: Packed | Placed, rows: Sequence[LabelledSlide]) -> int:
 def _left_out(joined: Join, packed: Packed | Placed, given: GivenSplits | None, base: NewDataset) -> Iterator[Erratum]:
     """What ``--partial`` leaves out, for the card."""
     unusable = [f"{slide} ({one.problem})" for slide, one in packed.refused.items()]
+    extra = tuple(shown_bytes(name) for name in joined.extra)
     strange = () if given is None else given.left_out
     for names, words, source in (
-        (joined.missing, f"slides of the table without features: {listed(joined.missing)}", base.labels.name),
-        (joined.extra, f"slides with features that are not in the table: {listed(joined.extra)}", base.labels.name),
+        (joined.missing, f"slides of the table without features: {listed(joined.missing)}", base.table_name),
+        (extra, f"slides with features that are not in the table: {listed(extra)}", base.table_name),
         (tuple(packed.refused), f"slides whose features cannot be used: {listed(unusable)}", base.slides.name),
         (strange, f"slides of the splits without label or features: {listed(strange)}", "the splits"),
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import h5py
@@ -103,6 +104,17 @@ def test_what_does_not_match_is_counted_and_named(place: Path) -> None:
     assert made.exit_code == 0, made.output
     assert "1 slides with features that are not in the table: slide_11. Left out with --partial" in made.stderr
     assert len(load_dataset(place / "mine").entries) == N - 1
+
+
+def test_names_that_are_not_utf8(place: Path) -> None:
+    write(place / "features" / os.fsdecode(b"S\xff99.h5"), np.ones((4, 16), np.float32))
+    (place / "labels.csv").rename(place / os.fsdecode(b"lab\xff.csv"))
+    command = ["datasets", "new", "mine", "--features", "features", "--folds", "3", "--partial"]
+    made = CliRunner().invoke(app, [*command, "--labels", os.fsdecode(b"lab\xff.csv")])
+    assert made.exit_code == 0, made.output
+    (erratum,) = load_dataset(place / "mine").card.errata
+    assert (erratum.slides, erratum.source) == (("S\\xff99",), "lab\\xff.csv")
+    assert "lab\\xff.csv" in (place / "mine" / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_rule_is_offered_and_applied_on_request(place: Path) -> None:
