@@ -7,6 +7,7 @@ are numbered in the order of the file, as ``<file>_<row>``; three leading column
 from __future__ import annotations
 
 import functools
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ID_COLUMNS = ("slide_id", "slide", "slide_name", "wsi_id", "image_id", "id")
+_READING = threading.Lock()
+"""Threads that read slides of one row group wait for the first of them, instead of each reading all of it."""
 
 
 @dataclass(frozen=True)
@@ -35,35 +38,53 @@ class ParquetRows(FeatureFormat):
 
     def read(self, file: FeatureFile) -> SlideFeatures:
         """Features of one row."""
-        group, row = map(int, file.member.removeprefix("row group ").split(" row "))
-        table = _group(file.path, group)
-        key = next(name for name in FEATURE_KEYS if name in table.column_names)
-        found = feature_rows(_matrix(table.column(key).slice(row, 1), file), file.place)
+        group, row = _row_of(file)
+        changed = _changed(file.path)
+        with _READING:
+            column = _features(file.path, group, changed)
+        found = feature_rows(_matrix(column.slice(row, 1), file), file.place)
         rows, notes = without_addresses(found)
         return SlideFeatures(rows, notes=notes)
 
     def label(self, file: FeatureFile) -> str | None:
         """The cell of column ``label``."""
-        group, row = map(int, file.member.removeprefix("row group ").split(" row "))
-        value = _labels(file.path, group)[row]
+        group, row = _row_of(file)
+        value = _labels(file.path, group, _changed(file.path))[row]
         return None if value is None else str(value)
 
 
+def _row_of(file: FeatureFile) -> tuple[int, int]:
+    """Row group, and row in it, of a slide."""
+    group, row = map(int, file.member.removeprefix("row group ").split(" row "))
+    return group, row
+
+
+def _changed(path: Path) -> int:
+    """When the file was changed (ns)."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError as reason:
+        raise damaged(path, reason.strerror or reason) from reason
+
+
 @functools.lru_cache(maxsize=2)
-def _group(path: Path, group: int) -> Any:
+def _features(path: Path, group: int, changed: int) -> Any:
+    """The column of features of a row group."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path) as file:
-            names = [name for name in FEATURE_KEYS if name in file.schema_arrow.names]
-            return file.read_row_group(group, columns=names)
+            key = next((name for name in FEATURE_KEYS if name in file.schema_arrow.names), None)
+            if key is None:
+                raise damaged(path, f"it has no column {', '.join(FEATURE_KEYS[:3])} ...")
+            return file.read_row_group(group, columns=[key]).column(key)
     except (pa.ArrowException, OSError, MemoryError) as reason:
         raise damaged(path, reason) from reason
 
 
 @functools.lru_cache(maxsize=64)
-def _labels(path: Path, group: int) -> list[Any]:
+def _labels(path: Path, group: int, changed: int) -> list[Any]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:

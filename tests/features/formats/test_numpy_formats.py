@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,16 @@ def test_one_parquet_file_has_no_ids(tmp_path: Path, rng) -> None:
     assert [found.label(file) for file in found.files] == ["0", "1"]
     frame.assign(slide_id=["S1", "S2"]).to_parquet(tmp_path / "Phikon_train.parquet")
     assert names(detect(tmp_path)) == ["S1", "S2"]
+
+
+def test_a_parquet_file_that_changes_is_read_again(tmp_path: Path, rng) -> None:
+    for number, bag in enumerate(rng.normal(size=(2, 5, 6)).astype(np.float32)):
+        frame = pd.DataFrame({"features": [bag.tolist()], "slide_id": ["S1"], "label": [number]})
+        frame.to_parquet(tmp_path / "x.parquet")
+        os.utime(tmp_path / "x.parquet", (number, number))
+        np.testing.assert_allclose(read(tmp_path, "S1").features, bag, rtol=1e-6)
+        found = detect(tmp_path)
+        assert found.label(found.files[0]) == str(number)
 
 
 def test_parquet_with_rows_of_different_widths_is_refused(tmp_path: Path) -> None:
