@@ -7,14 +7,13 @@ and ``downsample``. PANTHER-era folders are ``feats_pt`` and ``feats_h5``, GigaP
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from harness.core.errors import DataError
 from harness.features.formats.base import Facts, FeatureFile, FeatureFormat, Options, SlideFeatures
-from harness.features.formats.h5kinds import H5, h5_files, h5_folders, h5_kind, read_h5_slide
+from harness.features.formats.h5kinds import H5, folder_kind, h5_files, h5_folders, read_h5_slide
 from harness.features.formats.hints import hints_of
 from harness.features.formats.ids import slide_of
 from harness.features.formats.listing import Listing
@@ -78,7 +77,7 @@ def find(listing: Listing, options: Options) -> list[FeatureFormat]:
                 beside = (outside,)
             own[slide] = FeatureFile(slide, folder / name, beside=beside)
     return [
-        Clam(root, [_with_patches(file, listing, root) for file in own.values()], _hints(root), options)
+        Clam(root, _with_patches(list(own.values()), listing, root), _hints(root), options)
         for root, own in roots.items()
     ]
 
@@ -93,16 +92,14 @@ def _hints(root: Path) -> Facts:
     return replace(hints_of(root), tile_px=None, magnification=None)
 
 
-def _with_patches(file: FeatureFile, listing: Listing, root: Path) -> FeatureFile:
-    """The file with that of the coordinates, if there is one."""
-    found = next(_patches(file.slide, root, listing), None)
-    return file if found is None else replace(file, beside=(*file.beside, found))
-
-
-def _patches(slide: str, root: Path, listing: Listing) -> Iterator[Path]:
-    for place in (root / "patches", root.parent / "patches"):
-        if (
-            f"{slide}.h5" in listing.folders.get(place, {}).get(".h5", ())
-            and h5_kind(place / f"{slide}.h5") == "coords"
-        ):
-            yield place / f"{slide}.h5"
+def _with_patches(files: list[FeatureFile], listing: Listing, root: Path) -> list[FeatureFile]:
+    """The files with those of the coordinates, where there are some."""
+    there: dict[str, Path] = {}
+    for place in (root.parent / "patches", root / "patches"):
+        if place in listing.folders and folder_kind(listing, place) == "coords":
+            there |= {name: place / name for name in listing.folders[place].get(".h5", ())}
+    found = [there.get(f"{file.slide}.h5") for file in files]
+    return [
+        file if path is None else replace(file, beside=(*file.beside, path))
+        for file, path in zip(files, found, strict=True)
+    ]

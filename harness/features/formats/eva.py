@@ -42,10 +42,19 @@ def find(listing: Listing, options: Options) -> list[FeatureFormat]:
         if not names or listing.aside(folder):
             continue
         root = next((one for one in manifests if folder.is_relative_to(one)), listing.set_root(folder))
-        kinds = {pt_kind(folder / name) for name in names[:_TRIED]}
-        if "list" in kinds and kinds <= {"list", "damaged"}:
+        if _has_lists([folder / name for name in names[:_TRIED]]):
             places.setdefault(root, []).extend(FeatureFile(slide_of(name), folder / name) for name in names)
     for root, files in places.items():
         labels = tuple(folder / _MANIFEST for folder in manifests if folder == root)
         sets.append(Eva(root, files, options=options, label_files=labels))
     return sets
+
+
+def _has_lists(paths: list[Path]) -> bool:
+    """Whether some of the files hold lists and none anything else; files are read up to the first that does."""
+    found = False
+    for kind in map(pt_kind, paths):
+        if kind not in {"list", "damaged"}:
+            return False
+        found |= kind == "list"
+    return found
