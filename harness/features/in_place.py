@@ -26,7 +26,7 @@ from harness.features.formats.h5kinds import H5
 from harness.features.formats.npfile import npy_header
 from harness.features.formats.ptfile import PT
 from harness.features.manifest import MANIFEST, Manifest, SlideEntry
-from harness.features.packing import Packing, Ready, fingerprint
+from harness.features.packing import MOST_REFUSED, Packing, Ready, fingerprint
 from harness.features.refusals import refuse
 from harness.features.store import COORD_DTYPE, COORDS
 
@@ -182,6 +182,8 @@ def place(packing: Packing, folder: Path, *, partial: bool = False) -> Placed:
         found = _placed(outcome, packing.files[slide])
         if isinstance(found, BenchError):
             refused[slide] = found
+            if len(refused) >= MOST_REFUSED and not partial:
+                break
             continue
         ready, blocks[slide] = found
         for note in ready.notes:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GROUP_BYTES = 256 << 20
-_MOST_REFUSED = 50
+MOST_REFUSED = 50
 """So many slides are refused before the pass ends early: something is wrong with all of them."""
 
 
@@ -96,7 +96,7 @@ class Packing:
             for slide, outcome in self.outcomes(todo, facts, header, "packing features"):
                 if isinstance(outcome, BenchError):
                     refused[slide] = outcome
-                    if len(refused) >= _MOST_REFUSED and not partial:
+                    if len(refused) >= MOST_REFUSED and not partial:
                         break
                     continue
                 for note in outcome.notes:

@@ -12,6 +12,7 @@ import torch
 
 from harness.bags.access import FeatureAccess
 from harness.core.errors import DataError
+from harness.features import in_place
 from harness.features.declared import Declared
 from harness.features.formats.detect import detect
 from harness.features.in_place import Placed, place
@@ -85,6 +86,13 @@ def test_layouts_that_are_slow_are_refused(tmp_path: Path, kind: str) -> None:
     with pytest.raises(DataError, match="one piece") as refused:
         placed(tmp_path)
     assert "--in-place" in refused.value.fix
+
+
+def test_the_pass_ends_where_too_many_slides_are_refused(tmp_path: Path, monkeypatch) -> None:
+    write(tmp_path / "set", "one row")
+    monkeypatch.setattr(in_place, "MOST_REFUSED", 2)
+    with pytest.raises(DataError, match="2 of 4 slides"):
+        placed(tmp_path)
 
 
 def test_files_that_hold_labels_are_not_read_in_place(tmp_path: Path) -> None:
