@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from harness.encoders.names import CONV64_LEAST_PX
-
 DIM = 96
-MIN_SIDE = CONV64_LEAST_PX
 
 # (input channels, output channels, kernel, stride)
 _LAYERS = ((3, 16, 3, 2), (16, 32, 3, 2), (32, 64, 3, 2), (64, DIM, 3, 1))

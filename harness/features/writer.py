@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from harness.core import console
+from harness.core.arrays import all_finite
 from harness.core.atomic import placing
 from harness.core.errors import DataError
 from harness.core.filelock import locked
@@ -169,7 +170,7 @@ class FeatureWriter:
             raise DataError(
                 "the slide has no tiles", place=place, fix="leave the slide out, or loosen the tissue settings"
             )
-        if not np.isfinite(features).all():
+        if not all_finite(features):
             bad = int((~np.isfinite(features).all(axis=1)).sum())
             raise DataError(
                 f"{bad} of {len(features)} tiles have features that are not finite (NaN or infinite)",
@@ -178,7 +179,7 @@ class FeatureWriter:
             )
         with np.errstate(over="ignore"):
             rows: NDArray[np.floating[Any]] = np.ascontiguousarray(features, DTYPES[header.dtype])
-        if not np.isfinite(rows).all():
+        if not all_finite(rows):
             largest = float(np.abs(features).max())
             raise DataError(
                 f"features up to {largest:.3g} do not fit {header.dtype}", place=place, fix="store them as float32"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.core.errors import DataError
-from harness.features.formats.listing import Listing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -130,14 +129,6 @@ class FeatureFormat(ABC):
         """The label of the slide inside the files of features, where the format has one."""
         return None
 
-    def sizes(self) -> Mapping[str, int]:
-        """Bytes by slide, for progress."""
-        return {file.slide: file.path.stat().st_size for file in self.files if file.path.is_file()}
-
-
-Finder = Any
-"""``find(listing, options) -> list[FeatureFormat]`` of a format's module: the sets of its format in a folder."""
-
 
 def damaged(path: Path | str, reason: object) -> DataError:
     """The error for a file that cannot be read."""
@@ -147,15 +138,3 @@ def damaged(path: Path | str, reason: object) -> DataError:
         place=str(path),
         fix="get or make the file again, or leave the slide out with --partial",
     )
-
-
-__all__ = [
-    "CoordUnit",
-    "Facts",
-    "FeatureFile",
-    "FeatureFormat",
-    "Listing",
-    "Options",
-    "SlideFeatures",
-    "damaged",
-]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -104,12 +104,10 @@ def h5_folders(listing: Listing, *kinds: Kind) -> Iterator[tuple[Path, list[Path
     yield from sets.items()
 
 
-def h5_files(
-    listing: Listing, folders: list[Path], beside: Callable[[Path], tuple[Path, ...]] = lambda _: ()
-) -> list[FeatureFile]:
-    """The files in ``folders``, one per slide; files of coordinates alone are passed over."""
+def h5_files(listing: Listing, folders: list[Path]) -> list[FeatureFile]:
+    """The files in ``folders``, one per slide."""
     paths = (folder / name for folder in folders for suffix in H5 for name in listing.folders[folder].get(suffix, ()))
-    return [FeatureFile(slide_of(path.name), path, beside=beside(path)) for path in paths]
+    return [FeatureFile(slide_of(path.name), path) for path in paths]
 
 
 @dataclass(frozen=True)

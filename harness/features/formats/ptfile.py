@@ -38,13 +38,11 @@ class PtSlide:
     """What stands in the file of one slide.
 
     Attributes:
-        kind: a tensor, a dictionary, a list of one tensor per tile, or a NumPy array.
         features: (n, D).
         coords: of a dictionary, as they stand there.
         about: plain values of a dictionary.
     """
 
-    kind: Kind
     features: NDArray[np.floating[Any]]
     coords: NDArray[Any] | None
     about: Mapping[str, Any]
@@ -58,13 +56,13 @@ def read_pt(path: Path, options: Options) -> PtSlide:
     """
     content, place = _load(path, pickled_arrays=options.pickled_arrays), str(path)
     if isinstance(content, np.ndarray):
-        return PtSlide("array", feature_rows(_plain(content, path), place), None, {})
+        return PtSlide(feature_rows(_plain(content, path), place), None, {})
     if isinstance(content, Mapping):
         return _of_mapping(content, path)
     if isinstance(content, list | tuple) and all(hasattr(one, "dim") for one in content):
-        return PtSlide("list", feature_rows(_stacked(content, path), place), None, {})
+        return PtSlide(feature_rows(_stacked(content, path), place), None, {})
     if hasattr(content, "dim"):
-        return PtSlide("tensor", feature_rows(_array(content, path), place), None, {})
+        return PtSlide(feature_rows(_array(content, path), place), None, {})
     raise damaged(path, f"it holds a {type(content).__name__}, and no tensor of features")
 
 
@@ -99,7 +97,7 @@ def _of_mapping(content: Mapping[Any, Any], path: Path) -> PtSlide:
     coords = next((content[one] for one in COORD_KEYS if one in content), None)
     about = {str(name): value for name, value in content.items() if isinstance(value, str | int | float)}
     rows = feature_rows(_array(content[key], path), str(path))
-    return PtSlide("dict", rows, None if coords is None else _array(coords, path), about)
+    return PtSlide(rows, None if coords is None else _array(coords, path), about)
 
 
 def encoder_of(about: Mapping[str, Any]) -> str | None:
