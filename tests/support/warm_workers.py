@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -46,6 +47,7 @@ class _Server:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
+        self._asking = threading.Lock()  # an executor may start workers from several threads
         self._fixed = {name: os.environ.get(name) for name in FIXED}
 
     def __enter__(self) -> _Server:
@@ -60,13 +62,14 @@ class _Server:
         """In place of ``subprocess.Popen``."""
         if MODULE not in command or any(env.get(name) != self._fixed.get(name) for name in FIXED):
             return subprocess.Popen(command, pass_fds=pass_fds, env=env, **options)
-        if self._socket is None:
-            self._socket = self._serve()
         question = {"env": dict(env), "cwd": str(Path.cwd()), "path": sys.path}
         data = json.dumps(question).encode()
-        socket.send_fds(self._socket, [len(data).to_bytes(4, "big")], [*pass_fds, 1, 2])
-        self._socket.sendall(data)
-        return _Forked(int.from_bytes(self._socket.recv(4), "big"))
+        with self._asking:
+            if self._socket is None:
+                self._socket = self._serve()
+            socket.send_fds(self._socket, [len(data).to_bytes(4, "big")], [*pass_fds, 1, 2])
+            self._socket.sendall(data)
+            return _Forked(int.from_bytes(self._socket.recv(4), "big"))
 
     def _serve(self) -> socket.socket:
         ours, theirs = socket.socketpair()
@@ -113,7 +116,10 @@ def serve(descriptor: int) -> None:
             os._exit(0)
         data = b""
         while len(data) < int.from_bytes(head, "big"):
-            data += line.recv(1 << 16)
+            more = line.recv(1 << 16)
+            if not more:  # the caller was killed in the middle of a request
+                os._exit(0)
+            data += more
         pid = os.fork()
         if pid == 0:
             _become(json.loads(data), *descriptors)

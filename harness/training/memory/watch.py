@@ -68,6 +68,7 @@ class MemoryWatch:
     def __init__(self, device: torch.device, base: int, room: int) -> None:
         self._device, self._base, self._room = device, base, room
         self._peak = 0
+        self._reading = threading.Lock()  # else a peak that was read before a reset could be written after it
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._sample, name="memory-watch", daemon=True)
         self._hook: Any = None
@@ -107,8 +108,10 @@ class MemoryWatch:
         """Begin to count again."""
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
-        self._peak = bytes_in_use(self._device)
+        with self._reading:
+            self._peak = bytes_in_use(self._device)
 
     def _sample(self) -> None:
         while not self._ended.wait(INTERVAL_S):
-            self._peak = max(self._peak, bytes_in_use(self._device))
+            with self._reading:
+                self._peak = max(self._peak, bytes_in_use(self._device))
