@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from support.short_of_memory import PLENTY, short_of_memory
 from support.tiles import tile_bags
 
 from harness import (
@@ -26,9 +27,6 @@ from harness.core.seeds import Seeds
 from harness.training.memory import probe
 from harness.training.memory.fallback import Fallback
 from harness.training.memory.state import Memory
-from harness.training.memory.watch import MemoryWatch, OverLimitError
-
-PLENTY = 10**15
 
 
 class Net(Aggregator):
@@ -62,24 +60,6 @@ class Calm(Mean):
 def _method(kind: type = Mean, encoder: str = "", **params: object) -> Mean:
     values = {"epochs": 2, "batch_size": 2, "optimizer": "sgd", "lr": 0.01} | params
     return kind(kind.Params.build(values, place="test"), Classification(("no", "yes"), encoder=encoder))
-
-
-def _short(monkeypatch, run, enough: Fallback | None) -> list[Fallback]:
-    """Let every step take too much until ``enough`` is reached (None: always); returns the fallbacks as tried."""
-    tried: list[Fallback] = []
-    calls: list[Fallback] = []
-
-    def check(watch: MemoryWatch) -> None:
-        now = run.memory.fallback
-        calls.append(now)
-        if now not in tried:
-            tried.append(now)
-        # Not before the step has come to its encoder.
-        if calls.count(now) >= 3 and (enough is None or now.position < enough.position):
-            raise OverLimitError("test")
-
-    monkeypatch.setattr(MemoryWatch, "check", check)
-    return tried
 
 
 class Bank:
@@ -137,7 +117,7 @@ def test_a_probe_that_fails_amid_a_step_changes_no_bit(make_stage, make_run, mon
     stage = make_stage(usual)
     usual.train(stage)
     run = make_run("short", memory=Memory(limit=PLENTY))
-    _short(monkeypatch, run, Fallback("bf16"))
+    short_of_memory(monkeypatch, run, Fallback("bf16"), encoder=False)
     late = make_stage(run)
     run.train(late)
     assert (run.memory.fallback.kind, run.precision) == ("bf16", "bf16")
@@ -152,7 +132,9 @@ def test_small_trainings_on_a_processor_are_not_probed(make_run, monkeypatch):
     assert run.memory.room > 0
     monkeypatch.setattr(probe, "PER_INPUT", 10**9)
     large = make_run("large")
-    _method(encoder="conv27").fit(tile_bags((2000, 5, 4), 27), None, large)  # less may fit into memory that lies free
+    _method(encoder="conv27", epochs=1).fit(
+        tile_bags((600, 5, 4), 27), None, large
+    )  # less may fit into memory that lies free
     assert large.memory.peak > 0
 
 
@@ -173,14 +155,14 @@ def test_the_largest_batch_is_tried():
 def test_fallbacks_are_tried_in_order_and_the_exact_ones_change_nothing(make_run, monkeypatch):
     train = tile_bags((40, 50), 27)
 
-    run, method = make_run("usual"), _method(Calm, "conv27")
+    run, method = make_run("usual"), _method(Calm, "conv27", epochs=1)
     method.fit(train, None, run)
     usual = method.network.state_dict()
-    for enough in (Fallback("chunks", 16), Fallback("recompute", 64), Fallback("recompute", 16), Fallback("bf16", 16)):
+    for enough in (Fallback("chunks", 16), Fallback("recompute", 16), Fallback("bf16", 16)):
         run = make_run(f"{enough.kind}{enough.chunk}", memory=Memory(limit=PLENTY))
         with monkeypatch.context() as patch:
-            tried = _short(patch, run, enough)
-            method = _method(Calm, "conv27")
+            tried = short_of_memory(patch, run, enough)
+            method = _method(Calm, "conv27", epochs=1)
             method.fit(train, None, run)
         order = [Fallback(), Fallback("chunks", 64), Fallback("chunks", 16), Fallback("recompute", 64)]
         order += [Fallback("recompute", 16), Fallback("bf16", 16)]
@@ -195,7 +177,7 @@ def test_fallbacks_are_tried_in_order_and_the_exact_ones_change_nothing(make_run
 def test_what_never_fits_fails_with_the_slide_and_what_to_do(make_run, monkeypatch):
     memory = Memory(limit=PLENTY, largest=lambda: ("b1", 50), advice="lower tiles_per_bag")
     run = make_run(memory=memory)
-    _short(monkeypatch, run, None)
+    short_of_memory(monkeypatch, run, None)
     with pytest.raises(MethodError) as error:
         _method(encoder="conv27").fit(tile_bags((40, 50), 27), None, run)
     assert "slide is b1 with 50 tiles" in error.value.problem
@@ -206,7 +188,7 @@ def test_what_never_fits_fails_with_the_slide_and_what_to_do(make_run, monkeypat
 
 def test_dropout_in_an_encoder_is_said_to_change(make_run, monkeypatch):
     run = make_run(memory=Memory(limit=PLENTY))
-    _short(monkeypatch, run, Fallback("chunks", 16))
+    short_of_memory(monkeypatch, run, Fallback("chunks", 16))
     _method(encoder="conv27", epochs=1).fit(tile_bags((40, 50), 27), None, run)
     assert run.memory.account()["changes"] == "dropout"
 
@@ -247,7 +229,7 @@ def test_a_stage_of_a_plugin_falls_back_without_saying_anything_about_memory(mak
             epochs=2,
         )
         with monkeypatch.context() as patch:
-            _short(patch, run, enough)
+            short_of_memory(patch, run, enough)
             run.train(stage)
         return net.state_dict(), seen
 
