@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,15 +10,17 @@ import typer
 
 from harness.cli.damaged import show_damaged
 from harness.cli.options import Out, Plugins
+from harness.cli.table_options import exportable
 from harness.core import console
 from harness.core.errors import DataError
+from harness.core.table import Column, Table
 
 if TYPE_CHECKING:
-    from harness.evaluation.bootstrap import Difference
     from harness.results.compare import Comparison
     from harness.results.summary import Summary
 
 
+@exportable
 def compare(
     first: Annotated[str, typer.Argument(help="Study id, a beginning of it, or of the hash at its end.")],
     second: Annotated[str, typer.Argument(help="The study to compare with it.")],
@@ -56,45 +57,52 @@ def _show(found: Comparison) -> None:
         console.say(f"{letter}  {_described(summary)}")
     settings = [f"{name} {_value(a)} → {_value(b)}" for name, (a, b) in found.changed.items()]
     console.say(f"A → B: {', '.join(settings) or 'the same settings'}")
-    rows = []
-    for name, difference in found.differences.items():
-        scores = [summary.scores.scores[name] for summary in (found.first, found.second) if summary.scores]
-        shown = [interval_text(*map(_known, (score.value, score.low, score.high))) for score in scores]
-        rows.append((name, *shown, *_difference(difference)))
+    columns = [
+        Column("metric"),
+        Column("A [95 % interval]", ("a", "a_low", "a_high"), interval_text),
+        Column("B [95 % interval]", ("b", "b_low", "b_high"), interval_text),
+        Column("B - A [95 % interval]", ("difference", "difference_low", "difference_high"), _difference),
+        Column("p", ("p_value",), lambda p: "" if p is None else f"{p:.3f}", right=True),
+    ]
     scores_of = found.first.scores
     assert scores_of is not None
-    console.table(
-        f"{found.first.study.dataset}, {console.count(len(found.first.study.records), 'unit')} each",
-        ["metric", "A [95 % interval]", "B [95 % interval]", "B - A [95 % interval]", ">p"],
-        rows,
-        caption=f"{scores_of.resamples} paired bootstrap resamples of {scores_of.patients} patients; p two-sided, "
-        "not corrected for the number of metrics",
+    title = f"{found.first.study.dataset}, {console.count(len(found.first.study.records), 'unit')} each"
+    caption = (
+        f"{scores_of.resamples} paired bootstrap resamples of {scores_of.patients} patients; p two-sided, "
+        "not corrected for the number of metrics"
     )
+    console.show(Table(title, columns, [_row(name, found) for name in found.differences], caption))
+
+
+def _row(metric: str, found: Comparison) -> dict[str, Any]:
+    from harness.results.study_table import known
+
+    row: dict[str, Any] = {"metric": metric}
+    for letter, summary in (("a", found.first), ("b", found.second)):
+        if summary.scores:
+            score = summary.scores.scores[metric]
+            row |= {letter: known(score.value), f"{letter}_low": known(score.low), f"{letter}_high": known(score.high)}
+    difference = found.differences[metric]
+    limits = {f"difference_{side}": known(getattr(difference.interval, side)) for side in ("low", "high")}
+    row |= {"difference": known(difference.value), **limits, "p_value": known(difference.p_value)}
+    return row | {"study_a": found.first.study.study_id, "study_b": found.second.study.study_id}
 
 
 def _described(summary: Summary) -> str:
-    from harness.results.leaderboard import units_text
-    from harness.results.study_table import SLIDE_LABELS, input_text, labels_text
+    from harness.results.study_table import SLIDE_LABELS, input_text, labels_text, units_text
 
     study, labels = summary.study, labels_text(summary.study)
     # What was learnt from pixel masks or reports must not pass for weak supervision.
     more = "" if labels == SLIDE_LABELS else f", learnt from {labels}"
     more += f", input {differs}" if (differs := input_text(study)) else ""
-    return f"{study.study_id} ({units_text(study)} units{more})"
+    units = units_text(len(study.records), None if study.planned is None else len(study.planned), len(study.damaged))
+    return f"{study.study_id} ({units} units{more})"
 
 
-def _difference(difference: Difference) -> tuple[str, str]:
-    limits = (difference.interval.low, difference.interval.high)
-    if not math.isfinite(difference.value):
-        return "undefined", ""
-    shown = f"{difference.value:+.3f}"
-    if all(map(math.isfinite, limits)):
-        shown += f" [{limits[0]:+.3f}, {limits[1]:+.3f}]"
-    return shown, f"{difference.p_value:.3f}" if math.isfinite(difference.p_value) else ""
-
-
-def _known(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _difference(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None:
+        return "undefined"
+    return f"{value:+.3f}" + ("" if low is None or high is None else f" [{low:+.3f}, {high:+.3f}]")
 
 
 def _value(value: Any) -> str:

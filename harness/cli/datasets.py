@@ -10,8 +10,10 @@ import typer
 
 from harness.cli.new_dataset import new
 from harness.cli.options import LARGEST_SEED, DataRoot, Plugins, Workers, data_root_of
+from harness.cli.table_options import exportable
 from harness.core import console
 from harness.core.folders import expanded, writable_folder
+from harness.core.table import Column, Table
 
 if TYPE_CHECKING:
     from harness.datasets.dataset import Dataset
@@ -23,31 +25,46 @@ Name = Annotated[str, typer.Argument(help="Dataset name, or the path of its fold
 
 
 @app.command("list")
+@exportable
 def list_(data_root: DataRoot = None) -> None:
     """List all datasets: from the package, $BENCH_DATASETS and plugins; broken ones with their reason."""
     from harness.datasets.catalog import list_datasets
 
     catalogue = list_datasets()
     rows = [
-        (
-            one.name,
-            one.dataset.card.title,
-            str(len(one.dataset.entries)),
-            ", ".join(one.dataset.card.classes),
-            one.dataset.card.licence.split(".  ")[0].split(". ")[0],
-            one.dataset.card.source.readiness(one.dataset, data_root_of(one.name, data_root)),
-        )
+        {
+            "name": one.name,
+            "title": one.dataset.card.title,
+            "slides": len(one.dataset.entries),
+            "classes": list(one.dataset.card.classes),
+            "licence": one.dataset.card.licence.split(".  ")[0].split(". ")[0],
+            "data": one.dataset.card.source.readiness(one.dataset, data_root_of(one.name, data_root)),
+            "task": one.dataset.card.task,
+            "from": one.origin,
+        }
         for one in catalogue
         if one.dataset is not None
     ]
-    console.table("Datasets", ["name", "title", ">slides", "classes", "licence", "data"], rows)
+    columns = [
+        Column("name"),
+        Column("title"),
+        Column("slides", text=str, right=True),
+        Column("classes"),
+        Column("licence"),
+        Column("data"),
+    ]
+    console.show(Table("Datasets", columns, rows))
     broken = [
-        (one.name, one.origin, f"{one.problem.problem} (at {one.problem.place}; fix: {one.problem.fix})")
+        {
+            "name": one.name,
+            "from": one.origin,
+            "broken": f"{one.problem.problem} (at {one.problem.place}; fix: {one.problem.fix})",
+        }
         for one in catalogue
         if one.problem is not None
     ]
     if broken:
-        console.table("Broken", ["name", "from", "reason"], broken)
+        console.show(Table("Broken", [Column("name"), Column("from"), Column("reason", ("broken",))], broken))
 
 
 @app.command("show")

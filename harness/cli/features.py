@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from harness.cli.options import Cache, Plugins, folder_option, one_of
+from harness.cli.table_options import exportable
 from harness.core import console
 from harness.core.errors import UsageError
 from harness.core.reading import size_text
 from harness.core.resources import cache_root
+from harness.core.table import Column, Table
 
 if TYPE_CHECKING:
     from harness.features.cached import CachedSet
@@ -22,21 +24,32 @@ Name = Annotated[str, typer.Argument(help="Name of a set, or of a dataset that h
 
 
 @app.command("list")
+@exportable
 def list_(cache: Cache = None) -> None:
     """List the sets of features in the cache."""
     from harness.features.cached import cached_sets
 
-    sets = list(cached_sets(cache or cache_root()))
-    rows = [(one.dataset, one.name, *_about(one), size_text(one.size)) for one in sets]
-    columns = ["dataset", "set", "encoder", ">width", "type", ">slides", ">tiles", ">size"]
-    console.table("Features in the cache", columns, rows)
+    columns = [
+        Column("dataset"),
+        Column("set"),
+        Column("encoder", text=lambda name: "not finished" if name is None else name),
+        Column("width", text=lambda width: "" if width is None else str(width), right=True),
+        Column("type"),
+        Column("slides", right=True),
+        Column("tiles", right=True),
+        Column("size", ("bytes",), size_text, right=True),
+    ]
+    rows = [_values(one) for one in cached_sets(cache or cache_root())]
+    console.show(Table("Features in the cache", columns, rows))
 
 
-def _about(one: CachedSet) -> tuple[str, ...]:
+def _values(one: CachedSet) -> dict[str, Any]:
+    values = {"dataset": one.dataset, "set": one.name, "encoder": None, "bytes": one.size, "folder": str(one.folder)}
     if one.manifest is None:
-        return "not finished", "", "", "", ""
+        return values
     header = one.manifest.header
-    return header.key.encoder, str(header.dim), header.dtype, f"{len(one.manifest.slides):,}", f"{one.tiles:,}"
+    about = {"encoder": header.key.encoder, "width": header.dim, "type": header.dtype}
+    return values | about | {"slides": len(one.manifest.slides), "tiles": one.tiles}
 
 
 @app.command("show")

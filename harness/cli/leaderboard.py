@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from harness.cli.damaged import show_damaged
 from harness.cli.options import Out, Plugins
+from harness.cli.table_options import exportable
 from harness.core import console
 from harness.core.errors import DataError
 from harness.core.suggest import unknown
-
-if TYPE_CHECKING:
-    from harness.results.leaderboard import Group, Row
-    from harness.results.studies import Broken
+from harness.core.table import Column, Table
 
 app = typer.Typer(no_args_is_help=True, help="Rank the studies found in a runs folder.")
 
-_LABELS = {
-    "auc": "AUC",
-    "accuracy": "ACC",
-    "balanced_accuracy": "balanced ACC",
-    "f1": "F1",
-    "log_loss": "log-loss",
-    "c_index": "C-index",
-}
-_MARKS_AT = 2
-"""Column of what is special about a row, right of the method's name; only shown where a row has such a thing."""
 _SHORT = {"acc": "accuracy", "bacc": "balanced_accuracy", "bal_acc": "balanced_accuracy"}
 
 
 @app.command("show")
+@exportable
 def show(
     out: Out = None,
     dataset: Annotated[str | None, typer.Option(help="Show this dataset only.")] = None,
@@ -43,6 +31,7 @@ def show(
     plugin: Plugins = None,
 ) -> None:
     """Rank complete studies by dataset and protocol; the others stand below, each with the reason."""
+    from harness.cli.leaderboard_table import group_table
     from harness.results.leaderboard import leaderboard
     from harness.results.store import RunStore
     from harness.tasks.registry import metrics_of_tasks
@@ -67,106 +56,32 @@ def show(
         raise unknown("dataset", dataset, known, place="--dataset", listing="bench leaderboard show")
     board = leaderboard(store, metric=metric, datasets=None if dataset is None else [dataset])
     for group in board.groups:
-        _show_group(group, twins=[other for other in board.groups if _name(other) == _name(group)])
+        console.show(group_table(group, board))
     if board.apart:
-        console.table("Damaged evidence", ["name", "reason"], [(one.name, one.reason) for one in board.apart])
+        rows = [{"name": one.name, "reason": one.reason} for one in board.apart]
+        console.show(Table("Damaged evidence", [Column("name"), Column("reason")], rows))
     show_damaged(board.broken)
 
 
 @app.command("published")
+@exportable
 def published(dataset: Annotated[str, typer.Argument(help="Dataset name.")]) -> None:
     """Scores from elsewhere, each with its source and protocol. Other protocols: not comparable as they stand."""
+    from harness.cli.leaderboard_table import label
     from harness.results.reference import datasets_with_references, read_references
+    from harness.results.study_table import number_text
 
     references = read_references(dataset)
     if not references:
         raise unknown("dataset", dataset, datasets_with_references(), place="DATASET", listing="bench datasets list")
-    console.table(
-        f"{dataset}: scores from elsewhere",
-        ["method", "metric", ">value", ">±", "kind", "source", "protocol"],
-        [
-            (r.method, _label(r.metric), f"{r.value:.3f}", _spread(r.spread), r.kind, r.source, r.protocol)
-            for r in references
-        ],
-        caption="numbers of different protocols do not compare",
-    )
-
-
-def _spread(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
-
-
-def _show_group(group: Group, *, twins: list[Group]) -> None:
-    from harness.results.study_table import SLIDE_LABELS, input_text, labels_text
-    from harness.tasks.registry import added_metrics
-
-    title = f"{group.dataset}, protocol {group.protocol}"
-    if len(twins) > 1:  # same names, other content: these do not compare
-        title += f" (split {group.split[:8]}, data {group.data[:8]})"
-    metric = group.metric
-    known = {name for row in group.rows if row.summary.scores for name in row.summary.scores.scores}
-    others = [name for name in ("accuracy", "auc", "c_index", *added_metrics()) if name != metric and name in known]
     columns = [
-        ">rank",
-        "method",
-        "study",
-        f"{_label(metric)} [95 % interval]",
-        *(f">{_label(name)}" for name in others),
+        Column("method"),
+        Column("metric", text=label),
+        Column("value", text=number_text, right=True),
+        Column("±", ("spread",), lambda value: "" if value is None else number_text(value), right=True),
+        Column("kind"),
+        Column("source"),
+        Column("protocol"),
     ]
-    columns += [">units", ">asked", ">trials", ">GPU-hours", ">CPU-hours", ">peak memory"]
-    unranked = bool(group.damaged) or any(row.reason for row in group.rows)
-    cells = [_cells(row, others, metric, reasons=unranked) for row in group.rows]
-    studies = [row.summary.study for row in group.rows]
-    # A method on another input is not the published one; what was learnt from pixel masks or reports must not pass for
-    # weak supervision.
-    for column, usual, texts in (
-        ("input", "", [input_text(study) for study in studies]),
-        ("labels used", SLIDE_LABELS, [labels_text(study) for study in studies]),
-    ):
-        if any(text != usual for text in texts):
-            columns.insert(_MARKS_AT, column)
-            for row, text in zip(cells, texts, strict=True):
-                row.insert(_MARKS_AT, text)
-    rows = [*cells, *(_damaged_cells(one, len(columns)) for one in group.damaged)]
-    console.table(
-        title,
-        [*columns, "not ranked"] if unranked else columns,
-        rows,
-        caption=f"ranked by {_label(metric)}; intervals over patients; asked: how often test labels were looked at; "
-        "trials: of tuning on validation, their hours apart; memory of the GPU, or RSS without one",
-    )
-
-
-def _cells(row: Row, others: Sequence[str], metric: str, *, reasons: bool) -> list[str]:
-    from harness.results import study_table as text
-    from harness.results.leaderboard import units_text
-
-    study, cost, numbers = row.summary.study, row.summary.cost, row.summary.metrics()
-    limits = [numbers.get(f"{metric}_{side}") for side in ("low", "high")]
-    cells = [
-        "-" if row.rank is None else str(row.rank),
-        study.method,
-        study.study_id.rpartition("-")[2][:6],
-        text.interval_text(row.value, *limits),
-        *(text.number_text(numbers.get(name)) for name in others),
-        units_text(study),
-        row.summary.accesses.accesses_text,
-        str(row.summary.accesses.trials or "-"),
-        text.gpu_hours_text(cost),
-        text.hours_text(cost.cpu_hours),
-        text.memory_text(cost.peak_memory_mb),
-    ]
-    return [*cells, row.reason] if reasons else cells
-
-
-def _damaged_cells(one: Broken, columns: int) -> list[str]:
-    """The row of a unit whose evidence cannot be read."""
-    return ["-", "damaged evidence", *[""] * (columns - 2), f"{one.name}: {one.reason}"]
-
-
-def _name(group: Group) -> tuple[str, str]:
-    return group.dataset, group.protocol
-
-
-def _label(metric: str) -> str:
-    return _LABELS.get(metric, metric)
+    title, caption = f"{dataset}: scores from elsewhere", "numbers of different protocols do not compare"
+    console.show(Table(title, columns, [vars(one) for one in references], caption))

@@ -8,12 +8,15 @@ import typer
 
 from harness.api.method_page import input_text, search_range, shown
 from harness.cli.options import Plugins
+from harness.cli.table_options import exportable, show_broken
 from harness.core import console
+from harness.core.table import Column, Table
 
 app = typer.Typer(no_args_is_help=True, help="List methods, or show the card of one.")
 
 
 @app.command("list")
+@exportable
 def list_(plugin: Plugins = None) -> None:
     """List all methods: built-in, installed and from plugins; broken ones with their reason."""
     from harness.api.registry import list_methods, use_plugin
@@ -22,20 +25,27 @@ def list_(plugin: Plugins = None) -> None:
         use_plugin(spec)
     entries = list_methods()
     rows = [
-        (
-            entry.name,
-            entry.card.title,
-            " or ".join(entry.card.inputs),
-            " + ".join(("slides", *entry.card.needs)),
-            entry.origin,
-        )
+        {
+            "name": entry.name,
+            "title": entry.card.title,
+            "reads": list(entry.card.inputs),
+            "labels_used": ["slides", *entry.card.needs],
+            "from": entry.origin,
+            "paper": entry.card.paper,
+            "tasks": list(entry.card.tasks),
+        }
         for entry in entries
         if entry.card is not None
     ]
-    console.table("Methods", ["name", "title", "reads", "labels used", "from"], rows)
-    broken = [(entry.name, entry.origin, entry.broken) for entry in entries if entry.broken]
-    if broken:
-        console.table("Broken", ["name", "from", "reason"], broken)
+    columns = [
+        Column("name"),
+        Column("title"),
+        Column("reads", text=" or ".join),
+        Column("labels used", text=" + ".join),
+        Column("from"),
+    ]
+    console.show(Table("Methods", columns, rows))
+    show_broken(entries)
 
 
 @app.command("show")

@@ -5,15 +5,17 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness.cli.damaged import show_damaged
 from harness.cli.options import Out
+from harness.cli.table_options import exportable
 from harness.core import console
 from harness.core.errors import DataError, UsageError
 from harness.core.folders import writable_folder
+from harness.core.table import Column, Table
 
 if TYPE_CHECKING:
     from harness.studies.tuning.history import History
@@ -22,6 +24,7 @@ app = typer.Typer(no_args_is_help=True, help="Look at how a study was tuned.")
 
 
 @app.command("show")
+@exportable
 def show(
     study: Annotated[str, typer.Argument(help="Study id, a beginning of it, or of the hash at its end.")],
     fold: Annotated[str | None, typer.Option(help="Show all trials of this fold, such as r0f3.")] = None,
@@ -54,7 +57,8 @@ def show(
             place="--fold",
             listing=f"bench tune show {shlex.quote(study)}",
         )
-    _show_chosen(found.study_id, searches)
+    if fold is None or not console.keeping():  # one table is written: that of the fold, where one is asked for
+        _show_chosen(found.study_id, searches)
     for search in searches:
         if search.fold == fold:
             _show_trials(search)
@@ -62,47 +66,65 @@ def show(
 
 
 def _show_chosen(title: str, searches: Sequence[History]) -> None:
-    names = [dimension.name for dimension in searches[0].space]
+    from harness.results.study_table import number_text
+
     rows = []
     for search in searches:
         importances = search.importances()
         chosen = next((trial for trial in search.trials if trial.number == search.chosen), None)
         states = [trial.state for trial in search.trials]
-        rows.append(
-            (
-                search.fold,
-                f"{states.count('complete')}/{len(states)}",
-                "none" if chosen is None else str(chosen.number),
-                "" if chosen is None else f"{chosen.value(search.metric):.3f}",
-                *("" if chosen is None else _short(chosen.params[name]) for name in names),
-                max(importances, key=lambda name: importances[name]) if importances else "too few trials",
-            )
-        )
-    console.table(
-        title,
-        ["fold", ">complete", ">chosen", f">{searches[0].metric}", *(f">{name}" for name in names), "matters most"],
-        rows,
-        caption="scores on inner validation; trial 0 is the defaults; what matters most is by fANOVA",
-    )
+        row: dict[str, Any] = {
+            "fold": search.fold,
+            "complete": states.count("complete"),
+            "trials": len(states),
+            "chosen": search.chosen,
+            "matters_most": max(importances, key=lambda name: importances[name]) if importances else None,
+        }
+        if chosen is not None:
+            row |= {f"validation_{search.metric}": chosen.value(search.metric), **chosen.params}
+        rows.append(row)
+    metric = searches[0].metric
+    columns = [
+        Column("fold"),
+        Column("complete", ("complete", "trials"), lambda done, every: f"{done}/{every}", right=True),
+        Column("chosen", text=lambda number: "none" if number is None else str(number), right=True),
+        Column(metric, (f"validation_{metric}",), number_text, right=True),
+        *_searched(searches[0]),
+        Column("matters most", text=lambda name: name or "too few trials"),
+    ]
+    caption = "scores on inner validation; trial 0 is the defaults; what matters most is by fANOVA"
+    console.show(Table(title, columns, rows, caption))
+
+
+def _searched(search: History) -> list[Column]:
+    return [Column(one.name, (one.name,), _short, right=True) for one in search.space]
 
 
 def _show_trials(search: History) -> None:
-    names = [dimension.name for dimension in search.space]
-    console.table(
-        f"trials of {search.fold}",
-        [">trial", "state", f">{search.metric}", ">device s", *(f">{name}" for name in names), "reason"],
-        [
-            (
-                f"{trial.number}{' *' if trial.number == search.chosen else ''}",
-                trial.state,
-                f"{trial.value(search.metric):.3f}" if trial.scores else "",
-                f"{trial.device_s:.1f}",
-                *(_short(trial.params[name]) for name in names),
-                trial.reason,
-            )
-            for trial in search.trials
-        ],
-    )
+    from harness.results.study_table import number_text
+
+    metric = f"validation_{search.metric}"
+    rows = [
+        {
+            "trial": trial.number,
+            "chosen": trial.number == search.chosen,
+            "state": trial.state,
+            **({metric: trial.value(search.metric)} if trial.scores else {}),
+            "device_s": trial.device_s,
+            **trial.params,
+            "reason": trial.reason,
+        }
+        for trial in search.trials
+    ]
+    columns = [
+        Column("trial", ("trial", "chosen"), lambda number, chosen: f"{number}{' *' * chosen}", right=True),
+        Column("state"),
+        Column(search.metric, (metric,), number_text, right=True),
+        Column("device s", text=lambda seconds: f"{seconds:.1f}", right=True),
+        *_searched(search),
+        Column("reason"),
+    ]
+    console.show(Table(f"trials of {search.fold}", columns, rows))
     for name, share in search.importances().items():
         console.say(f"  {name:<20}{share:.2f} of how much {search.metric} varies")
 

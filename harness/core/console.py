@@ -28,6 +28,7 @@ from rich.progress import (
 from rich.table import Table
 
 from harness.core.errors import BenchError
+from harness.core.table import Table as Values
 
 out = Console(highlight=False, soft_wrap=True, emoji=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
@@ -100,9 +101,38 @@ def relay_to(send: Callable[[dict[str, Any]], None]) -> None:
     _relay = send
 
 
+_kept: list[Values] | None = None
+"""Where tables go that are not shown here; see :func:`tables_kept`."""
+
+
+@contextmanager
+def tables_kept() -> Iterator[list[Values]]:
+    """Within the block, tables are kept in the list instead of shown, and what is said beside them goes to stderr."""
+    global _kept
+    _kept, before = [], _kept
+    try:
+        yield _kept
+    finally:
+        _kept = before
+
+
+def keeping() -> bool:
+    """Whether tables are kept."""
+    return _kept is not None
+
+
 def say(text: str = "", *, style: str | None = None) -> None:
-    """A line of output, taken literally (no markup)."""
+    """A line of output, taken literally (no markup); a note while tables are kept."""
+    if _kept is not None:
+        if text:
+            note(text)
+        return
     out.print(escape(text), style=style)
+
+
+def write(text: str) -> None:
+    """``text`` as it is, for programs to read."""
+    out.file.write(text)
 
 
 def note(text: str) -> None:
@@ -158,6 +188,15 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, 
     pipe = Console(file=out.file, highlight=False, emoji=False)
     pipe.width = max(pipe.width, _PIPED_WIDTH)
     pipe.print(view)
+
+
+def show(values: Values) -> None:
+    """A table of values, as its columns say; kept while tables are kept."""
+    if _kept is not None:
+        _kept.append(values)
+        return
+    columns = [f"{'>' * column.right}{column.title}" for column in values.columns]
+    table(values.title, columns, values.cells(), caption=values.caption or None)
 
 
 _PIPED_WIDTH = 160

@@ -45,13 +45,6 @@ class AccessCounts:
             str(settings.get("sampler", "")),
         )
 
-    @property
-    def accesses_text(self) -> str:
-        """How often test labels were asked: ``50``, or ``53 (50 units)`` where that is more than once per unit."""
-        if self.accesses is None:
-            return "unknown"
-        return str(self.accesses) if self.accesses == self.units else f"{self.accesses} ({self.units} units)"
-
     def metrics(self) -> dict[str, float | None]:
         """The numbers by name, for comparing studies."""
         found: dict[str, float | None] = {"scorer_asked": self.accesses}

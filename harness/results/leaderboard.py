@@ -135,12 +135,6 @@ def _damaged(rows: Sequence[Row], broken: Sequence[Broken]) -> tuple[Broken, ...
     return tuple(one for one in broken if one.name in names)
 
 
-def units_text(study: Study) -> str:
-    """Finished units of all planned ones, and how many are damaged."""
-    done = f"{len(study.records)}/{'?' if study.planned is None else len(study.planned)}"
-    return f"{done} ({len(study.damaged)} damaged)" if study.damaged else done
-
-
 def _main_metric(summary: Summary) -> str:
     """The first of the study's scores."""
     return next(iter(summary.scores.scores)) if summary.scores else find_task(DEFAULT).metrics[0]

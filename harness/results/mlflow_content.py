@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from harness.results.summary import NO_GPU
+
 if TYPE_CHECKING:
     from harness.results.record import Record
 
@@ -96,6 +98,8 @@ def unit_metrics(record: Record) -> dict[str, float]:
     for name, score in record.scores.items():
         found |= {name: score.get("value"), f"{name}_low": score.get("low"), f"{name}_high": score.get("high")}
     found |= {name: record.compute.get(name) for name in _COMPUTE}
+    if record.compute.get("gpu") == NO_GPU:
+        del found["gpu_hours"]
     for name, stage in record.compute.get("stages", {}).items():
         found[f"wall_s/{name}"] = stage.get("wall_s")
     for name, group in record.extra.items():

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.filelock import locked
 from harness.core.hashing import sha256_json, sha256_text
+from harness.core.plain_json import plain
 from harness.results import mlflow_content as content
 from harness.results.mlflow_place import (
     DATABASE,
@@ -31,7 +32,6 @@ from harness.results.mlflow_place import (
     without_strays,
 )
 from harness.results.mlflow_template import copy_template, keep_template
-from harness.results.names import plain
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

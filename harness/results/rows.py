@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.core.errors import DataError
 from harness.core.reading import read_bytes
-from harness.results.names import cell
+from harness.core.table_text import csv_cell
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -40,5 +40,5 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow([cell(name) for name in columns])
-        writer.writerows([cell(row.get(name, "")) for name in columns] for row in rows)
+        writer.writerow([csv_cell(name) for name in columns])
+        writer.writerows([csv_cell(row.get(name, "")) for name in columns] for row in rows)

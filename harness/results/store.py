@@ -16,10 +16,11 @@ from harness.core.atomic import replacing, write_json
 from harness.core.errors import DataError, shown
 from harness.core.filelock import locked
 from harness.core.hashing import sha256_file
+from harness.core.plain_json import plain
 from harness.core.reading import read_json, read_text
 from harness.results.access_log import FILE as QUESTIONS
 from harness.results.damage import damage_of
-from harness.results.names import is_inside, plain, safe_name
+from harness.results.names import is_inside, safe_name
 from harness.results.predictions import PREDICTIONS, UnitPredictions, read_predictions
 from harness.results.record import Record
 from harness.results.rows import read_rows, write_rows

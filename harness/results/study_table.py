@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import html
 import math
-import re
 from typing import TYPE_CHECKING
 
+from harness.core.table_text import markdown_literal as literal
 from harness.results.summary import NO_GPU, Cost, Summary
 
 if TYPE_CHECKING:
@@ -26,17 +25,16 @@ def score_rows(summary: Summary) -> list[ScoreRow]:
     if summary.scores is None:
         return []
     rows: list[ScoreRow] = [
-        (name, _known(score.value), _known(score.low), _known(score.high))
-        for name, score in summary.scores.scores.items()
+        (name, known(score.value), known(score.low), known(score.high)) for name, score in summary.scores.scores.items()
     ]
-    return rows + [(name, _known(value), None, None) for name, value in summary.extra.items()]
+    return rows + [(name, known(value), None, None) for name, value in summary.extra.items()]
 
 
 def cost_rows(cost: Cost) -> list[tuple[str, str]]:
     """What a study cost, in words."""
     return [
         ("GPU", cost.gpu),
-        ("GPU-hours", gpu_hours_text(cost)),
+        ("GPU-hours", gpu_hours_text(cost.gpu, cost.gpu_hours)),
         ("CPU-hours", hours_text(cost.cpu_hours)),
         ("peak memory", memory_text(cost.peak_memory_mb)),
         ("wall time", duration_text(cost.wall_s)),
@@ -45,7 +43,7 @@ def cost_rows(cost: Cost) -> list[tuple[str, str]]:
 
 def access_rows(accesses: AccessCounts) -> list[tuple[str, str]]:
     """How often test labels were asked, and what tuning cost, in words."""
-    rows = [("test labels asked", accesses.accesses_text)]
+    rows = [("test labels asked", accesses_text(accesses.accesses, accesses.units))]
     if accesses.trials is not None:
         spent = duration_text(accesses.tuning_device_s)
         rows.append(
@@ -78,12 +76,6 @@ def markdown(summary: Summary) -> str:
         *(f"| {name} | {literal(text)} |" for name, text in access_rows(summary.accesses)),
     ]
     return "\n".join(lines)
-
-
-def literal(text: str) -> str:
-    """``text`` so that Markdown and HTML take it literally, in one line: names come from files that somebody sent."""
-    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return re.sub(r"([\\`*\[\]|#~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))", r"\\\1", html.escape(plain, quote=False))
 
 
 def labels_text(study: Study) -> str:
@@ -122,9 +114,22 @@ def interval_text(value: float | None, low: float | None, high: float | None) ->
     return f"{number_text(value)} {limits_text(low, high)}".strip()
 
 
-def gpu_hours_text(cost: Cost) -> str:
+def units_text(done: int, planned: int | None, damaged: int) -> str:
+    """Finished units of all planned ones, and how many are damaged."""
+    text = f"{done}/{'?' if planned is None else planned}"
+    return f"{text} ({damaged} damaged)" if damaged else text
+
+
+def accesses_text(accesses: int | None, units: int) -> str:
+    """How often test labels were asked: ``50``, or ``53 (50 units)`` where that is more than once per unit."""
+    if accesses is None:
+        return UNKNOWN
+    return str(accesses) if accesses == units else f"{accesses} ({units} units)"
+
+
+def gpu_hours_text(gpu: str | None, hours: float | None) -> str:
     """GPU-hours, or "no GPU" where none was used."""
-    return NO_GPU if cost.gpu == NO_GPU else hours_text(cost.gpu_hours)
+    return NO_GPU if gpu == NO_GPU else hours_text(hours)
 
 
 def hours_text(hours: float | None) -> str:
@@ -149,5 +154,6 @@ def duration_text(seconds: float | None) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _known(value: float) -> float | None:
+def known(value: float) -> float | None:
+    """``value``, or None where it is undefined."""
     return value if math.isfinite(value) else None

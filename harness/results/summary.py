@@ -36,7 +36,7 @@ class Cost:
     Attributes:
         gpu: names of the devices, or "no GPU".
         wall_s: seconds, one unit after the other.
-        cpu_hours, gpu_hours: sums.
+        cpu_hours, gpu_hours: sums; no GPU-hours where no GPU was used.
         peak_memory_mb: the largest of any unit, on the device it ran on, in 10^6 bytes.
         peak_rss_mb: the largest resident set.
         peak_gpu_allocated_mb: the largest allocation on a GPU.
@@ -59,7 +59,7 @@ class Cost:
             gpu=", ".join(devices) or "unknown",
             wall_s=_total(compute, "wall_s"),
             cpu_hours=_total(compute, "cpu_hours"),
-            gpu_hours=_total(compute, "gpu_hours"),
+            gpu_hours=None if devices == [NO_GPU] else _total(compute, "gpu_hours"),
             peak_memory_mb=_most(compute, "peak_memory_mb"),
             peak_rss_mb=_most(compute, "peak_rss_mb"),
             peak_gpu_allocated_mb=_most(compute, "peak_gpu_allocated_mb"),

@@ -9,8 +9,9 @@ from typing import Any, Self
 
 from harness.core.atomic import sweep, write_json
 from harness.core.errors import DataError
+from harness.core.plain_json import plain
 from harness.core.reading import parse_json, read_text
-from harness.results.names import plain, safe_name
+from harness.results.names import safe_name
 from harness.results.schema import TrialSchema, check
 
 FOLDER = "trials"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.results.study_table import access_rows
+from harness.results.study_table import access_rows, known
 from harness.results.summary import summarise
 
 if TYPE_CHECKING:
@@ -54,24 +54,20 @@ def result_of(store: RunStore, study_id: str, *, reused: int, failed: int, asked
         asked: ids of the units that were to be run.
     """
     study = store.study(study_id)
-    known = {one.unit_id for one in study.records} | {one.unit_id for one in study.failures}
+    ended = {one.unit_id for one in study.records} | {one.unit_id for one in study.failures}
     summary = summarise(store, study)
     scores = summary.scores.scores if summary.scores else {}
-    rows = [(name, _known(s.value), _known(s.low), _known(s.high)) for name, s in scores.items()]
-    rows += [(name, _known(value), None, None) for name, value in summary.extra.items() if name.endswith("_auc")]
+    rows = [(name, known(s.value), known(s.low), known(s.high)) for name, s in scores.items()]
+    rows += [(name, known(value), None, None) for name, value in summary.extra.items() if name.endswith("_auc")]
     return StudyResult(
         study_id=study_id,
         rows=rows,
         n_done=len(study.records),
         n_reused=reused,
         n_failed=failed,
-        lost=tuple(unit for unit in asked if unit not in known),
+        lost=tuple(unit for unit in asked if unit not in ended),
         compute={name: value for name, value in vars(summary.cost).items() if value is not None},
         accesses=access_rows(summary.accesses),
         undefined={name: summary.undefined(name) for name, score in scores.items() if score.value != score.value},
         paths={"study": store.study_folder(study_id), "units": store.root / "units", "evidence": store.root},
     )
-
-
-def _known(value: float) -> float | None:
-    return None if value != value else value

@@ -18,11 +18,12 @@ from harness.cli.main import main
 from harness.core import console
 from harness.core.errors import DataError, MethodError, UsageError
 from harness.core.hashing import sha256_file
+from harness.core.table_text import markdown_literal
 from harness.datasets.dataset import load_dataset
 from harness.results.leaderboard import leaderboard
 from harness.results.staging import ARTEFACTS, CURVE, RECORD
 from harness.results.store import RunStore
-from harness.results.study_table import literal, markdown
+from harness.results.study_table import markdown
 from harness.results.summary import summarise
 
 HOSTILE = {
@@ -346,7 +347,7 @@ def test_pages_take_names_literally(tmp_path: Path, text: str) -> None:
     clean(page)
     assert "<" not in page
     assert page.count("\n") == markdown(summarise(store, study)).count("\n")
-    assert literal("a_b-c 1.5 <i>|`*x*`") == "a_b-c 1.5 &lt;i&gt;\\|\\`\\*x\\*\\`"
+    assert markdown_literal("a_b-c 1.5 <i>|`*x*`") == "a_b-c 1.5 &lt;i&gt;\\|\\`\\*x\\*\\`"
 
 
 @pytest.mark.parametrize("key", ["path", "absolute", "newline", "nul", "bytes", "html"])

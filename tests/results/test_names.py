@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.results.names import plain, safe_name, without_password
+from harness.core.plain_json import plain
+from harness.results.names import safe_name, without_password
 
 HOSTILE = [
     "../../etc/passwd",
