@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli.completion import offer
 from harness.cli.damaged import show_damaged
 from harness.cli.options import Out, Plugins
 from harness.cli.table_options import exportable
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
 
 @exportable
 def compare(
-    first: Annotated[str, typer.Argument(help="Study id, a beginning of it, or of the hash at its end.")],
-    second: Annotated[str, typer.Argument(help="The study to compare with it.")],
+    first: Annotated[
+        str,
+        typer.Argument(help="Study id, a beginning of it, or of the hash at its end.", autocompletion=offer("studies")),
+    ],
+    second: Annotated[str, typer.Argument(help="The study to compare with it.", autocompletion=offer("studies"))],
     out: Out = None,
     plugin: Plugins = None,
 ) -> None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.new_dataset import new
-from harness.cli.options import LARGEST_SEED, DataRoot, Plugins, Workers, data_root_of
+from harness.cli.options import DataRoot, Plugins, Workers, data_root_of
 from harness.cli.table_options import exportable
 from harness.core import console
 from harness.core.folders import expanded, writable_folder
+from harness.core.options import LARGEST_SEED
 from harness.core.table import Column, Table
 
 if TYPE_CHECKING:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from harness.cli.options import finite, one_of
+from harness.cli.options import finite
 from harness.core import console
 from harness.core.errors import UsageError
 from harness.core.folders import expanded, readable_folder
+from harness.core.options import one_of
 
 if TYPE_CHECKING:
     from harness.datasets.dataset import Dataset
@@ -143,7 +144,7 @@ class FeatureOptions:
         from harness.datasets.match_ids import RULES
 
         words = [word.strip() for text in self.match or () for word in text.split(",") if word.strip()]
-        return tuple(dict.fromkeys(cast("Rule", one_of(w, RULES, kind="rule", option="--match")) for w in words))
+        return tuple(dict.fromkeys(cast("Rule", one_of(RULES, "rule")(w, "--match")) for w in words))
 
     def new(self, base: NewDataset) -> Dataset:
         """Make the dataset, with the labels inside the files where no table is given."""
@@ -168,9 +169,7 @@ class FeatureOptions:
                 base=base,
                 declared=Declared(Facts(self.encoder, self.tile_px, self.tile_mpp), by="the command line"),
                 rules=self.rules(),
-                dtype=cast(
-                    Literal["float16", "float32"], one_of(self.dtype, DTYPES, kind="number type", option="--dtype")
-                ),
+                dtype=cast(Literal["float16", "float32"], one_of(DTYPES, "number type")(self.dtype, "--dtype")),
                 in_place=self.in_place,
                 pickled_arrays=self.pickled_arrays,
                 splits=None if self.splits is None else expanded(self.splits),

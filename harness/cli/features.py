@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from harness.cli.options import Cache, Plugins, folder_option, one_of
+from harness.cli.options import Cache, Plugins, folder_option
 from harness.cli.table_options import exportable
 from harness.core import console
 from harness.core.errors import UsageError
+from harness.core.options import one_of
 from harness.core.reading import size_text
 from harness.core.resources import cache_root
 from harness.core.table import Column, Table
@@ -120,7 +121,7 @@ def export(
     from harness.features.export import export as write
     from harness.features.store import FeatureStore
 
-    layout = cast("ExportFormat", one_of(format, FORMATS, kind="format", option="--format"))
+    layout = cast("ExportFormat", one_of(FORMATS, "format")(format, "--format"))
     found = one_set(cache or cache_root(), Path(name).name)
     if found.manifest is None:
         raise UsageError("the set is not finished", place=str(found.folder), fix="run the command that makes it again")

@@ -74,7 +74,6 @@ class _Root(Group):
 app = typer.Typer(
     cls=_Root,
     no_args_is_help=True,
-    add_completion=False,
     help="Benchmark harness for learning on whole slide images.",
     epilog="Exit codes: 0 done, 1 a unit failed, 2 wrong usage or missing data, 128 + N by signal N (130: Ctrl-C).",
 )

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli import feature_options as options
-from harness.cli.options import LARGEST_SEED, Cache, Workers, finite, folder_option
+from harness.cli.options import Cache, Workers, finite, folder_option
 from harness.core import console
 from harness.core.folders import expanded, writable_folder
+from harness.core.options import LARGEST_SEED
 
 if TYPE_CHECKING:
     from harness.datasets.dataset import Dataset

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import os
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from harness.core.errors import UsageError, shown
+from harness.core.errors import UsageError
 from harness.core.folders import expanded
+from harness.core.options import folder
 from harness.core.suggest import unknown
 
 
@@ -23,13 +23,7 @@ def folder_option(name: str, help: str) -> Any:
         name: with its dashes.
         help: the text for ``--help``.
     """
-
-    def read(text: str) -> Path:
-        if not text.strip():
-            raise UsageError("the path is empty", place=name, fix=f"give {name} a folder, or leave it out")
-        return expanded(text)
-
-    return typer.Option(name, help=help, parser=read, metavar="PATH")
+    return typer.Option(name, help=help, parser=lambda text: folder(text, name), metavar="PATH")
 
 
 DataRoot = Annotated[
@@ -40,13 +34,10 @@ Out = Annotated[Path | None, folder_option("--out", "Runs folder (default: runs)
 Cache = Annotated[
     Path | None, folder_option("--cache", "Folder for prepared data (default: $BENCH_CACHE or ~/.cache/wsibench).")
 ]
-MOST_PROCESSES = 4096
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=1, max=MOST_PROCESSES, help="Processes for reading (default: number of cores)."),
+    typer.Option("--workers", min=1, max=4096, help="Processes for reading (default: number of cores)."),
 ]
-LARGEST_SEED = 2**63 - 1
-"""The largest seed that every table and every random generator takes."""
 
 
 def _use(specs: list[str] | None) -> list[str] | None:
@@ -68,34 +59,6 @@ Plugins = Annotated[
     ),
 ]
 
-_RANGE = re.compile(r"([0-9]{1,19})(?:-([0-9]{1,19}))?")
-MOST_NUMBERS = 10_000
-
-
-def numbers(texts: Iterable[Any], *, place: str) -> tuple[int, ...]:
-    """Whole numbers and ranges: ``["0-2", "5,7"]`` gives ``(0, 1, 2, 5, 7)``, each once, in the order given.
-
-    Raises:
-        UsageError: something else than numbers and rising ranges.
-    """
-    found: dict[int, None] = {}
-    for text in texts:
-        for part in str(text).split(","):
-            match = _RANGE.fullmatch(part.strip())
-            first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-            if not first <= last < first + MOST_NUMBERS or last > LARGEST_SEED:
-                raise UsageError(
-                    f"{shown(part)} is not a number from 0 to {LARGEST_SEED}, or a range of at most {MOST_NUMBERS:,}",
-                    place=place,
-                    fix=f"write {place} 3, {place} 0-4 or {place} 0,2",
-                )
-            found.update(dict.fromkeys(range(first, last + 1)))
-        if len(found) > MOST_NUMBERS:
-            raise UsageError(f"more than {MOST_NUMBERS:,} numbers", place=place, fix="give fewer in one command")
-    if not found:
-        raise UsageError("no number is given", place=place, fix=f"write {place} 3, or leave {place} out")
-    return tuple(found)
-
 
 def finite(value: float | None) -> float | None:
     """``value`` of an option; limits alone let NaN pass."""
@@ -108,35 +71,6 @@ def finite_all(values: list[float] | None) -> list[float] | None:
     """As :func:`finite`, for an option that may be repeated."""
     for value in values or ():
         finite(value)
-    return values
-
-
-def assignments(texts: Iterable[str], *, place: str = "--set") -> dict[str, Any]:
-    """``key=value`` pairs with YAML values: ``lr=1e-3``, ``flag=true``, ``patience=none``, ``input.mpp=[0.5, 2]``.
-
-    Raises:
-        UsageError: no ``=``, no key, a key that is repeated with another value, or a value that is no YAML.
-    """
-    from harness.core.plain_yaml import YamlError, parse_yaml
-
-    values: dict[str, Any] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        key = key.strip()
-        if not equals or not key:
-            raise UsageError(f"{shown(text)} is not key=value", place=place, fix=f"write {place} lr=1e-3")
-        try:
-            read = parse_yaml(value)
-        except YamlError as error:
-            raise UsageError(
-                f"{shown(value)} cannot be read as a value: {error.problem}",
-                place=f"{place} {key}",
-                fix="write a number, a word or a list",
-            ) from error
-        if values.setdefault(key, read) != read:
-            raise UsageError(
-                f"{key} is set twice: {shown(values[key])} and {shown(read)}", place=place, fix="set it once"
-            )
     return values
 
 
@@ -184,20 +118,3 @@ def data_root_of(dataset: str, given: Path | None) -> Path | None:
         return given
     folder = expanded(base) / dataset
     return folder if folder.is_dir() else None
-
-
-def one_of(value: str, known: Sequence[str], *, kind: str, option: str) -> str:
-    """``value`` if it is among ``known``; otherwise an error with the nearest one."""
-    if value not in known:
-        raise unknown(kind, value, known, place=option, listing="bench run --help")
-    return value
-
-
-def device_name(text: str) -> str:
-    """``auto``, ``cpu``, ``cuda`` or ``cuda:N``; whether the device is there is seen when it is used."""
-    return text if re.fullmatch(r"cuda:[0-9]{1,4}", text) else one_of(text, DEVICES, kind="device", option="--device")
-
-
-DEVICES = ("auto", "cpu", "cuda", "cuda:N")
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-INPUTS = ("features", "tiles")

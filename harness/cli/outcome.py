@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ def show_plan(resolved: ResolvedStudy, config: StudyConfig) -> None:
 
     Behind each value stands where it comes from, as a comment.
     """
-    where = {name: _plain(value) for name, value in asdict(config).items() if name in _WHERE}
+    where = {name: _plain(getattr(config, name)) for name in _WHERE}
     plan = {**resolved.as_dict(), **where}
     console.say(_with_origins(_as_yaml(plan), resolved.origins))
     rows = [

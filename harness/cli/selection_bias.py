@@ -3,92 +3,58 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.launch_options import (
-    Address,
-    CpusPerUnit,
-    GpusPerUnit,
-    Launcher,
-    LauncherOptions,
-    MemoryLimit,
-    Parallel,
-)
-from harness.cli.options import Cache, DataRoot, Out, Plugins, Workers
-from harness.cli.study_options import (
-    Device,
-    EncoderName,
-    Folds,
-    InputKind,
-    PrecisionName,
-    Preset,
-    ProtocolName,
-    SeedNumbers,
-    Seeds,
-    Settings,
-    check_folders,
-    merged,
-    plugins,
-    study_config,
-)
+from harness.cli.completion import offer
+from harness.cli.study_options import check_folders, merged, plugins, study_config, with_options
 from harness.core import console
+from harness.studies.tuning.settings import TuneSettings
 
 if TYPE_CHECKING:
     from harness.studies.selection_bias_result import Number, Selection, SelectionBias
 
+_TAKEN = ("method", "dataset", "features", "devices", *(one.name for one in TuneSettings.declared().values()))
+"""Options of ``bench run`` that are given otherwise here, or not at all."""
+
 _SHOWN = {"accuracy": "ACC", "auc": "AUC", "c_index": "C-index"}
 
 
+@with_options(without=_TAKEN)
 def selection_bias(
-    method: Annotated[str, typer.Argument(help="Method name, or package.module:Class.")],
-    dataset: Annotated[str, typer.Argument(help="Dataset name, or a folder with a card.")],
+    options: dict[str, Any],
+    *,
+    method: Annotated[
+        str, typer.Argument(help="Method name, or package.module:Class.", autocompletion=offer("methods"))
+    ],
+    dataset: Annotated[
+        str, typer.Argument(help="Dataset name, or a folder with a card.", autocompletion=offer("datasets"))
+    ],
     trials: Annotated[
         int | None,
         typer.Option(
             help="Random sets of hyper-parameters per fold, the method's own included (default: those alone)."
         ),
     ] = None,
-    protocol: ProtocolName = None,
-    preset: Preset = None,
-    set_: Settings = None,
-    fold: Folds = None,
-    seed: SeedNumbers = None,
-    seeds: Seeds = None,
-    input_: InputKind = None,
-    encoder: EncoderName = None,
-    device: Device = None,
-    precision: PrecisionName = None,
-    data_root: DataRoot = None,
-    out: Out = None,
-    cache: Cache = None,
-    workers: Workers = None,
-    plugin: Plugins = None,
-    launcher: Launcher = None,
-    launcher_option: LauncherOptions = None,
-    address: Address = None,
-    gpus_per_unit: GpusPerUnit = None,
-    cpus_per_unit: CpusPerUnit = None,
-    parallel: Parallel = None,
-    memory_limit: MemoryLimit = None,
 ) -> None:
     """Show what choosing the threshold, the epoch and the hyper-parameters on the test slides adds to a score.
 
     All from the same trainings: each leak alone, all together, and the clean selection on validation slides. Nothing of
     it becomes evidence of a unit or stands on a leaderboard. An interrupted run continues.
     """
-    options = merged({name.removesuffix("_"): value for name, value in locals().items()}, {})
+    options = merged({**options, "method": method, "dataset": dataset, "trials": trials}, {})
     if trials is not None:
         options["tune_sampler"] = "random"  # proposals that no result has a say in serve every way to select alike
-    study = study_config(options)
-    check_folders(study)
-
     from harness.api.registry import use_plugin
-    from harness.studies.resolve import resolve
 
     for spec in plugins(options):
         use_plugin(spec)
+    study = study_config(options)
+    check_folders(study)
+
+    from harness.studies.resolve import resolve
+
     resolved = resolve(study)
 
     from harness.studies import selection_bias

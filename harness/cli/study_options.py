@@ -1,80 +1,93 @@
-"""The options of ``bench run``: from the command line and a file, merged and checked."""
+"""The options of ``bench run``, as :class:`~harness.studies.config.StudyConfig` declares them, and their values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+import functools
+import inspect
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any
 
 import typer
 
-from harness.cli.launch_options import NAMES as LAUNCH_NAMES
-from harness.cli.launch_options import launch_settings
-from harness.cli.options import (
-    DEVICES,
-    INPUTS,
-    MOST_NUMBERS,
-    MOST_PROCESSES,
-    PRECISIONS,
-    assignments,
-    data_root_of,
-    device_name,
-    folder_option,
-    numbers,
-    one_of,
-)
-from harness.cli.tune_options import NAMES as TUNE_NAMES
-from harness.cli.tune_options import tune_settings
+from harness.cli.completion import offer
+from harness.cli.options import data_root_of
 from harness.core.errors import UsageError, shown
-from harness.core.folders import expanded, readable_folder, writable_folder
+from harness.core.folders import readable_folder, writable_folder
+from harness.core.options import MOST_NUMBERS, Option, Options, count, flag, folder, one_of, settings, word, words
+from harness.jobs.executors.settings import LaunchSettings
 from harness.studies.config import COMMAND_LINE, CONFIG_FILE, ENVIRONMENT, StudyConfig
+from harness.studies.tuning.settings import TuneSettings
 
-ProtocolName = Annotated[str | None, typer.Option("--protocol", help="Protocol name (default: the dataset's).")]
-Preset = Annotated[
-    str | None,
-    typer.Option("--preset", help="Preset of the method (default: the dataset's choice; none: no preset)."),
-]
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="Hyper-parameter, or input.NAME: key=value. Repeatable.")
-]
-Folds = Annotated[list[str] | None, typer.Option("--fold", help="Folds to run: 3, 0-4 or 0,2 (default: all).")]
-SeedNumbers = Annotated[list[str] | None, typer.Option("--seed", help="Seeds to run every fold with (default: 0).")]
-Seeds = Annotated[int | None, typer.Option("--seeds", help="Short for --seed 0 to N-1.")]
-InputKind = Annotated[str | None, typer.Option("--input", help="features or tiles (default: the method's).")]
-EncoderName = Annotated[str | None, typer.Option("--encoder", help="Tile encoder (default: the dataset's).")]
-FeatureFolder = Annotated[
-    Path | None,
-    folder_option("--features", "Feature set to read, such as one that an ICMIL unit left (default: made again)."),
-]
-Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N (default: auto).")]
-PrecisionName = Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16 or fp16 (default: auto).")]
+INPUTS = ("features", "tiles")
 
-NAMES = (
-    "method",
-    "dataset",
-    "protocol",
-    "preset",
-    "set",
-    "fold",
-    "seed",
-    "input",
-    "encoder",
-    "features",
-    "device",
-    "devices",
-    "precision",
-    "data_root",
-    "out",
-    "cache",
-    "workers",
-    "plugin",
-    "seeds",
-    *TUNE_NAMES,
-    *LAUNCH_NAMES,
-)
+
+class Shortcuts(Options):
+    """Options that are short for others.
+
+    Attributes:
+        seeds: for ``--seed 0-N``.
+        input, encoder: for ``--set input.kind=`` and ``--set input.encoder=``.
+    """
+
+    seeds: Annotated[
+        int | None, Option("seeds", count(MOST_NUMBERS, "a number of seeds"), "Short for --seed 0 to N-1.", reads=int)
+    ] = None
+    input: Annotated[
+        str | None, Option("input", one_of(INPUTS, "input"), "features or tiles (default: the method's).")
+    ] = None
+    encoder: Annotated[
+        str | None, Option("encoder", word, "Tile encoder (default: the dataset's).", complete="encoders")
+    ] = None
+
+
+_GROUPS: tuple[type[Options], ...] = (StudyConfig, Shortcuts, TuneSettings, LaunchSettings)
+NAMES = tuple(option.name for group in _GROUPS for option in group.declared().values())
 """What a configuration file may say: the options of ``bench run`` with ``_``."""
 
 _SHORTCUTS = {"input": "input.kind", "encoder": "input.encoder"}
+
+
+def with_options(*, without: Collection[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A decorator that gives a command the options of a study, as a mapping in its first parameter.
+
+    Args:
+        without: names of options that the command does not take.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        _, *own = inspect.signature(command, eval_str=True).parameters.values()
+        drawn = [
+            _parameter(option, group.panel)
+            for group in _GROUPS
+            for option in group.declared().values()
+            if option.name not in without
+        ]
+
+        @functools.wraps(command)
+        def run(**given: Any) -> None:
+            command({one.name: given.pop(one.name) for one in drawn}, **given)
+
+        parameters = [*drawn, *own]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {one.name: one.annotation for one in parameters}
+        return run
+
+    return decorate
+
+
+def _parameter(option: Option, panel: str | None) -> inspect.Parameter:
+    """The option as Typer reads it from a function."""
+    kind: Any = list[option.reads] if option.repeatable else option.reads  # type: ignore[name-defined]
+    declared = typer.Option(
+        option.flag,
+        help=option.help,
+        metavar="PATH" if option.read is folder else None,
+        rich_help_panel=panel,
+        autocompletion=offer(option.complete),
+    )
+    return inspect.Parameter(
+        option.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, declared]
+    )
 
 
 def merged(line: Mapping[str, Any], file: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,23 +104,24 @@ def merged(line: Mapping[str, Any], file: Mapping[str, Any]) -> dict[str, Any]:
         UsageError: ``--input`` or ``--encoder`` contradicts ``--set input...`` of the same layer.
     """
     given = {name: value for name, value in line.items() if value not in (None, [], ())}
-    in_file = _settings(file, dict(file.get("set", {})), "--config")
-    typed = _settings(given, assignments(given.get("set", ())), "the command line")
+    in_file = _settings(file, "--config")
+    typed = _settings(given, "the command line")
     origins = dict.fromkeys(file, CONFIG_FILE) | {f"set.{key}": CONFIG_FILE for key in in_file}
     origins |= dict.fromkeys(given, COMMAND_LINE) | {f"set.{key}": COMMAND_LINE for key in typed}
     return {**file, **given, "set": {**in_file, **typed}, "origins": origins}
 
 
-def _settings(options: Mapping[str, Any], settings: dict[str, Any], place: str) -> dict[str, Any]:
+def _settings(options: Mapping[str, Any], place: str) -> dict[str, Any]:
+    found = settings(options.get("set", ()), "--set")
     for option, key in _SHORTCUTS.items():
         value = options.get(option)
-        if value is not None and settings.setdefault(key, value) != value:
+        if value is not None and found.setdefault(key, value) != value:
             raise UsageError(
-                f"{option} is given twice: {shown(value)} and {shown(settings[key])}",
+                f"{option} is given twice: {shown(value)} and {shown(found[key])}",
                 place=place,
                 fix=f"give either --{option} or --set {key}=...",
             )
-    return settings
+    return found
 
 
 def study_config(options: Mapping[str, Any]) -> StudyConfig:
@@ -116,36 +130,24 @@ def study_config(options: Mapping[str, Any]) -> StudyConfig:
     Raises:
         UsageError: the method or the dataset is missing, or a value is of the wrong kind.
     """
+    short = Shortcuts.of(options)
     if "input.kind" in options["set"]:
-        one_of(str(options["set"]["input.kind"]), INPUTS, kind="input", option="--input")
-    defaults = StudyConfig(method="", dataset="")
-    origins = dict(options.get("origins", {}))
-    precision = _text(options, "precision") or defaults.precision
-    method = _required(options, "method", "bench methods list")
-    dataset = _required(options, "dataset", "bench datasets list")
-    data_root = data_root_of(dataset, _path(options, "data_root"))
-    if data_root is not None:
-        origins.setdefault("data_root", ENVIRONMENT)
-    return StudyConfig(
-        method=method,
-        dataset=dataset,
-        protocol=_text(options, "protocol"),
-        preset=_text(options, "preset"),
-        set=options["set"],
-        folds=_numbers(options, "fold"),
-        seeds=_seeds(options) or defaults.seeds,
-        device=device_name(_text(options, "device") or DEVICES[0]),
-        precision=one_of(precision, PRECISIONS, kind="precision", option="--precision"),
-        data_root=data_root,
-        out=_path(options, "out") or defaults.out,
-        cache=_path(options, "cache"),
-        workers=_from_one(options, "workers", "a number of processes"),
-        tune=tune_settings(options),
-        launch=launch_settings(options),
-        features=_path(options, "features"),
-        devices=_from_one(options, "devices", "a number of devices") or defaults.devices,
-        origins=origins,
-    )
+        one_of(INPUTS, "input")(options["set"]["input.kind"], "--input")
+    found = dict(options)
+    if short.seeds is not None:
+        if options.get("seed") is not None:
+            raise UsageError("--seed and --seeds are both given", place="--seeds", fix="give one of them")
+        found["seed"] = list(range(short.seeds))
+    dataset = options.get("dataset")
+    root = data_root_of(dataset, None) if isinstance(dataset, str) and options.get("data_root") is None else None
+    if root is not None:
+        found |= {"data_root": root, "origins": {"data_root": ENVIRONMENT, **options.get("origins", {})}}
+    return StudyConfig.of(found)
+
+
+def plugins(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """The plugins to load, in the order given; before :func:`study_config`, which may name what they bring."""
+    return words(options.get("plugin") or (), flag("plugin"))
 
 
 def check_folders(study: StudyConfig) -> None:
@@ -157,70 +159,6 @@ def check_folders(study: StudyConfig) -> None:
     writable_folder(study.out, "--out")
     if study.cache is not None:
         writable_folder(study.cache, "--cache")
-    for option, folder in (("--data-root", study.data_root), ("--features", study.features)):
-        if folder is not None:
-            readable_folder(folder, option)
-
-
-def plugins(options: Mapping[str, Any]) -> tuple[str, ...]:
-    """The plugins to load, in the order given."""
-    value = options.get("plugin", ())
-    names = [value] if isinstance(value, str) else value
-    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise UsageError(
-            f"{shown(value)} is no plugin", place="--plugin", fix="give a file or a module, or a list of them"
-        )
-    return tuple(names)
-
-
-def _required(options: Mapping[str, Any], name: str, listing: str) -> str:
-    value = _text(options, name)
-    if value is None:
-        raise UsageError(f"--{name} is missing", place="bench run", fix=f"add --{name} NAME; {listing} names them")
-    return value
-
-
-def _text(options: Mapping[str, Any], name: str) -> str | None:
-    value = options.get(name)
-    if value is None or (isinstance(value, str) and "\0" not in value):
-        return value or None
-    raise UsageError(f"{shown(value)} is not a name", place=f"--{name}", fix="give one word")
-
-
-def _path(options: Mapping[str, Any], name: str) -> Path | None:
-    value = options.get(name)
-    if value is None or (isinstance(value, str | Path) and "\0" not in str(value)):
-        return expanded(value) if value else None
-    raise UsageError(
-        f"{shown(value)} is not a path", place=f"--{name.replace('_', '-')}", fix="give the path of a folder"
-    )
-
-
-def _numbers(options: Mapping[str, Any], name: str) -> tuple[int, ...] | None:
-    value = options.get(name)
-    if value is None:
-        return None
-    return numbers(value if isinstance(value, list | tuple) else [value], place=f"--{name}")
-
-
-def _seeds(options: Mapping[str, Any]) -> tuple[int, ...] | None:
-    """``--seed 3,5`` names them, ``--seeds 3`` counts them from 0."""
-    named, count = _numbers(options, "seed"), options.get("seeds")
-    if count is None:
-        return named
-    if named is not None:
-        raise UsageError("--seed and --seeds are both given", place="--seeds", fix="give one of them")
-    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_NUMBERS:
-        raise UsageError(
-            f"{shown(count)} is not a number of seeds", place="--seeds", fix=f"give a number from 1 to {MOST_NUMBERS:,}"
-        )
-    return tuple(range(count))
-
-
-def _from_one(options: Mapping[str, Any], name: str, what: str) -> int | None:
-    value = options.get(name)
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_PROCESSES):
-        return value
-    raise UsageError(
-        f"{shown(value)} is not {what}", place=f"--{name}", fix=f"give a number from 1 to {MOST_PROCESSES:,}"
-    )
+    for option, place in (("--data-root", study.data_root), ("--features", study.features)):
+        if place is not None:
+            readable_folder(place, option)

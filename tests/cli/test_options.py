@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.cli.options import assignments, config_file, data_root_of, numbers
+from harness.cli.options import config_file, data_root_of
 from harness.cli.study_options import NAMES, merged, plugins, study_config
 from harness.core.errors import UsageError
+from harness.core.options import assignments, numbers
 
 
 @pytest.mark.parametrize(
@@ -25,18 +26,18 @@ from harness.core.errors import UsageError
     ],
 )
 def test_numbers_and_ranges(texts, expected):
-    assert numbers(texts, place="--fold") == expected
+    assert numbers(texts, "--fold") == expected
 
 
 @pytest.mark.parametrize("text", ["", "a", "-1", "1-", "3-1", "1.5", "0-99999999", "1,,2", None, True])
 def test_other_texts_are_no_numbers(text):
     with pytest.raises(UsageError):
-        numbers([text], place="--fold")
+        numbers([text], "--fold")
 
 
 @given(st.lists(st.integers(0, 500), unique=True, min_size=1, max_size=20))
 def test_numbers_read_what_they_are_written_as(values):
-    assert numbers([",".join(map(str, values))], place="--fold") == tuple(values)
+    assert numbers([",".join(map(str, values))], "--fold") == tuple(values)
 
 
 def test_values_are_yaml():

@@ -29,7 +29,7 @@ from harness.core.errors import DataError, MethodError, UnitFailedError
         ("run --method abmil", "--dataset is missing", "bench run", "bench datasets list"),
         ("run extra", "unexpected extra argument", "bench run", "bench run --help"),
         ("run --workers many", "integer", "bench run --workers", "bench run --help"),
-        ("run --workers 0", "1", "bench run --workers", "bench run --help"),
+        ("run --method abmil --dataset musk1 --workers 0", "0", "--workers", "from 1 to"),
         ("methods show", "NAME is missing", "bench methods show", "add NAME"),
         ("methods show abmil extra", "unexpected extra argument", "bench methods show", "--help"),
         ("run --dry-run=yes", "does not take a value", "bench run", "--help"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
+from harness.accounting.available import VARIABLE, parse_bytes
 from harness.core.errors import UsageError, shown
+from harness.core.options import Option, Options, count, flag, settings, word
 from harness.core.suggest import unknown
 from harness.jobs.executors.executor import Executor, ExecutorOptions, Resources
 from harness.jobs.executors.registry import executors
@@ -21,13 +22,28 @@ _MOST = 4096
 _FORMER = {"inline": "local"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class LaunchSettings:
+def _share_of_gpu(value: Any, option: str) -> float:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 < value <= _MOST or (value > 1 and value != int(value)):
+        raise UsageError(
+            f"{shown(value)} is no share of a GPU",
+            place=option,
+            fix="give a part of one, such as 0.25, or a whole number",
+        )
+    return float(value)
+
+
+def _bytes(value: Any, option: str) -> int:
+    return parse_bytes(value, place=option)
+
+
+class LaunchSettings(Options):
     """Which executor, and what it gives each job.
 
     Attributes:
         launcher: name of the executor.
         options: its own options by name.
+        address: its option of this name, which has an option of the command line to itself.
         gpus_per_unit: share of a GPU, or how many, to reserve for a job; None for one per device on a GPU, none on a
             CPU.
         cpus_per_unit: threads that a job computes with, and cores to reserve for it; None for the threads that this
@@ -39,32 +55,56 @@ class LaunchSettings:
         UsageError: a value that makes no sense.
     """
 
-    launcher: str = "local"
-    options: Mapping[str, Any] = field(default_factory=dict)
-    gpus_per_unit: float | None = None
-    cpus_per_unit: int | None = None
-    parallel: int | None = None
-    memory_limit: int | None = None
+    panel: ClassVar[str | None] = "Where units run: results do not depend on it, but where memory is short"
 
-    def __post_init__(self) -> None:
-        for name in ("cpus_per_unit", "parallel"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST):
-                raise UsageError(
-                    f"{shown(value)} is not a number from 1 to {_MOST:,}",
-                    place=_option(name),
-                    fix="give a whole number",
-                )
-        share = self.gpus_per_unit
-        if share is None:
-            return
-        number = isinstance(share, int | float) and not isinstance(share, bool)
-        if not number or not 0 < share <= _MOST or (share > 1 and share != int(share)):
-            raise UsageError(
-                f"{shown(share)} is no share of a GPU",
-                place="--gpus-per-unit",
-                fix="give a part of one, such as 0.25, or a whole number",
-            )
+    launcher: Annotated[
+        str,
+        Option(
+            "launcher",
+            word,
+            "local (one after the other, here), ray, slurm, or an installed one (default: local).",
+            complete="executors",
+        ),
+    ] = "local"
+    options: Annotated[
+        Mapping[str, Any],
+        Option(
+            "launcher_option",
+            settings,
+            "Option of the launcher's own: key=value, such as partition=gpu. Repeatable.",
+            repeatable=True,
+        ),
+    ] = Field(default_factory=dict)
+    address: Annotated[
+        str | None,
+        Option("address", word, "Ray cluster: auto or HOST:PORT (default: $RAY_ADDRESS, or Ray is started here)."),
+    ] = None
+    gpus_per_unit: Annotated[
+        float | None,
+        Option(
+            "gpus_per_unit",
+            _share_of_gpu,
+            "GPUs that are reserved for a unit, such as 0.25 (default: 1).",
+            reads=float,
+        ),
+    ] = None
+    cpus_per_unit: Annotated[
+        int | None,
+        Option(
+            "cpus_per_unit",
+            count(_MOST),
+            "Threads and cores of a unit (default: $OMP_NUM_THREADS or all cores).",
+            reads=int,
+        ),
+    ] = None
+    parallel: Annotated[
+        int | None,
+        Option("parallel", count(_MOST), "Units under way at once (default: the launcher decides).", reads=int),
+    ] = None
+    memory_limit: Annotated[
+        int | None,
+        Option("memory_limit", _bytes, "Memory that a unit may take, such as 8GB (default: what is free)."),
+    ] = None
 
     def find(self) -> tuple[type[Executor], ExecutorOptions]:
         """The executor's class and its options. Plugins have to be loaded before.
@@ -78,10 +118,11 @@ class LaunchSettings:
             if not kind.reserves and getattr(self, name) is not None:
                 raise UsageError(
                     f"the {kind.name} launcher runs one unit after the other, here",
-                    place=_option(name),
-                    fix=f"add --launcher ray, or leave {_option(name)} out",
+                    place=flag(name),
+                    fix=f"add --launcher ray, or leave {flag(name)} out",
                 )
-        return kind, _own_options(kind, self.options)
+        own = dict(self.options) | ({} if self.address is None else {"address": self.address})
+        return kind, _own_options(kind, own)
 
 
 def _own_options(kind: type[Executor], given: Mapping[str, Any]) -> ExecutorOptions:
@@ -123,8 +164,6 @@ def make_executor(settings: LaunchSettings, device: torch.device, devices: int =
     """
     import torch
 
-    from harness.accounting.available import VARIABLE
-
     kind, options = settings.find()
     on_gpu = device.type == "cuda"
     if settings.gpus_per_unit is not None and not on_gpu:
@@ -150,7 +189,3 @@ def make_executor(settings: LaunchSettings, device: torch.device, devices: int =
         folder=folder,
     )
     return kind(resources, options)
-
-
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")

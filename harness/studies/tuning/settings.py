@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, get_args
+
+from pydantic import model_validator
 
 from harness.core.errors import UsageError, shown
+from harness.core.options import Option, Options, count, one_of, word
 from harness.core.suggest import unknown
 
 Sampler = Literal["tpe", "random", "qmc", "grid"]
@@ -15,11 +18,34 @@ SAMPLERS: tuple[str, ...] = get_args(Sampler)
 PRUNERS: tuple[str, ...] = get_args(Pruner)
 MOST_TRIALS = 1000
 """Trials per outer fold where a budget of time alone limits them."""
+_MOST = 100_000
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-@dataclass(frozen=True, kw_only=True)
-class TuneSettings:
+def seconds(value: Any, option: str = "--tune-budget") -> float:
+    """A time such as ``90s``, ``30m``, ``2h`` or ``1d`` in seconds; a float is in seconds already.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if isinstance(value, float) and 0 < value < float("inf"):
+        return value
+    match = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([a-z]+)\s*", str(value).lower())
+    if match is None or match[2] not in _UNITS or float(match[1]) <= 0:
+        raise UsageError(f"{shown(value)} is not a time", place=option, fix="give it like 90s, 30m, 2h or 1d")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def _score(value: Any, option: str) -> str:
+    from harness.tasks.registry import metrics_of_tasks
+
+    name = word(value, option) if value else ""
+    if name and name not in (known := metrics_of_tasks()):
+        raise unknown("score", name, known, place=option, listing="bench run --help")
+    return name
+
+
+class TuneSettings(Options):
     """How every outer fold of a study is tuned.
 
     Attributes:
@@ -37,42 +63,68 @@ class TuneSettings:
             at that point is given up; ``halving``: after each inner fold the better half of the batch goes on.
     """
 
-    trials: int
-    budget_s: float | None = None
-    sampler: Sampler = "tpe"
-    batch: int = 5
-    folds: int = 1
-    metric: str = ""
-    pruner: Pruner = "none"
+    panel: ClassVar[str | None] = "Tuning: each outer fold searches on its own validation slides"
 
-    def __post_init__(self) -> None:
-        counts = {"--trials": self.trials, "--tune-batch": self.batch, "--tune-folds": self.folds}
-        for option, value in counts.items():
-            if value < 1:
-                raise UsageError(f"{value} is too small", place=option, fix="give a number from 1 on")
-        if self.sampler not in SAMPLERS:
-            raise unknown("sampler", self.sampler, SAMPLERS, place="--tune-sampler", listing="bench run --help")
-        if self.pruner not in PRUNERS:
-            raise unknown("pruner", self.pruner, PRUNERS, place="--prune", listing="bench run --help")
+    trials: Annotated[int, Option("trials", count(_MOST), "Trials per outer fold (default: no tuning).", reads=int)] = (
+        MOST_TRIALS
+    )
+    budget_s: Annotated[
+        float | None,
+        Option("tune_budget", seconds, "Device time for all trials of the study: 90s, 30m, 2h, 1d."),
+    ] = None
+    sampler: Annotated[
+        Sampler, Option("tune_sampler", one_of(SAMPLERS, "sampler"), "tpe, random, qmc or grid (default: tpe).")
+    ] = "tpe"
+    batch: Annotated[int, Option("tune_batch", count(_MOST), "Trials proposed together (default: 5).", reads=int)] = 5
+    folds: Annotated[
+        int,
+        Option(
+            "tune_folds",
+            count(_MOST),
+            "Inner folds per trial (default: 1, the protocol's validation slides).",
+            reads=int,
+        ),
+    ] = 1
+    metric: Annotated[
+        str, Option("tune_metric", _score, "Validation score that decides (default: the first of the task).")
+    ] = ""
+    pruner: Annotated[
+        Pruner,
+        Option("prune", one_of(PRUNERS, "pruner"), "none, median or halving; needs --tune-folds (default: none)."),
+    ] = "none"
+
+    @classmethod
+    def asked_for(cls, options: Mapping[str, Any]) -> TuneSettings | None:
+        """The settings among ``options`` by their names; None where the study is not tuned.
+
+        Raises:
+            UsageError: a value that makes no sense, or an option of tuning without a number of trials or a budget.
+        """
+        if not (given := cls.given(options)):
+            return None
+        if "trials" not in given and "budget_s" not in given:
+            first = cls.declared()[next(iter(given))].flag
+            raise UsageError(f"{first} has nothing to say without a search", place=first, fix="add --trials N")
+        found = cls(**given)
+        adapts = found.sampler == "tpe" or found.budget_s is not None or found.pruner != "none"
+        if "batch" in given and not adapts:
+            raise UsageError(
+                f"--tune-batch has no effect on the sampler {found.sampler} without a budget or pruning",
+                place="--tune-batch",
+                fix="leave it out",
+            )
+        return found
+
+    @model_validator(mode="after")
+    def _pruning_compares(self) -> TuneSettings:
         if self.pruner != "none" and self.folds < 2:
             raise UsageError(
                 "pruning compares trials after each inner fold, and there is only one",
                 place="--prune",
                 fix="add --tune-folds 3, or leave --prune out",
             )
+        return self
 
     def as_dict(self) -> dict[str, Any]:
         """All settings, JSON-able."""
-        return asdict(self)
-
-
-def seconds(text: str) -> float:
-    """A time such as ``90s``, ``30m``, ``2h`` or ``1d`` in seconds.
-
-    Raises:
-        UsageError: it is none.
-    """
-    match = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([a-z]+)\s*", text.lower())
-    if match is None or match[2] not in _UNITS or float(match[1]) <= 0:
-        raise UsageError(f"{shown(text)} is not a time", place="--tune-budget", fix="give it like 90s, 30m, 2h or 1d")
-    return float(match[1]) * _UNITS[match[2]]
+        return self.model_dump()

@@ -139,7 +139,7 @@ def test_settings_that_make_no_sense_are_refused():
         TuneSettings(trials=5, pruner="median")
     with pytest.raises(UsageError, match="unknown sampler 'tpee'"):
         TuneSettings(trials=5, sampler="tpee")
-    with pytest.raises(UsageError, match="0 is too small"):
+    with pytest.raises(UsageError, match=r"^0 "):
         TuneSettings(trials=0)
 
 
