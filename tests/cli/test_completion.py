@@ -13,7 +13,7 @@ from harness.cli.main import main
         ("run --method gated", ["gated_abmil"]),
         ("run --dataset mus", ["musk1", "musk2"]),
         ("run --method abmilx --preset mi", ["mini"]),
-        ("run --dataset musk1 --protocol cv", ["cv5x10"]),
+        ("run --dataset musk1 --protocol cv", ["cv5x10", "cv5x10-on-test", "cv5x10-transductive"]),
         ("run --launcher sl", ["slurm"]),
         ("run --method no_such --preset mi", []),
         ("selection-bias gated", ["gated_abmil"]),
