@@ -59,7 +59,7 @@ def group_table(group: Group, board: Leaderboard) -> Table:
         *[Column("not ranked")] * any(row.get("not_ranked") for row in rows),
     ]
     caption = (
-        f"ranked by {label(group.metric)}; intervals over patients; asked: how often test labels were looked at; "
+        f"ranked by {label(group.metric)}; intervals over patients; accesses: how often test labels were used; "
         "trials: of tuning on validation, their hours apart; memory of the GPU, or RSS without one"
     )
     return Table(title, columns, [{"rank": None, **row} for row in rows], caption)
@@ -69,7 +69,7 @@ def cost_columns() -> list[Column]:
     """What stands behind the scores of a study: units, accesses to test labels, trials, hours and memory."""
     return [
         Column("units", ("units_done", "units_planned", "units_damaged"), text.units_text, right=True),
-        Column("asked", ("scorer_asked", "units_done"), text.accesses_text, right=True),
+        Column("accesses", ("test_accesses", "units_done"), text.accesses_text, right=True),
         Column("trials", ("tuning_trials",), lambda trials: str(trials or "-"), right=True),
         Column("GPU-hours", ("gpu", "gpu_hours"), text.gpu_hours_text, right=True),
         Column("CPU-hours", text=text.hours_text, right=True),
@@ -110,7 +110,7 @@ def study_numbers(row: Row) -> Mapping[str, Any]:
         "units_done": len(study.records),
         "units_planned": None if study.planned is None else len(study.planned),
         "units_damaged": len(study.damaged),
-        "scorer_asked": summary.accesses.accesses,
+        "test_accesses": summary.accesses.accesses,
         "tuning_trials": summary.accesses.trials,
         "tuning_device_s": summary.accesses.tuning_device_s,
         **{name: value for name, value in vars(summary.cost).items() if name != "gpu"},

@@ -79,7 +79,7 @@ def _show(result: SelectionBias, path: Path) -> None:
     )
     if result.failed:
         console.say(f"  {console.count(len(result.failed), 'training')} failed and were left out")
-    console.say(f"  {result.accesses} questions to the scorer, in questions.jsonl; nothing of this is ever ranked")
+    console.say(f"  {result.accesses} test-set accesses, in test_accesses.jsonl; nothing of this is ever ranked")
     console.say(f"  {path}")
 
 

@@ -1,4 +1,4 @@
-"""What stands behind a study's scores besides training: how often test labels were asked, and what tuning cost."""
+"""What stands behind a study's scores besides training: test-set accesses, and what tuning cost."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class AccessCounts:
     @classmethod
     def of(cls, records: Sequence[Record]) -> AccessCounts:
         """Of the finished units of a study."""
-        asked = [record.extra.get("scorer_asked") for record in records]
-        known = [int(number) for number in asked if isinstance(number, int)]
+        counts = [record.extra.get("test_accesses", record.extra.get("scorer_asked")) for record in records]
+        known = [int(number) for number in counts if isinstance(number, int)]
         searches = _searches(records)
         if not searches:
             return cls(sum(known) if len(known) == len(records) else None, len(records))
@@ -47,7 +47,7 @@ class AccessCounts:
 
     def metrics(self) -> dict[str, float | None]:
         """The numbers by name, for comparing studies."""
-        found: dict[str, float | None] = {"scorer_asked": self.accesses}
+        found: dict[str, float | None] = {"test_accesses": self.accesses}
         if self.trials is not None:
             found |= {"tuning.trials": self.trials, "tuning.device_s": self.tuning_device_s}
         return found

@@ -18,12 +18,14 @@ from harness.core.filelock import locked
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FILE = "questions.jsonl"
+FILE = "test_accesses.jsonl"
+FORMER_FILE = "questions.jsonl"
+"""Its name in runs folders of earlier versions, which is read as well, with the names that its lines had then."""
 
 
 @dataclass(frozen=True)
 class AccessLog:
-    """The test-set accesses of a runs folder, a line each, in ``questions.jsonl``.
+    """The test-set accesses of a runs folder, a line each, in ``test_accesses.jsonl``.
 
     Attributes:
         root: the runs folder.
@@ -41,10 +43,10 @@ class AccessLog:
             slides: n slide ids.
             probabilities: (n, C); (Q, n, C) are Q accesses at once, in one line.
         """
-        several = {"questions": len(probabilities)} if probabilities.ndim == 3 else {}
+        several = {"accesses": len(probabilities)} if probabilities.ndim == 3 else {}
         line = json.dumps(
             {
-                "asker": accessor,
+                "accessor": accessor,
                 "time": datetime.now(UTC).isoformat(timespec="seconds"),
                 "slides": len(slides),
                 **several,
@@ -55,28 +57,29 @@ class AccessLog:
         )
         self.root.mkdir(parents=True, exist_ok=True)
         with locked(self.root / f".{FILE}.lock"):
-            text = self._text()
+            text = self._text(FILE)
             # A line that a kill cut short is ended, so that it spoils no other.
             start = "" if not text or text.endswith("\n") else "\n"
             with (self.root / FILE).open("a", encoding="utf-8") as file:
                 file.write(f"{start}{line}\n")
-        return _counts(text)[accessor] + max(1, several.get("questions", 1))
+        before = _counts(self._text(FORMER_FILE))[accessor] + _counts(text)[accessor]
+        return before + max(1, several.get("accesses", 1))
 
     def counts(self) -> Counter[str]:
         """Accesses by accessor."""
-        return _counts(self._text())
+        return _counts(self._text(FORMER_FILE)) + _counts(self._text(FILE))
 
-    def _text(self) -> str:
+    def _text(self, name: str) -> str:
         try:
-            return (self.root / FILE).read_text(encoding="utf-8", errors="replace")
+            return (self.root / name).read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return ""
 
 
 def _counts(text: str) -> Counter[str]:
     found: Counter[str] = Counter()
-    for accessor, questions in map(_access, text.splitlines()):
-        found[accessor] += questions
+    for accessor, accesses in map(_access, text.splitlines()):
+        found[accessor] += accesses
     del found[""]  # lines that were cut short
     return found
 
@@ -85,6 +88,7 @@ def _access(line: str) -> tuple[str, int]:
     """The accessor, and how many accesses at once; "" where the line cannot be read."""
     try:
         entry = json.loads(line)
-        return str(entry["asker"]), max(1, int(entry.get("questions", 1)))
+        accessor = entry["accessor"] if "accessor" in entry else entry["asker"]
+        return str(accessor), max(1, int(entry.get("accesses", entry.get("questions", 1))))
     except (ValueError, KeyError, TypeError, AttributeError):
         return "", 0

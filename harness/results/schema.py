@@ -121,7 +121,8 @@ class Config(_Open):
 class Extra(_Open):
     """Further results."""
 
-    scorer_asked: Count | None = None
+    test_accesses: Count | None = None
+    scorer_asked: Count | None = None  # the same, in records of 0.1
 
 
 class Environment(_Open):

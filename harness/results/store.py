@@ -18,7 +18,8 @@ from harness.core.filelock import locked
 from harness.core.hashing import sha256_file
 from harness.core.plain_json import plain
 from harness.core.reading import read_json, read_text
-from harness.results.access_log import FILE as QUESTIONS
+from harness.results.access_log import FILE as ACCESS_LOG
+from harness.results.access_log import FORMER_FILE as FORMER_ACCESS_LOG
 from harness.results.damage import damage_of
 from harness.results.names import is_inside, safe_name
 from harness.results.predictions import PREDICTIONS, UnitPredictions, read_predictions
@@ -84,7 +85,7 @@ class RunStore:
     def hidden(self) -> tuple[Path, ...]:
         """What jobs must not see: all the evidence, which has labels of slides that some unit has tested."""
         folders = ("units", "studies", SELECTION_BIAS, FORMER_SELECTION_BIAS, EXECUTORS, "mlartifacts")
-        files = (QUESTIONS, "mlflow.db", "mlflow.db-wal", "mlflow.db-shm")
+        files = (ACCESS_LOG, FORMER_ACCESS_LOG, "mlflow.db", "mlflow.db-wal", "mlflow.db-shm")
         return tuple(self.root / name for name in (*folders, *files))
 
     def is_done(self, unit_id: str) -> bool:

@@ -42,8 +42,8 @@ def cost_rows(cost: Cost) -> list[tuple[str, str]]:
 
 
 def access_rows(accesses: AccessCounts) -> list[tuple[str, str]]:
-    """How often test labels were asked, and what tuning cost, in words."""
-    rows = [("test labels asked", accesses_text(accesses.accesses, accesses.units))]
+    """Test-set accesses, and what tuning cost, in words."""
+    rows = [("test-set accesses", accesses_text(accesses.accesses, accesses.units))]
     if accesses.trials is not None:
         spent = duration_text(accesses.tuning_device_s)
         rows.append(
@@ -121,7 +121,7 @@ def units_text(done: int, planned: int | None, damaged: int) -> str:
 
 
 def accesses_text(accesses: int | None, units: int) -> str:
-    """How often test labels were asked: ``50``, or ``53 (50 units)`` where that is more than once per unit."""
+    """Test-set accesses: ``50``, or ``53 (50 units)`` where that is more than one per unit."""
     if accesses is None:
         return UNKNOWN
     return str(accesses) if accesses == units else f"{accesses} ({units} units)"

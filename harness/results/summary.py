@@ -75,7 +75,7 @@ class Summary:
         scores: its scores; None without a finished unit.
         cost: what its finished units used.
         extra: means over units of further results (``localisation.patch_auc`` ...).
-        accesses: how often test labels were asked, and what tuning cost.
+        accesses: test-set accesses, and what tuning cost.
     """
 
     study: Study

@@ -77,7 +77,7 @@ def record_of(
         },
         validation=scored.validation,
         extra={
-            "scorer_asked": scored.rows.accesses,
+            "test_accesses": scored.rows.accesses,
             "sandbox": result.sandbox,
             **({"content": dict(content)} if content else {}),
             **_localisation(scored.rows),

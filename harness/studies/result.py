@@ -26,7 +26,7 @@ class StudyResult:
         n_failed: units that failed now.
         lost: ids of units that were asked for and are neither done nor failed: what they left behind cannot be read.
         compute: name → amount, over all done units.
-        accesses: how often test labels were asked, and what tuning cost, in words.
+        accesses: test-set accesses, and what tuning cost, in words.
         paths: name → what was written.
         undefined: metric → in which units it is undefined and why, in words.
     """

@@ -48,7 +48,7 @@ _RESULT, _FAILED = "result", "failed.txt"
 
 
 def selection_bias(resolved: ResolvedStudy, config: StudyConfig) -> tuple[SelectionBias, Path]:
-    """Train what has not been trained yet, and compare all ways to select. No question is asked twice.
+    """Train what has not been trained yet, and compare all ways to select. No access to test labels is made twice.
 
     Args:
         resolved: the study; its tuning says how many trials there are, by random search.
@@ -72,7 +72,7 @@ def selection_bias(resolved: ResolvedStudy, config: StudyConfig) -> tuple[Select
             place = str(folder)
             raise UsageError("another process is running this", place=place, fix="wait for it, or choose another --out")
         if (known := SelectionBias.load(path)) is not None:
-            console.note("done already: nothing is trained or asked again")
+            console.note("done already: nothing is trained or scored again")
             return known, path
         trainings = Trainings(resolved, study.inputs, study.store, str(study.device), folder / "trainings")
         if trainings.todo:

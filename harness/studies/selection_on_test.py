@@ -1,6 +1,6 @@
 """Selection on the test slides, as some published recipes do it.
 
-Only the process that scores can do it. Every prediction that it compares is a question to the scorer, and counted.
+Only the process that scores can do it. Every prediction that it compares is a test-set access, and counted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def score_epochs(fold: Fold, result: JobResult, scorer: Scorer, *, accessor: str) -> list[ScoredRows]:
-    """The predictions of every epoch beside the truth: a question each.
+    """The predictions of every epoch beside the truth: one test-set access each.
 
     Args:
         fold: the fold that was trained on.

@@ -56,7 +56,7 @@ def test_a_thief_finds_no_label_in_objects_files_or_earlier_evidence(bench, tmp_
         assert all(Path(name).is_relative_to(loot["work"]) for name in loot["files"]), loot["files"]
 
 
-def test_the_book_of_questions_counts_every_look_at_the_test_labels(bench, tmp_path: Path):
+def test_the_access_log_counts_every_use_of_the_test_labels(bench, tmp_path: Path):
     dataset = write_toy_dataset(tmp_path / "toy")
     plugin = tmp_path / "tiny_plugin.py"
     plugin.write_text(PLUGIN)
@@ -64,14 +64,14 @@ def test_the_book_of_questions_counts_every_look_at_the_test_labels(bench, tmp_p
     words = ("run", "--method", "tiny", "--dataset", str(dataset), "--plugin", str(plugin), "--out", str(out))
     assert bench(*words).code == 0
     assert bench(*words).code == 0
-    lines = [json.loads(line) for line in (out / "questions.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (out / "test_accesses.jsonl").read_text().splitlines()]
     assert len(lines) == 2
-    assert {line["asker"] for line in lines} == {path.name for path in (out / "units").iterdir()}
-    # Somebody who removes a result and runs again is seen to have asked twice.
+    assert {line["accessor"] for line in lines} == {path.name for path in (out / "units").iterdir()}
+    # That somebody removes a result and runs again does not stay hidden.
     unit = sorted((out / "units").iterdir())[0]
     (unit / "record.json").unlink()
     assert bench(*words).code == 0
-    assert json.loads((unit / "record.json").read_text())["extra"]["scorer_asked"] == 2
+    assert json.loads((unit / "record.json").read_text())["extra"]["test_accesses"] == 2
     frame = pd.read_parquet(unit / "predictions.parquet")
     assert not frame["slide"].str.startswith("test-").any()
 

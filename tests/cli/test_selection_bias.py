@@ -42,9 +42,9 @@ def test_the_clean_row_is_what_bench_run_gives_and_nothing_else_changes(bench, p
     found = result(out)
     assert found["ranked"] is False
     assert found["accesses"] == 2 * 2 * 4
-    lines = [json.loads(line) for line in (out / "questions.jsonl").read_text().splitlines()]
-    assert sum(line["questions"] for line in lines) == found["accesses"]
-    assert {line["asker"].partition("/")[0] for line in lines} == {"selection-bias"}
+    lines = [json.loads(line) for line in (out / "test_accesses.jsonl").read_text().splitlines()]
+    assert sum(line["accesses"] for line in lines) == found["accesses"]
+    assert {line["accessor"].partition("/")[0] for line in lines} == {"selection-bias"}
     for name in ("clean", "threshold-on-test", "epoch-on-test", "all-on-test"):
         assert re.search(rf"{name} ", answer.out)
     # What is kept tells nothing of a single slide that was tested: the trainings know them by ids that say nothing.
@@ -52,18 +52,18 @@ def test_the_clean_row_is_what_bench_run_gives_and_nothing_else_changes(bench, p
     for path in out.glob("selection-bias/*/trainings/*/result/result.json"):
         assert all(slide.startswith("test-") for slide in json.loads(path.read_text())["slides"]["test"])
 
-    # Asked again it answers from the file: nothing is trained, and no question asked.
+    # The same command again shows the file: nothing is trained, and no test label used.
     again = bench("selection-bias", "tiny", toy, *settings, *place)
     assert again.out == answer.out
     assert "done already" in again.err
-    assert len((out / "questions.jsonl").read_text().splitlines()) == len(lines)
+    assert len((out / "test_accesses.jsonl").read_text().splitlines()) == len(lines)
 
-    # The study itself gives the clean numbers, and its units have been asked once.
+    # The study itself gives the clean numbers, and the test labels of its units were used once.
     assert bench("run", "--method", "tiny", "--dataset", toy, *settings, *place).code == 0
     (study,) = (out / "studies").iterdir()
     assert study.name == found["study_id"]
     records = [json.loads(path.read_text()) for path in out.glob("units/*/record.json")]
-    assert {record["extra"]["scorer_asked"] for record in records} == {1}
+    assert {record["extra"]["test_accesses"] for record in records} == {1}
     from harness.results.store import RunStore
     from harness.results.summary import summarise
 
@@ -110,8 +110,8 @@ def test_a_protocol_of_the_literature_stands_apart_and_has_no_rank(bench, place,
     for path in out.glob("units/*/record.json"):
         record = json.loads(path.read_text())
         records.setdefault(record["spec"]["protocol"], []).append(record)
-    assert {record["extra"]["scorer_asked"] for record in records["cv2"]} == {1}
-    assert {record["extra"]["scorer_asked"] for record in records["on-test"]} == {4}
+    assert {record["extra"]["test_accesses"] for record in records["cv2"]} == {1}
+    assert {record["extra"]["test_accesses"] for record in records["on-test"]} == {4}
     assert all("epoch_on_test" in record["selection"] for record in records["on-test"])
     assert not any("epoch_on_test" in record["selection"] for record in records["cv2"])
 

@@ -52,8 +52,8 @@ def test_every_fold_is_tuned_on_validation_and_trained_with_what_it_found(bench,
         assert tuning["params"]["lr"] == float(chosen["param.lr"]) == record["selection"]["params"]["lr"]
         assert record["spec"]["tuning"]["fixed"] == ["epochs"]
         assert tuning["device_s"] > 0
-    # Six trials on two folds, and the scorer was asked four times: trials never touch a test slide.
-    assert len((out / "questions.jsonl").read_text().splitlines()) == 4
+    # Six trials on two folds, and test labels were accessed four times: trials never touch a test slide.
+    assert len((out / "test_accesses.jsonl").read_text().splitlines()) == 4
     for path in out.glob("trials/*.json"):
         assert set(json.loads(path.read_text())["scores"]) >= {"auc", "log_loss"}
 

@@ -157,8 +157,8 @@ def test_evidence(toy, undisturbed, name):
     assert "2 units done, 1 of them from before" in text
     assert (second / "record.json").stat().st_mtime_ns == untouched
     check_equal(study.out, undisturbed(*WORDS))
-    # That it was asked again is not hidden.
-    assert json.loads((first / "record.json").read_text())["extra"]["scorer_asked"] == 2
+    # The second access to its test labels is not hidden.
+    assert json.loads((first / "record.json").read_text())["extra"]["test_accesses"] == 2
 
 
 def test_trials_and_the_plan_of_a_study(toy, undisturbed):

@@ -177,10 +177,10 @@ def eight(toy_dataset, tmp_path):
 def test_eight_processes_lose_nothing_and_double_nothing(eight, tiny_plugin):
     out, said = eight(tiny_plugin, "--seed", "0-5")
     assert said.count("12 units done") == 8  # each process waits until all is done
-    asked = Counter(json.loads(line)["asker"] for line in (out / "questions.jsonl").read_text().splitlines())
+    accesses = Counter(json.loads(line)["accessor"] for line in (out / "test_accesses.jsonl").read_text().splitlines())
     units = {path.parent.name for path in out.glob("units/*/record.json")}
     assert len(units) == 12
-    assert asked == dict.fromkeys(units, 1)
+    assert accesses == dict.fromkeys(units, 1)
     store = RunStore(out)
     assert not [name for name in units if store.altered(name)]
     (study,) = store.studies()

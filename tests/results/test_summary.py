@@ -97,7 +97,7 @@ def test_a_study_without_a_finished_unit_has_no_scores(store: RunStore) -> None:
 def test_further_results_are_averaged_over_units(store: RunStore, last: float, mean: float | None) -> None:
     """Where one unit has no number, the mean of the others would be that of other slides."""
     for fold, auc in enumerate((0.6, 0.8, last)):
-        made = record(fold=fold, extra={"localisation": {"patch_auc": auc}, "scorer_asked": 1})
+        made = record(fold=fold, extra={"localisation": {"patch_auc": auc}, "test_accesses": 1})
         store.write_unit(made, predictions(fold=fold))
     summary = summarise(store, store.study(STUDY), resamples=10)
     assert summary.metrics().get("localisation.patch_auc") == mean

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pytest
 from support.units import run_unit
 
 from harness.evaluation.metrics import score
 from harness.evaluation.threshold import choose_threshold
-from harness.results.access_log import AccessLog
 from harness.studies.planned_unit import prepare
 from harness.studies.selection_on_test import best_of
 
@@ -42,16 +40,3 @@ def test_of_equal_epochs_the_surer_then_the_earlier_one_is_taken():
     assert best_of([{"auc": nan, "log_loss": 1.0}, {"auc": nan, "log_loss": 0.5}, {"auc": nan, "log_loss": 0.5}]) == 1
     assert best_of([{"auc": nan, "log_loss": 0.1}, {"auc": 0.1, "log_loss": 0.5}]) == 1
     assert best_of([{"c_index": 0.4}, {"c_index": nan}, {"c_index": 0.6}]) == 2
-
-
-@pytest.mark.parametrize("count", [1, 4])
-def test_the_book_counts_questions_that_are_asked_at_once(tmp_path, count):
-    book = AccessLog(tmp_path)
-    one = np.full((3, 2), 0.5)
-    assert book.note("a", ["x", "y", "z"], one) == 1
-    assert book.note("a", ["x", "y", "z"], np.stack([one] * count)) == 1 + count
-    assert book.note("b", ["x"], one[:1]) == 1
-    with (tmp_path / "questions.jsonl").open("a") as file:
-        file.write('{"asker": "a", "questions": -5}\n[1]\n{"asker": "a", "questions": "many"}\n{"ask')
-    assert book.note("a", ["x", "y", "z"], one) == 3 + count
-    assert book.counts() == {"a": 3 + count, "b": 1}

@@ -126,5 +126,6 @@ def test_interrupted_killed_and_continued_the_evidence_is_that_of_inline(bench, 
     assert len(tables[0]) == 2
     for name, table in tables[0].items():
         pd.testing.assert_frame_equal(table, tables[1][name], check_exact=True)
-    asked = Counter(json.loads(line)["asker"] for line in (there / "questions.jsonl").read_text().splitlines())
-    assert asked == dict.fromkeys(tables[0], 1)
+    lines = (there / "test_accesses.jsonl").read_text().splitlines()
+    accesses = Counter(json.loads(line)["accessor"] for line in lines)
+    assert accesses == dict.fromkeys(tables[0], 1)

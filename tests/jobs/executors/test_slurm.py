@@ -134,5 +134,5 @@ def test_killed_and_continued_the_evidence_is_that_of_the_local_executor(toy_dat
     for name, table in tables[0].items():
         pd.testing.assert_frame_equal(table, tables[1][name], check_exact=True)
     records = [json.loads(path.read_text()) for path in (tmp_path / "there").glob("units/*/record.json")]
-    assert {record["extra"]["scorer_asked"] for record in records} == {1}
+    assert {record["extra"]["test_accesses"] for record in records} == {1}
     assert not (tmp_path / "there" / "executors").exists()
