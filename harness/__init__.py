@@ -1,8 +1,8 @@
 """wsibench: a benchmark harness for learning on whole slide images.
 
-This module is the public face: what methods and plugins import. What they rarely need is in :mod:`harness.api`. Names
-that need torch are loaded when they are first used, so that ``import harness`` and the command line's listings stay
-fast.
+This module is the public face: what methods and plugins import, and the results of studies as tables. What they rarely
+need is in :mod:`harness.api`. Names that need torch are loaded when they are first used, so that ``import harness`` and
+the command line's listings stay fast.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from harness.encoders.encoder import Encoder
     from harness.evaluation.metric import Metric
     from harness.jobs.executors.executor import Executor
+    from harness.results.frames import load_studies, load_study
     from harness.slides.base import SlideReader
     from harness.tasks.classification import Classification
     from harness.tasks.regression import Regression
@@ -66,6 +67,8 @@ _LAZY = {
     "UsageError": "harness.core.errors",
     "build_encoder": "harness.encoders",
     "fixed": "harness.api.params",
+    "load_studies": "harness.results.frames",
+    "load_study": "harness.results.frames",
     "redeclared": "harness.api.params",
     "tunable": "harness.api.params",
 }
@@ -100,6 +103,8 @@ __all__ = [
     "UsageError",
     "build_encoder",
     "fixed",
+    "load_studies",
+    "load_study",
     "redeclared",
     "tunable",
 ]

@@ -203,6 +203,8 @@ class StudySchema(_Open):
     ranked: Annotated[bool, Field(strict=True)] = False
     units: list[Text]
     config: StudyConfig = StudyConfig()
+    scores: dict[str, Score] = {}
+    units_done: Count = 0
 
 
 class TrialSchema(_Open):

@@ -19,6 +19,8 @@ from harness.protocols.audit_study import audit_study
 from harness.protocols.fold_checks import fold_warnings
 from harness.results.damage import damage_of
 from harness.results.store import EXECUTORS, RunStore
+from harness.results.stored_scores import store_scores
+from harness.results.summary import summarise
 from harness.sources.open_inputs import open_inputs
 from harness.sources.opening import Opening
 from harness.studies.result import StudyResult, result_of
@@ -91,6 +93,7 @@ def run_study(resolved: ResolvedStudy, config: StudyConfig) -> StudyResult:
             if resolved.tuning is not None:
                 units.tuner = _tuned(study, executor)
             run(units, executor, inputs.sources)
+    store_scores(store, summarise(store, store.study(resolved.study_id)))
     units.publisher.study(resolved.study_id)
     return result_of(
         store,
