@@ -18,9 +18,9 @@ from harness.core.folders import expanded, readable_folder
 from harness.core.options import one_of
 
 if TYPE_CHECKING:
-    from harness.datasets.dataset import Dataset
     from harness.datasets.match_ids import Rule
     from harness.datasets.new_labels import NewDataset
+    from harness.sources.new_dataset import Made
     from harness.sources.new_from_features import JoinTable
 
 _PANEL = "Features of another tool"
@@ -35,10 +35,6 @@ Features = Annotated[
 Encoder = Annotated[
     str | None,
     typer.Option("--encoder", help="Encoder that made them, where files do not say.", rich_help_panel=_PANEL),
-]
-Splits = Annotated[
-    Path | None,
-    typer.Option("--splits", help="Folder or table with splits, such as CLAM's.", rich_help_panel=_PANEL),
 ]
 Match = Annotated[
     list[str] | None,
@@ -83,7 +79,6 @@ class FeatureOptions:
 
     features: Path | None
     encoder: str | None
-    splits: Path | None
     match: list[str] | None
     tile_px: int | None
     tile_mpp: float | None
@@ -128,7 +123,6 @@ class FeatureOptions:
     def _given(self) -> dict[str, bool]:
         return {
             "--encoder": self.encoder is not None,
-            "--splits": self.splits is not None,
             "--match": bool(self.match),
             "--tile-px": self.tile_px is not None,
             "--tile-mpp": self.tile_mpp is not None,
@@ -146,7 +140,7 @@ class FeatureOptions:
         words = [word.strip() for text in self.match or () for word in text.split(",") if word.strip()]
         return tuple(dict.fromkeys(cast("Rule", one_of(RULES, "rule")(w, "--match")) for w in words))
 
-    def new(self, base: NewDataset) -> Dataset:
+    def new(self, base: NewDataset) -> Made:
         """Make the dataset, with the labels inside the files where no table is given."""
         from harness.features.formats.base import Options
         from harness.sources.labels_inside import write_labels
@@ -157,7 +151,7 @@ class FeatureOptions:
             options = Options(self.encoder, self.pickled_arrays)
             return self._new(replace(base, labels=write_labels(base.slides, options, Path(scratch))))
 
-    def _new(self, base: NewDataset) -> Dataset:
+    def _new(self, base: NewDataset) -> Made:
         """Make the dataset, and say what was changed."""
         from harness.core.resources import cache_root
         from harness.features.declared import Declared
@@ -172,17 +166,14 @@ class FeatureOptions:
                 dtype=cast(Literal["float16", "float32"], one_of(DTYPES, "number type")(self.dtype, "--dtype")),
                 in_place=self.in_place,
                 pickled_arrays=self.pickled_arrays,
-                splits=None if self.splits is None else expanded(self.splits),
                 cache=self.cache or cache_root(),
                 workers=self.workers or os.cpu_count() or 1,
                 show=show_join,
             )
         )
-        for words in made.notes:
-            console.note(words)
         for words in made.dataset.card.source.files_text():
             console.say(words)
-        return made.dataset
+        return made
 
 
 def show_join(table: JoinTable) -> None:

@@ -1,4 +1,4 @@
-"""``bench datasets new``: a dataset of a folder of slides and a table."""
+"""``bench datasets new``: a dataset of a folder of slides or features, and a table."""
 
 from __future__ import annotations
 
@@ -9,29 +9,89 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli import feature_options as options
-from harness.cli.options import Cache, Workers, finite, folder_option
+from harness.cli.options import Cache, Plugins, Workers, finite, folder_option
 from harness.core import console
+from harness.core.errors import UsageError
 from harness.core.folders import expanded, writable_folder
 from harness.core.options import LARGEST_SEED
 
 if TYPE_CHECKING:
     from harness.datasets.dataset import Dataset
+    from harness.sources.new_dataset import Made
 
+_TABLE = "Table of labels"
 
 Labels = Annotated[
-    Path | None, typer.Option("--labels", help="Table (CSV) with a line per slide; some features bring labels.")
+    Path | None,
+    typer.Option(
+        "--labels",
+        help="Table (CSV or Excel) with a line per slide; some features bring labels.",
+        rich_help_panel=_TABLE,
+    ),
 ]
-SlideColumn = Annotated[str, typer.Option("--slide-col", help="Column with the slide names.")]
-LabelColumn = Annotated[str, typer.Option("--label-col", help="Column with the class of each slide.")]
-PatientColumn = Annotated[str, typer.Option("--patient-col", help="Column with the patients; may be the slide column.")]
+SlideTable = Annotated[
+    Path | None,
+    typer.Option(
+        "--slide-table",
+        help="Table of slides and their patients, where --labels has a line per patient (STAMP).",
+        rich_help_panel=_TABLE,
+    ),
+]
+Task = Annotated[
+    str | None,
+    typer.Option(
+        "--task", help="What is predicted: classification, survival, regression, or a plugin's.", rich_help_panel=_TABLE
+    ),
+]
+SlideColumn = Annotated[str, typer.Option("--slide-col", help="Column with the slide names.", rich_help_panel=_TABLE)]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option("--label-col", help="Column with the class (or number) of each slide.", rich_help_panel=_TABLE),
+]
+PatientColumn = Annotated[
+    str,
+    typer.Option("--patient-col", help="Column with the patients; may be the slide column.", rich_help_panel=_TABLE),
+]
 TimeColumn = Annotated[
-    str | None, typer.Option("--time-col", help="Survival: column with the times until event or censoring.")
+    str | None,
+    typer.Option(
+        "--time-col", help="Survival: column with the times until event or censoring.", rich_help_panel=_TABLE
+    ),
 ]
 EventColumn = Annotated[
-    str | None, typer.Option("--event-col", help="Survival: column with 1 for an event and 0 for censored.")
+    str | None,
+    typer.Option(
+        "--event-col", help="Survival: column with 1 for an event and 0 for censored.", rich_help_panel=_TABLE
+    ),
+]
+OtherColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--col",
+        help="Column for something else that the task needs: --col target=score. Repeatable.",
+        metavar="WHAT=COLUMN",
+        rich_help_panel=_TABLE,
+    ),
 ]
 Classes = Annotated[
-    str | None, typer.Option("--classes", help="Classes in order, with commas; of two, the second is positive.")
+    str | None,
+    typer.Option(
+        "--classes", help="Classes in order, with commas; of two, the second is positive.", rich_help_panel=_TABLE
+    ),
+]
+DropMissing = Annotated[
+    bool,
+    typer.Option(
+        "--drop-missing", help="Leave out lines that lack a slide, a patient or a label.", rich_help_panel=_TABLE
+    ),
+]
+DistinctIds = Annotated[
+    bool,
+    typer.Option(
+        "--distinct-ids",
+        help="Ids that differ in spelling alone (P7, p07) are different ones.",
+        rich_help_panel=_TABLE,
+    ),
 ]
 Mpp = Annotated[
     float | None,
@@ -43,16 +103,11 @@ Mpp = Annotated[
         callback=finite,
     ),
 ]
+Splits = Annotated[Path | None, typer.Option("--splits", help="Folder or table with splits, such as CLAM's.")]
 Into = Annotated[
     Path | None, folder_option("--into", "Where to make its folder. Default: first of $BENCH_DATASETS, or here.")
 ]
 Partial = Annotated[bool, typer.Option("--partial", help="Leave out slides without a file and files without a label.")]
-DropMissing = Annotated[
-    bool, typer.Option("--drop-missing", help="Leave out lines that lack a slide, patient, class, time or event.")
-]
-DistinctIds = Annotated[
-    bool, typer.Option("--distinct-ids", help="Ids that differ in spelling alone (P7, p07) are different ones.")
-]
 
 
 def new(
@@ -60,21 +115,24 @@ def new(
     labels: Labels = None,
     slides: Annotated[Path | None, typer.Option("--slides", help="Folder with the slides, at any depth.")] = None,
     features: options.Features = None,
+    slide_table: SlideTable = None,
+    task: Task = None,
     slide_col: SlideColumn = "slide",
-    label_col: LabelColumn = "label",
+    label_col: LabelColumn = None,
     patient_col: PatientColumn = "patient",
     time_col: TimeColumn = None,
     event_col: EventColumn = None,
+    col: OtherColumns = None,
     classes: Classes = None,
     mpp: Mpp = None,
     folds: Annotated[int, typer.Option("--folds", help="Number of folds, at least 3.")] = 5,
+    splits: Splits = None,
     into: Into = None,
     partial: Partial = False,
     drop_missing: DropMissing = False,
     distinct_ids: DistinctIds = False,
     seed: Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Another seed gives other folds.")] = 0,
     encoder: options.Encoder = None,
-    splits: options.Splits = None,
     match: options.Match = None,
     tile_px: options.TilePx = None,
     tile_mpp: options.TileMpp = None,
@@ -83,39 +141,64 @@ def new(
     pickled_arrays: options.PickledArrays = False,
     cache: Cache = None,
     workers: Workers = None,
+    plugin: Plugins = None,
 ) -> None:
     """Make a dataset of a folder of slides or features and a table: card, labels, fixed folds by patient, README."""
-    from harness.datasets.new_dataset import NewDataset, new_dataset
+    from harness.datasets.label_columns import columns_for
+    from harness.datasets.new_labels import NewDataset
+    from harness.sources.new_dataset import new_dataset
+    from harness.tasks.registry import DEFAULT
 
     given = options.FeatureOptions(
-        features, encoder, splits, match, tile_px, tile_mpp, dtype, in_place, pickled_arrays, cache, workers
+        features, encoder, match, tile_px, tile_mpp, dtype, in_place, pickled_arrays, cache, workers
     )
+    followed = {what: column for what, column in (("time", time_col), ("event", event_col)) if column is not None}
+    kind = task or ("survival" if followed else DEFAULT)
     wish = NewDataset(
         name=name,
         slides=given.folder(slides, mpp),
         labels=given.labels(labels),
+        slide_table=None if slide_table is None else expanded(slide_table),
         slide_column=slide_col,
-        label_column=label_col,
         patient_column=patient_col,
-        time_column=time_col,
-        event_column=event_col,
+        task=kind,
+        columns=columns_for(kind, label_col, followed | _columns(col or [])),
         classes=tuple(part.strip() for part in classes.split(",")) if classes is not None else None,
         mpp=mpp,
         folds=folds,
+        splits=None if splits is None else expanded(splits),
         into=writable_folder(into or _home(), "--into"),
         partial=partial,
         drop_missing=drop_missing,
         distinct_ids=distinct_ids,
         seed=seed,
-        file_ids=features is not None,
     )
     _say(new_dataset(wish) if features is None else given.new(wish))
 
 
-def _say(dataset: Dataset) -> None:
+def _columns(words: list[str]) -> dict[str, str]:
+    """What stands behind each ``--col``."""
+    found = {}
+    for word in words:
+        what, equals, column = word.partition("=")
+        if not equals or not what.strip() or not column.strip():
+            raise UsageError(
+                f"{word!r} names no column", place="--col", fix="write WHAT=COLUMN, as in --col target=score"
+            )
+        found[what.strip()] = column.strip()
+    return found
+
+
+def _say(made: Made) -> None:
     """What was made, what was changed on the way, and what to do next."""
+    dataset = made.dataset
+    for words in made.notes:
+        console.note(words)
     for erratum in dataset.card.errata:
         console.warn(f"{erratum.what} {erratum.action}")
+    carried = dataset.entries[0].extra
+    if carried:
+        console.say(f"columns carried over: {', '.join(carried)}")
     counts = ", ".join(f"{count:,} {what}" for what, count in dataset.card.counts.items())
     console.say(f"made {dataset.folder}: {counts}")
     if dataset.task.thresholded:

@@ -18,11 +18,11 @@ from pathlib import Path
 
 from harness.core.errors import DataError
 from harness.core.reading import read_json
+from harness.datasets.label_columns import SLIDE_COLUMNS
 from harness.datasets.make_splits import holdout
-from harness.datasets.new_labels import SLIDE_COLUMNS, LabelledSlide, plain_id
-from harness.datasets.raw_table import RawTable, read_raw
+from harness.datasets.new_labels import LabelledSlide, plain_id
 from harness.datasets.splits import PARTS, Fold, read_splits
-from harness.datasets.table import listed
+from harness.datasets.table import Table, listed, read_table
 
 VAL_FRACTION = 0.2
 _WORDS = {
@@ -152,7 +152,7 @@ def _read(place: Path, rows: Sequence[LabelledSlide]) -> tuple[str, list[Parts]]
         )
     if not place.is_file():
         raise DataError("there is no such folder or file", place=f"--splits {place}", fix="give the splits' folder")
-    table = read_raw(place)
+    table = _table(place)
     if {"repeat", "fold", "slide", "part"} <= set(table.columns):
         own = read_splits(place, {row.slide for row in rows}).folds
         return "this harness", [{part: list(slides) for part, slides in fold.parts()} for fold in own]
@@ -169,20 +169,25 @@ def _no_splits(place: Path, found: str) -> DataError:
     )
 
 
+def _table(path: Path) -> Table:
+    """A table of which not even the columns are known beforehand: the one without a name counts too."""
+    return read_table(path, (), index="index", legacy=True)
+
+
 def _numbered(folder: Path, pattern: str) -> list[tuple[int, Path]]:
     found = [(match, path) for path in folder.iterdir() if (match := re.fullmatch(pattern, path.name, re.IGNORECASE))]
     return sorted((int(match[1]), path) for match, path in found)
 
 
 def _clam(folder: Path) -> list[Parts]:
-    lists = [_lists(read_raw(path)) for _, path in _numbered(folder, r"splits_(\d+)\.csv")]
+    lists = [_lists(_table(path)) for _, path in _numbered(folder, r"splits_(\d+)\.csv")]
     return [parts for parts in lists if parts] or [
-        _flags(read_raw(path)) for _, path in _numbered(folder, r"splits_(\d+)_bool\.csv")
+        _flags(_table(path)) for _, path in _numbered(folder, r"splits_(\d+)_bool\.csv")
     ]
 
 
 def _fold_files(folder: Path) -> list[Parts]:
-    return [_lists(read_raw(path)) for _, path in _numbered(folder, r"fold_?(\d+)\.csv")]
+    return [_lists(_table(path)) for _, path in _numbered(folder, r"fold_?(\d+)\.csv")]
 
 
 def _json_files(folder: Path) -> list[Parts]:
@@ -200,7 +205,7 @@ def _part_files(folder: Path) -> list[Parts]:
     paths = {part: folder / f"{part}.csv" for part in PARTS}
     if not (paths["train"].is_file() and paths["test"].is_file()):
         return []
-    tables = {part: read_raw(path) for part, path in paths.items() if path.is_file()}
+    tables = {part: _table(path) for part, path in paths.items() if path.is_file()}
     return [{part: table.cells(_id_column(table)) for part, table in tables.items()}]
 
 
@@ -212,7 +217,7 @@ _FOLDERS: tuple[tuple[str, Callable[[Path], list[Parts]]], ...] = (
 )
 
 
-def _lists(table: RawTable) -> Parts:
+def _lists(table: Table) -> Parts:
     """Columns of slide ids, of unequal length."""
     named = {_PART_OF[name.lower()]: name for name in table.columns if name.lower() in _PART_OF}
     if not {"train", "test"} <= set(named):
@@ -220,7 +225,7 @@ def _lists(table: RawTable) -> Parts:
     return {part: [cell for cell in table.cells(name) if not _blank(cell)] for part, name in named.items()}
 
 
-def _flags(table: RawTable) -> Parts:
+def _flags(table: Table) -> Parts:
     """Slide ids in the first column, and True or False in the others."""
     ids = table.cells(table.columns[0])
     parts: Parts = {}
@@ -230,7 +235,7 @@ def _flags(table: RawTable) -> Parts:
     return parts
 
 
-def _by_column(table: RawTable) -> tuple[str, list[Parts]]:
+def _by_column(table: Table) -> tuple[str, list[Parts]]:
     """A slide id per line, and its part or the number of its fold in other columns."""
     ids = table.cells(_id_column(table))
     several = sorted(
@@ -249,7 +254,7 @@ def _by_column(table: RawTable) -> tuple[str, list[Parts]]:
     raise _no_splits(table.path, f"the columns are {listed(table.columns, most=12)}")
 
 
-def _id_column(table: RawTable) -> str:
+def _id_column(table: Table) -> str:
     by_lower = {name.lower(): name for name in reversed(table.columns)}
     if (found := next((by_lower[name] for name in _IDS if name in by_lower), None)) is None:
         raise _no_splits(table.path, f"no column holds slide ids; the columns are {listed(table.columns, most=12)}")

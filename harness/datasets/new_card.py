@@ -2,83 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from harness.datasets.card import Erratum
+from harness.datasets.new_task import Predicted
+
+if TYPE_CHECKING:
+    from harness.datasets.given_splits import GivenSplits
+    from harness.datasets.label_columns import Columns
+    from harness.datasets.new_labels import NewDataset
 
 
 def card_of(
+    wish: NewDataset,
+    predicted: Predicted,
+    columns: Columns,
     *,
-    name: str,
-    classes: Sequence[str] | None,
-    intervals: int | None = None,
-    counts: dict[str, int],
-    patterns: Sequence[str],
-    root: Path,
-    table: str,
-    mpp: float | None,
-    folds: int,
+    about: Mapping[str, str],
+    counts: Mapping[str, int],
+    source: Mapping[str, object],
+    inputs: Sequence[Mapping[str, object]],
+    given: GivenSplits | None,
     errata: Sequence[Erratum] = (),
-    distinct_ids: bool = False,
 ) -> dict[str, object]:
     """A card, ready to be written as YAML.
 
     Args:
-        name: dataset name.
-        classes: class names in their order; None for a dataset of survival.
-        intervals: of time, for a dataset of survival.
+        wish: name, table and folds.
+        predicted: the task.
+        columns: of the table.
+        about: ``title``, ``licence`` and ``get``.
         counts: slides, patients and slides per class.
-        patterns: patterns that find the slides below ``root``.
-        root: folder with the slides.
-        table: name of the label table that was given.
-        mpp: declared resolution, if any.
-        folds: number of folds.
+        source: the source's part.
+        inputs: what methods can read.
+        given: the splits that were given; None where folds were made.
         errata: what was changed or left out in the label table.
-        distinct_ids: whether ids that differ in spelling alone are different ones.
     """
-    source: dict[str, object] = {"kind": "slides", "layouts": {"folder": list(patterns)}, "root": str(root)}
-    if mpp is not None:
-        source["mpp"] = mpp
+    protocol = "cv" if given is None else "given"
     return {
-        "name": name,
-        "title": f"{name} (made from a folder of slides)",
-        "description": f"{counts['slides']} slides of {counts['patients']} patients, labels from {table}.",
-        "licence": "not stated; fill in before results are shared",
-        "get": f"The slides were in {root} when the dataset was made.",
-        **({"task": "survival", "intervals": intervals} if classes is None else {"classes": list(classes)}),
-        "counts": counts,
-        "source": source,
-        "protocols": {
-            "cv": {
-                "title": f"{folds}-fold cross-validation by patient, stratified; the next fold validates",
-                "splits": "splits/cv.csv",
-                "note": f"Epoch {'and threshold come' if classes is not None else 'comes'} from the validation slides.",
-            }
-        },
-        "default_protocol": "cv",
-        "inputs": [
-            {"kind": "features", "encoder": "resnet50.tv_in1k@layer3", "mpp": [0.5], "tile_px": 256},
-            {"kind": "tiles"},
-        ],
+        "name": wish.name,
+        "title": about["title"],
+        "description": f"{counts['slides']} slides of {counts['patients']} patients, labels from {wish.table_name}.",
+        "licence": about["licence"],
+        "get": about["get"],
+        **predicted.card_fields,
+        "counts": dict(counts),
+        "source": dict(source),
+        **({"reports": {"column": columns.report}} if columns.report else {}),
+        **({"site": columns.site} if columns.site else {}),
+        "protocols": {protocol: _protocol(wish, predicted, protocol, given)},
+        "default_protocol": protocol,
+        "inputs": [dict(one) for one in inputs],
         **({"errata": [erratum.model_dump(mode="json") for erratum in errata]} if errata else {}),
-        **({"distinct_ids": True} if distinct_ids else {}),
+        **({"distinct_ids": True} if wish.distinct_ids else {}),
     }
 
 
-def readme_of(card: dict[str, object], table: str, seed: int, errata: Sequence[Erratum] = ()) -> str:
-    """README.md of a new dataset."""
-    changes = "".join(f"- {one.what} {one.action} ({one.source})\n" for one in errata)
-    truth = "time and event" if card.get("task") == "survival" else "class"
+def _protocol(wish: NewDataset, predicted: Predicted, name: str, given: GivenSplits | None) -> dict[str, object]:
+    note = f"Epoch {'and threshold come' if predicted.task.thresholded else 'comes'} from the validation slides."
+    found: dict[str, object] = {"title": "", "splits": f"splits/{name}.csv", "note": note}
+    if given is None:
+        title = f"{wish.folds}-fold cross-validation by patient, stratified; the next fold validates"
+        return found | {"title": title}
+    title = f"{len(given.folds)} fold{'s' * (len(given.folds) > 1)} as given ({given.kind})"
+    return found | {"title": title, "note": " ".join([note, *given.notes])}
+
+
+def slides_about(wish: NewDataset, root: Path) -> dict[str, str]:
+    """Title, licence and origin of a dataset of slides."""
+    return {
+        "title": f"{wish.name} (made from a folder of slides)",
+        "licence": "not stated; fill in before results are shared",
+        "get": f"The slides were in {root} when the dataset was made.",
+    }
+
+
+def readme_of(
+    card: Mapping[str, Any], predicted: Predicted, columns: Columns, wish: NewDataset, *, about: str = ""
+) -> str:
+    """README.md of a new dataset.
+
+    Args:
+        card: as it is written.
+        predicted: the task.
+        columns: of the table.
+        wish: table and seed.
+        about: a paragraph on the data.
+    """
+    errata: Sequence[Mapping[str, Any]] = card.get("errata", ())
+    changes = "".join(f"- {one['what']} {one['action']} ({one['source']})\n" for one in errata)
+    truth = ", ".join(("slide", "patient", *predicted.task.truth))
+    carried = f" Its other columns were carried over: {', '.join(columns.extra)}." if columns.extra else ""
+    made = f", made with seed {wish.seed}" if card["default_protocol"] == "cv" else ""
     return f"""# {card["name"]}
 
 {card["description"]}
 
 - `card.yaml`: what the harness knows about the dataset. Fill in title, description and licence.
-- `labels.csv`: slide, patient and {truth}, taken from {table}.
-- `splits/cv.csv`: fixed folds, made with seed {seed}. Results name the SHA-256 of this file: changing it makes another
-  benchmark.
-
-Check the data with `bench datasets verify PATH`, run a method with `bench run --method abmil --dataset PATH`, where
-PATH is this folder. With its parent folder in `$BENCH_DATASETS`, the name {card["name"]} is enough.
+- `labels.csv`: {truth}, taken from {wish.table_name}.{carried}
+- `splits/{card["default_protocol"]}.csv`: fixed folds{made}. Results name the SHA-256 of this file: changing it makes
+  another benchmark.
+{about and f"{chr(10)}{about}{chr(10)}"}
+Check the data with `bench datasets verify PATH --open`, run a method with `bench run --method abmil --dataset PATH`,
+where PATH is this folder. With its parent folder in `$BENCH_DATASETS`, the name {card["name"]} is enough.
 {f"{chr(10)}## Changes to the labels{chr(10)}{chr(10)}{changes}" if changes else ""}"""

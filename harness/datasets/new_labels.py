@@ -1,28 +1,25 @@
-"""The label table of a dataset that a user makes: which slides it lists, of whom, with which class or follow-up."""
+"""The label table of a dataset that a user makes: which slides it lists, of whom, with which labels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
-from harness.core.errors import DataError, UsageError
-from harness.core.suggest import unknown
+from harness.core.errors import DataError
 from harness.datasets.card import Erratum
-from harness.datasets.csv_text import open_sheet
 from harness.datasets.identity import check_spellings, identity, quoted
-from harness.datasets.missing import Missing, missing_in, refuse_missing
+from harness.datasets.label_columns import Columns, columns_of, opened
+from harness.datasets.missing import Missing, is_missing, missing_in, refuse_missing
 from harness.datasets.names import check_name, shown_bytes
 from harness.datasets.slide_files import without_suffix
-from harness.datasets.table import Row, listed, read_table
-from harness.tasks.follow_up import CENSORED, EVENT, FollowUp, check_patients, read_event, read_time
+from harness.datasets.table import Row, listed
+from harness.tasks.registry import DEFAULT, find_task
+from harness.tasks.task import Task
 
-SLIDE_COLUMNS = ("slide", "slide_id", "slide_name", "filename", "wsi_id", "wsi", "image_id", "bag_name")
-PATIENT_COLUMNS = ("patient", "patient_id", "case_id", "case", "bcr_patient_barcode", "submitter_id")
-LABEL_COLUMNS = ("label", "target", "class")
-"""Columns that are known by name, in any letter case, where the one that is asked for by default is not there."""
+FEATURE_SUFFIXES = (".h5", ".hdf5", ".pt", ".pth", ".npy", ".npz", ".zarr")
+_DECIMAL_ZERO = re.compile(r"(-?\d+)\.0+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,73 +29,72 @@ class NewDataset:
     Attributes:
         name: name of the dataset.
         slides: folder with the slides, at any depth.
-        labels: table with a line per slide.
-        slide_column, label_column, patient_column: its columns. Where every slide is its own patient, the patient
-            column may be the slide column.
-        time_column, event_column: for a dataset of survival its columns, in place of that of the classes; None for a
-            dataset of classes.
+        labels: table with a line per slide, or with a line per patient beside ``slide_table``.
+        slide_table: table that says which slides are of which patient; None where ``labels`` does.
+        slide_column, patient_column: columns. Where every slide is its own patient, the patient column may be the slide
+            column.
+        task: name of what is predicted.
+        columns: column that the task needs → column of the table; what is left out is found by name.
         classes: class names in their order; of two, the second is the positive one. None sorts them.
         mpp: microns per pixel of level 0, for slides that do not say.
         folds: number of folds, at least 3.
+        splits: folder or file with splits; None makes folds.
+        allow_leaks: take splits that part the slides of a patient, for a protocol that is never ranked.
         into: folder in which the dataset folder is made.
         partial: leave out slides without a file and files without a label.
-        drop_missing: leave out lines that lack a slide, patient, class, time or event.
+        drop_missing: leave out lines that lack a slide, a patient or a label.
         distinct_ids: slides and patients whose ids differ in spelling alone are different ones.
         seed: another seed gives other folds.
-        file_ids: ids may be paths of files of features: folders and extensions are left out.
     """
 
     name: str
     slides: Path
     labels: Path
+    slide_table: Path | None = None
     slide_column: str = "slide"
-    label_column: str = "label"
     patient_column: str = "patient"
-    time_column: str | None = None
-    event_column: str | None = None
+    task: str = DEFAULT
+    columns: Mapping[str, str] = field(default_factory=dict)
     classes: tuple[str, ...] | None = None
     mpp: float | None = None
     folds: int = 5
+    splits: Path | None = None
+    allow_leaks: bool = False
     into: Path = Path()
     partial: bool = False
     drop_missing: bool = False
     distinct_ids: bool = False
     seed: int = 0
-    file_ids: bool = False
 
     @property
-    def survival(self) -> bool:
-        """Whether patients were followed over time."""
-        return self.time_column is not None
+    def kind(self) -> type[Task]:
+        """What is predicted."""
+        return find_task(self.task)
 
     @property
     def table_name(self) -> str:
         """Name of the table's file, as a card can hold it."""
         return shown_bytes(self.labels.name)
 
-    @property
-    def needed(self) -> tuple[tuple[str, str], ...]:
-        """(what it holds, column) of the columns that every line must fill."""
-        truth: tuple[tuple[str, str], ...] = (("label", self.label_column),)
-        if self.time_column is not None and self.event_column is not None:
-            truth = (("time", self.time_column), ("event", self.event_column))
-        return (("slide", self.slide_column), *truth, ("patient", self.patient_column))
-
 
 @dataclass(frozen=True)
 class LabelledSlide:
-    """One line: the slide, its patient, and its class, or the time and how follow-up ended."""
+    """One line of the table.
+
+    Attributes:
+        slide, patient: ids.
+        label: name of the group that splits are stratified by: the class, or how follow-up ended.
+        line: line number.
+        cells: text by the columns that the task needs.
+        extra: text by the other columns.
+    """
 
     slide: str
     patient: str
     label: str
     line: int
-    time: str = ""
-
-    @property
-    def event(self) -> int:
-        """1 for an event, 0 for censored (survival)."""
-        return int(self.label == EVENT)
+    cells: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,11 +105,15 @@ class Labels:
         rows: the slides, in the order of the table.
         dropped: ids of slides that were left out for a missing value.
         errata: what was changed, for the card.
+        columns: what the columns hold.
+        notes: what was assumed, one sentence each.
     """
 
     rows: tuple[LabelledSlide, ...]
     dropped: tuple[str, ...]
     errata: tuple[Erratum, ...]
+    columns: Columns
+    notes: tuple[str, ...] = ()
 
 
 def read_labels(wish: NewDataset) -> Labels:
@@ -126,45 +126,33 @@ def read_labels(wish: NewDataset) -> Labels:
         DataError: a column or a value that is missing, a name that could do harm, a slide that stands twice, spellings
             that must be made one.
     """
-    wish = _with_columns(wish)
-    table = _table(wish)
-    missing = missing_in(table, wish.needed, declared=wish.classes or ())
+    table, unmatched = opened(wish)
+    columns = columns_of(table, wish)
+    missing = missing_in(table, columns.needed, declared=wish.classes or ())
     if not wish.drop_missing:
         classes = any(one.what == "label" for one in missing)
         fix = "fill the cells in, or leave these lines out with --drop-missing"
         fix += "; a class that is really called so is named with --classes" * classes
         refuse_missing(missing, len(table), wish.labels, fix=fix)
     lost = {line for one in missing for line in one.lines}
-    rows = [_slide(row, wish) for row in table if row.line not in lost]
+    rows, notes = _plain_classes([_slide(row, columns, wish) for row in table if row.line not in lost], wish)
     if not rows:
         raise DataError("no line has all its values", place=str(wish.labels), fix="choose other columns")
     _check_slides(rows, wish)
+    _check_sites(rows, columns, wish)
     rows, merged = _one_spelling(rows, wish)
-    if wish.survival:
-        check_patients([row.slide for row in rows], follow_up_of(rows), place=str(wish.labels))
-    elif wish.classes is None:
-        _check_spellings(((row.label, row.line) for row in rows), "class", wish, "name each with --classes")
+    if wish.classes is None:
+        for column in class_columns(wish.kind):
+            _check_spellings(((row.cells[column], row.line) for row in rows), "class", wish, "name each with --classes")
     unnamed = {line for one in missing if one.what == "slide" for line in one.lines}
-    dropped = {row.line: _name(row, wish) for row in table if row.line in lost - unnamed}
-    return Labels(tuple(rows), tuple(dropped.values()), (*_dropped(missing, len(table), dropped, wish), *merged))
+    dropped = [(row.line, _name(row, columns, wish)) for row in table if row.line in lost - unnamed]
+    errata = (*unmatched, *_dropped(missing, len(table), dropped, wish), *merged)
+    return Labels(tuple(rows), tuple(name for _, name in dropped), errata, columns, (*table.notes, *notes))
 
 
-def _with_columns(wish: NewDataset) -> NewDataset:
-    """The columns that the table has, where those of the default names are not there."""
-    header = [name for name in open_sheet(wish.labels, ()).columns if name]
-    by_lower = {name.lower(): name for name in reversed(header)}
-
-    def known_as(column: str, known: Sequence[str]) -> str:
-        if column != known[0] or column in header:
-            return column
-        return next((by_lower[name] for name in known if name in by_lower), column)
-
-    return replace(
-        wish,
-        slide_column=known_as(wish.slide_column, SLIDE_COLUMNS),
-        patient_column=known_as(wish.patient_column, PATIENT_COLUMNS),
-        label_column=known_as(wish.label_column, LABEL_COLUMNS),
-    )
+def class_columns(kind: type[Task]) -> list[str]:
+    """Columns of a task that hold names of classes."""
+    return [column for column, holds in kind.truth.items() if holds == "class"]
 
 
 def plain_id(text: str) -> str:
@@ -174,49 +162,52 @@ def plain_id(text: str) -> str:
     return without_suffix(name[: len(name) - len(suffix)] if suffix else name)
 
 
-FEATURE_SUFFIXES = (".h5", ".hdf5", ".pt", ".pth", ".npy", ".npz", ".zarr")
-
-
-def _table(wish: NewDataset) -> list[Row]:
-    try:
-        return read_table(wish.labels, tuple(dict.fromkeys(column for _, column in wish.needed)))
-    except DataError as wrong:
-        options = "choose columns with --slide-col, --label-col and --patient-col"
-        fix = f"{wrong.fix}; {options}" if "no column" in wrong.problem else wrong.fix
-        raise DataError(wrong.problem, place=wrong.place, fix=fix) from None
-
-
-def _slide(row: Row, wish: NewDataset) -> LabelledSlide:
+def _slide(row: Row, columns: Columns, wish: NewDataset) -> LabelledSlide:
     place = f"{wish.labels}, line {row.line}, column"
-    slide = _name(row, wish)
-    patient = slide if wish.patient_column == wish.slide_column else row[wish.patient_column]
-    check_name(patient, "patient", f"{place} {wish.patient_column}")
-    if wish.time_column is not None and wish.event_column is not None:
-        time = row[wish.time_column]
-        read_time(time, f"{place} {wish.time_column}")
-        event = read_event(row[wish.event_column], f"{place} {wish.event_column}")
-        return LabelledSlide(slide, patient, (CENSORED, EVENT)[event], row.line, time.replace(",", "."))
-    label = check_name(row[wish.label_column], "class", f"{place} {wish.label_column}")
-    return LabelledSlide(slide, patient, label, row.line)
+    slide = _name(row, columns, wish)
+    patient = slide if columns.patient == columns.slide else row[columns.patient]
+    check_name(patient, "patient", f"{place} {columns.patient}")
+    cells = {column: row[found] for column, found in columns.truth.items()}
+    for column in class_columns(wish.kind):
+        check_name(cells[column], "class", f"{place} {columns.truth[column]}")
+    label = next((cells[column] for column in class_columns(wish.kind)), "")
+    return LabelledSlide(slide, patient, label, row.line, cells, {name: row[name] for name in columns.extra})
 
 
-def _name(row: Row, wish: NewDataset) -> str:
-    place = f"{wish.labels}, line {row.line}, column {wish.slide_column}"
-    name = row[wish.slide_column]
-    return check_name(plain_id(name) if wish.file_ids else without_suffix(name), "slide", place)
+def _name(row: Row, columns: Columns, wish: NewDataset) -> str:
+    return check_name(plain_id(row[columns.slide]), "slide", f"{wish.labels}, line {row.line}, column {columns.slide}")
+
+
+def _plain_classes(rows: list[LabelledSlide], wish: NewDataset) -> tuple[list[LabelledSlide], tuple[str, ...]]:
+    """Classes that are all written ``0.0``, ``1.0``, as pandas does beside empty cells, become 0, 1."""
+    notes = []
+    for column in class_columns(wish.kind) if wish.classes is None else ():
+        found = [_DECIMAL_ZERO.fullmatch(row.cells[column]) for row in rows]
+        if all(found):
+            notes.append(f"The classes {listed(sorted({row.cells[column] for row in rows}))} are taken without '.0'.")
+            plain = [match[1] for match in found if match]
+            rows = [replace(r, cells={**r.cells, column: t}, label=t) for r, t in zip(rows, plain, strict=True)]
+    return rows, tuple(notes)
 
 
 def _check_slides(rows: Sequence[LabelledSlide], wish: NewDataset) -> None:
     first: dict[str, int] = {}
     for row in rows:
-        if (line := first.setdefault(row.slide, row.line)) != row.line:
+        if row.slide in first:
+            lines = f"lines {first[row.slide]} and {row.line}" if first[row.slide] != row.line else f"line {row.line}"
             raise DataError(
-                f"slide {row.slide} stands twice",
-                place=f"{wish.labels}, lines {line} and {row.line}",
-                fix="keep one line per slide",
+                f"slide {row.slide} stands twice", place=f"{wish.labels}, {lines}", fix="keep one line per slide"
             )
+        first[row.slide] = row.line
     option = "give --distinct-ids if they are different"
     _check_spellings(((row.slide, row.line) for row in rows), "slide", wish, option)
+
+
+def _check_sites(rows: Sequence[LabelledSlide], columns: Columns, wish: NewDataset) -> None:
+    if columns.site:
+        found = ((row.extra[columns.site], row.line) for row in rows if not is_missing(row.extra[columns.site]))
+        option = "give --distinct-ids if they are different"
+        check_spellings(found, "site", place=str(wish.labels), fix=option, distinct=wish.distinct_ids)
 
 
 def _check_spellings(cells: Iterable[tuple[str, int]], kind: str, wish: NewDataset, fix: str) -> None:
@@ -247,55 +238,16 @@ def _one_spelling(rows: Sequence[LabelledSlide], wish: NewDataset) -> tuple[list
     return same, (merged,) if changed else ()
 
 
-def _dropped(missing: Sequence[Missing], total: int, names: dict[int, str], wish: NewDataset) -> tuple[Erratum, ...]:
+def _dropped(
+    missing: Sequence[Missing], total: int, names: Sequence[tuple[int, str]], wish: NewDataset
+) -> tuple[Erratum, ...]:
     """What was left out, for the card."""
     return tuple(
         Erratum(
-            slides=tuple(names[line] for line in one.lines if line in names),
+            slides=tuple(name for line, name in names if line in one.lines),
             what=f"{one.words(total)} (lines {listed(map(str, one.lines))}).",
             action="Left out with --drop-missing.",
             source=f"{wish.table_name}, column {one.column}",
         )
         for one in missing
     )
-
-
-def follow_up_of(rows: Sequence[LabelledSlide]) -> FollowUp:
-    """The follow-up of the patients of ``rows``."""
-    times, events = np.array([float(row.time) for row in rows]), np.array([row.event for row in rows])
-    return FollowUp(tuple(row.patient for row in rows), times, events)
-
-
-def classes_of(rows: Sequence[LabelledSlide], wish: NewDataset) -> tuple[str, ...]:
-    """Class names: as declared, else numbers by value and words by alphabet.
-
-    Raises:
-        UsageError: declared classes that are not those of the rows.
-        DataError: a single class, or so many that they cannot be classes.
-    """
-    found = {row.label: row.line for row in reversed(rows)}
-    if wish.classes is None:
-        numbers = all(name.isascii() and name.isdigit() and len(name) < 10 for name in found)
-        classes = tuple(sorted(found, key=lambda name: (int(name), name) if numbers else (0, name)))
-    else:
-        classes = wish.classes
-        if strange := sorted(found.keys() - set(classes)):
-            place = f"{wish.labels}, line {found[strange[0]]}, --classes"
-            raise unknown("class", strange[0], classes, place=place, listing="--classes")
-        if empty := [name for name in classes if name not in found]:
-            raise UsageError(f"no slide has the class {empty[0]!r}", place="--classes", fix="leave it out")
-        if len(set(classes)) != len(classes):
-            raise UsageError("a class stands twice", place="--classes", fix="name each class once")
-    if len(classes) < 2:
-        raise DataError(
-            f"all slides have the label {classes[0]!r}",
-            place=f"{wish.labels}, column {wish.label_column}",
-            fix="a dataset needs slides of at least two classes",
-        )
-    if len(classes) > len(rows) // 2:
-        raise DataError(
-            f"{len(classes)} different labels for {len(rows)} slides: {listed(classes)}",
-            place=f"{wish.labels}, column {wish.label_column}",
-            fix="labels are classes; choose the right column with --label-col",
-        )
-    return classes

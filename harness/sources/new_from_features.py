@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.core.errors import DataError
-from harness.datasets.card import DatasetCard, Erratum
-from harness.datasets.dataset import Dataset, load_dataset
-from harness.datasets.given_splits import GivenSplits, read_given_splits
+from harness.datasets.card import Erratum
+from harness.datasets.dataset import load_dataset
+from harness.datasets.given_splits import GivenSplits
 from harness.datasets.match_ids import WORDS, Join, Rule, join, offers
 from harness.datasets.names import check_name, shown_bytes
-from harness.datasets.new_dataset import cross_validation, intervals_of, slide_counts, target_folder, write_dataset
-from harness.datasets.new_labels import LabelledSlide, NewDataset, classes_of, read_labels
-from harness.datasets.splits import Fold
+from harness.datasets.new_card import card_of, readme_of
+from harness.datasets.new_labels import LabelledSlide, NewDataset, class_columns, read_labels
+from harness.datasets.new_task import predicted
 from harness.datasets.table import listed
 from harness.features.declared import Declared
 from harness.features.formats.base import FeatureFile, FeatureFormat, Options
@@ -23,11 +23,9 @@ from harness.features.formats.detect import detect
 from harness.features.in_place import Placed, place
 from harness.features.manifest import DType
 from harness.features.packing import Packed, Packing
-from harness.protocols.audit import audit
-from harness.sources.feature_card import feature_card, feature_readme
 from harness.sources.feature_folder import UNKNOWN, FeatureFolder
+from harness.sources.new_dataset import Made, folds_of, slide_counts, strange_ids, target_folder, write_dataset
 from harness.sources.open_feature_folder import by_slide, store_folder
-from harness.tasks.follow_up import CENSORED, EVENT
 
 _OTHER_MEANING = 0.2
 """Where more than this share of the labels inside the files disagrees with the table, they are labels of something
@@ -45,7 +43,6 @@ class NewFromFeatures:
         dtype: number type of the packed features.
         in_place: read the files where they lie.
         pickled_arrays: read ``.pt`` files that hold pickled NumPy arrays.
-        splits: folder or file with splits; None makes folds.
         cache: where the packed features go.
         workers: threads that read.
         show: is shown the join of table and features before anything is refused.
@@ -57,7 +54,6 @@ class NewFromFeatures:
     dtype: DType = "float16"
     in_place: bool = False
     pickled_arrays: bool = False
-    splits: Path | None = None
     cache: Path
     workers: int = 2
     show: Callable[[JoinTable], None] = lambda _: None
@@ -79,19 +75,6 @@ class JoinTable:
     features: int
     joined: Join
     per_patient: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class Made:
-    """A new dataset, and what was changed on the way.
-
-    Attributes:
-        dataset: it.
-        notes: what was changed on reading, one sentence each.
-    """
-
-    dataset: Dataset
-    notes: tuple[str, ...] = field(default=())
 
 
 def new_from_features(wish: NewFromFeatures) -> Made:
@@ -117,21 +100,42 @@ def new_from_features(wish: NewFromFeatures) -> Made:
     card_source = _source(packing.describe(), source, wish)
     store = store_folder(wish.cache, base.name, card_source, source.root)
     packed = place(packing, store, partial=base.partial) if wish.in_place else packing.run(store, partial=base.partial)
-    rows = [row for row in rows if row.slide not in packed.refused]
-    classes = (CENSORED, EVENT) if base.survival else classes_of(rows, base)
-    given, splits = _splits(rows, classes, wish)
-    content = feature_card(
-        base=base,
-        source=card_source,
-        classes=None if base.survival else classes,
-        intervals=intervals_of(rows, next(iter(splits.values())), base) if base.survival else None,
-        counts=slide_counts(rows, classes) | {"tiles": _tiles(packed, rows)},
-        errata=(*labels.errata, *_left_out(joined, packed, given, base)),
+    found = predicted([row for row in rows if row.slide not in packed.refused], labels, base)
+    given, folds = folds_of(found, base)
+    found = found.with_settings(folds, place=str(base.labels))
+    content = card_of(
+        base,
+        found,
+        labels.columns,
+        about=_about(base, card_source),
+        counts=slide_counts(found.rows, found.classes) | {"tiles": _tiles(packed, found.rows)},
+        source=card_source.model_dump(mode="json", exclude_defaults=True) | {"kind": card_source.kind},
+        inputs=[_input(card_source)],
         given=given,
+        errata=(*labels.errata, *_left_out(joined, packed, base), *strange_ids(given)),
     )
-    errata = DatasetCard.model_validate(content).errata
-    write_dataset(folder, content, rows, splits, feature_readme(content, base.table_name, errata))
-    return Made(load_dataset(folder), tuple(_notes(packed, given)))
+    words = (
+        f"The features ({card_source.format}, {card_source.dim} columns, encoder {card_source.encoder}) stay in\n"
+        f"{card_source.folder}; what is packed of them lies in the cache and is made again when it is missing."
+    )
+    readme = readme_of(content, found, labels.columns, base, about=words)
+    write_dataset(folder, content, found, labels, folds, readme)
+    return Made(load_dataset(folder), (*labels.notes, *_notes(packed, given)))
+
+
+def _about(base: NewDataset, source: FeatureFolder) -> dict[str, str]:
+    return {
+        "title": f"{base.name} (features by encoder {source.encoder})",
+        "licence": "not stated; that of the slides and that of the encoder apply",
+        "get": f"The features were in {source.folder} when the dataset was made.",
+    }
+
+
+def _input(source: FeatureFolder) -> dict[str, object]:
+    """What methods can read."""
+    settings: dict[str, object] = {"kind": "features", "encoder": source.encoder}
+    settings |= {"mpp": [source.mpp]} if source.mpp else {}
+    return settings | ({"tile_px": source.tile_px} if source.tile_px else {})
 
 
 def _joined(
@@ -199,7 +203,7 @@ def _check_labels(
     rows: Sequence[LabelledSlide], files: Mapping[str, FeatureFile], source: FeatureFormat, base: NewDataset
 ) -> None:
     """Compare labels inside the files with those of the table, whatever each calls its classes."""
-    if base.survival or not source.label_files:
+    if not class_columns(base.kind) or not source.label_files:
         return
     inside = {row.slide: label for row in rows if (label := source.label(files[row.slide])) is not None}
     pairs = Counter((inside[row.slide], row.label) for row in rows if row.slide in inside)
@@ -233,33 +237,18 @@ def _source(declared: Declared, source: FeatureFormat, wish: NewFromFeatures) ->
     )
 
 
-def _splits(
-    rows: Sequence[LabelledSlide], classes: Sequence[str], wish: NewFromFeatures
-) -> tuple[GivenSplits | None, dict[str, Sequence[Fold]]]:
-    """The splits that are given, audited; else folds made anew."""
-    if wish.splits is None:
-        return None, {"cv": cross_validation(rows, (EVENT,) if wish.base.survival else classes, wish.base)}
-    given = read_given_splits(wish.splits, rows, partial=wish.base.partial, seed=wish.base.seed)
-    patients = {row.slide: row.patient for row in rows}
-    for fold in given.folds:
-        audit(fold, patients, None)
-    return given, {"given": given.folds}
-
-
 def _tiles(packed: Packed | Placed, rows: Sequence[LabelledSlide]) -> int:
     return sum(packed.store.count(row.slide) for row in rows)
 
 
-def _left_out(joined: Join, packed: Packed | Placed, given: GivenSplits | None, base: NewDataset) -> Iterator[Erratum]:
+def _left_out(joined: Join, packed: Packed | Placed, base: NewDataset) -> Iterator[Erratum]:
     """What ``--partial`` leaves out, for the card."""
     unusable = [f"{slide} ({one.problem})" for slide, one in packed.refused.items()]
     extra = tuple(shown_bytes(name) for name in joined.extra)
-    strange = () if given is None else given.left_out
     for names, words, source in (
         (joined.missing, f"slides of the table without features: {listed(joined.missing)}", base.table_name),
         (extra, f"slides with features that are not in the table: {listed(extra)}", base.table_name),
         (tuple(packed.refused), f"slides whose features cannot be used: {listed(unusable)}", base.slides.name),
-        (strange, f"slides of the splits without label or features: {listed(strange)}", "the splits"),
     ):
         if names:
             what = f"{len(names)} {words}."

@@ -43,6 +43,7 @@ class Classification(Task):
     monitored: ClassVar[tuple[str, ...]] = ("auc", "balanced_accuracy")
     lower_is_better: ClassVar[frozenset[str]] = LOWER_IS_BETTER
     class_logits: ClassVar[bool] = True
+    known_as: ClassVar[Mapping[str, tuple[str, ...]]] = {"label": ("label", "target", "class")}
     table: ClassVar[type[Predictions]] = Predictions
 
     @property

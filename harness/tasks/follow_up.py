@@ -22,6 +22,18 @@ CENSORED, EVENT = "censored", "event"
 _NUMBER = re.compile(r"\+?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"\+?(0,\d+|\d+,(\d{1,2}|\d{4,}))", re.ASCII)
 _WHOLE = re.compile(r"([01])(?:[.,]0*)?", re.ASCII)
+_ENDS = {
+    **dict.fromkeys(("dead", "deceased", "died", "true", "event", "1:deceased", "1:event"), 1),
+    **dict.fromkeys(("alive", "living", "false", "censored", "0:living", "0:alive", "0:censored"), 0),
+}
+"""Words for how follow-up ended, those of cBioPortal among them."""
+
+TIME_NAMES = (
+    *("time", "os.time", "os_time", "os_days", "os_months", "survival_time", "survival_days", "survival_months"),
+    *("follow_up_time", "followup_time", "time_to_event", "days", "months"),
+)
+EVENT_NAMES = ("event", "os", "os.event", "os_event", "os_status", "vital_status", "status", "dead")
+"""Names of columns, in lower case."""
 
 LATER = "later"
 """What a prediction calls the time beyond the last interval."""
@@ -166,7 +178,9 @@ def read_time(text: str, place: str) -> float:
 
 
 def read_event(text: str, place: str) -> int:
-    """0 or 1 from the label table, or 0.0 or 1.0."""
+    """0 or 1 from the label table, or 0.0 or 1.0, or a word such as Dead or Alive."""
+    if (known := _ENDS.get(text.lower().replace(" ", ""))) is not None:
+        return known
     if (number := _WHOLE.fullmatch(text)) is None:
         raise DataError(
             f"{text[:40]!r} does not say whether the event was seen",

@@ -42,6 +42,7 @@ class Regression(Task):
     monitored: ClassVar[tuple[str, ...]] = REGRESSION_METRICS
     lower_is_better: ClassVar[frozenset[str]] = frozenset({"mae"})
     default_classes: ClassVar[tuple[str, ...]] = (_OUTPUT,)
+    known_as: ClassVar[Mapping[str, tuple[str, ...]]] = {"target": ("target", "label", "score", "value")}
 
     objective: str = "mse"
     mean: float = 0.0

@@ -13,13 +13,16 @@ from harness.evaluation.survival import SURVIVAL_METRICS, SurvivalPredictions, i
 from harness.tasks.follow_up import (
     CENSORED,
     EVENT,
+    EVENT_NAMES,
     INTERVALS,
     LATER,
+    TIME_NAMES,
     FollowUp,
     check_patients,
     cut_points,
     decoded,
     interval_names,
+    most_intervals,
     read_event,
     read_time,
 )
@@ -55,6 +58,7 @@ class Survival(Task):
     metrics: ClassVar[tuple[str, ...]] = SURVIVAL_METRICS
     monitored: ClassVar[tuple[str, ...]] = SURVIVAL_METRICS
     default_classes: ClassVar[tuple[str, ...]] = (CENSORED, EVENT)
+    known_as: ClassVar[Mapping[str, tuple[str, ...]]] = {"time": TIME_NAMES, "event": EVENT_NAMES}
 
     intervals: int = INTERVALS
     bin_edges: tuple[float, ...] = ()
@@ -93,6 +97,26 @@ class Survival(Task):
     def group(self, values: Mapping[str, int | float]) -> int:
         """1 for an event, 0 for censored."""
         return int(values["event"])
+
+    @classmethod
+    def check_column(cls, column: str, found: str, *, place: str) -> None:
+        """Refuse a column of censoring for that of events: it says the contrary."""
+        if column == "event" and "censor" in found.lower():
+            raise DataError(
+                f"column {found!r} says by its name who is censored, not who had an event",
+                place=place,
+                fix="give a column with 1 for an event and 0 for censored; rename it if that is what it holds",
+            )
+
+    @classmethod
+    def needed_groups(cls, classes: Sequence[str]) -> tuple[str, ...]:
+        """Events: without one there is nothing to learn or score; without anybody censored there is."""
+        return (classes[1],)
+
+    @classmethod
+    def settings_for(cls, training: Sequence[Truth], *, place: str) -> dict[str, Any]:
+        """As many intervals of time, up to the usual number, as the training patients of every fold have events for."""
+        return {"intervals": most_intervals([FollowUp.of(truth) for truth in training], INTERVALS, place=place)}
 
     def summary(self) -> str:
         """Over how many intervals."""

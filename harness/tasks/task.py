@@ -43,6 +43,7 @@ class Task(ABC):
         lower_is_better: those of ``metrics`` of which a smaller value is better.
         class_logits: whether outputs are logits of classes, so that a network may have one for two classes.
         default_classes: ``classes`` of a card that names none; empty where the card has to name them.
+        known_as: column of ``truth`` → names, in lower case, by which ``bench datasets new`` finds it in a table.
         classes: what a network has an output for.
         encoder: name of the tile encoder (see ``harness.encoders``) to build when the input is tiles; empty when the
             input is features.
@@ -58,6 +59,7 @@ class Task(ABC):
     lower_is_better: ClassVar[frozenset[str]] = frozenset()
     class_logits: ClassVar[bool] = False
     default_classes: ClassVar[tuple[str, ...]] = ()
+    known_as: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     classes: tuple[str, ...]
     encoder: str = ""
@@ -132,6 +134,27 @@ class Task(ABC):
     def group(self, values: Mapping[str, int | float]) -> int:
         """The slide's group for stratified splits and for counts: an index into the card's ``classes``."""
         return int(values.get("label", 0))
+
+    # New datasets
+
+    @classmethod
+    def check_column(cls, column: str, found: str, *, place: str) -> None:
+        """Refuse a column ``found`` of somebody's table as ``column`` of :attr:`truth`, with DataError."""
+        return
+
+    @classmethod
+    def needed_groups(cls, classes: Sequence[str]) -> tuple[str, ...]:
+        """Those of the card's ``classes`` of which every part of a fold must have slides."""
+        return tuple(classes)
+
+    @classmethod
+    def settings_for(cls, training: Sequence[Truth], *, place: str) -> dict[str, Any]:
+        """Settings that a new card has to state because of the training slides of its folds.
+
+        Raises:
+            DataError: with these slides, no settings will do.
+        """
+        return {}
 
     def described(self) -> dict[str, Any]:
         """The task in a resolved configuration."""

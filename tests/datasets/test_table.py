@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.core.errors import DataError
-from harness.datasets import csv_text
+from harness.datasets import csv_text, records
 from harness.datasets.table import read_table, write_table
 
 NEEDED = ("slide", "label", "patient")
@@ -137,7 +137,7 @@ def test_wide_tables_and_long_cells_are_refused_at_once(tmp_path: Path, text: st
 
 def test_large_files_and_many_cells_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = put(tmp_path, PLAIN)
-    monkeypatch.setattr(csv_text, "MOST_CELLS", 8)
+    monkeypatch.setattr(records, "MOST_CELLS", 8)
     assert "more than 8 cells" in refusal(path).problem
     monkeypatch.setattr(csv_text, "LARGEST_FILE", 20)
     assert "cannot be read" in refusal(path).problem

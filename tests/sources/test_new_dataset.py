@@ -11,11 +11,13 @@ import yaml
 from harness.core.errors import BenchError, DataError, UsageError
 from harness.core.resources import package_data
 from harness.datasets.catalog import find_dataset
+from harness.datasets.dataset import Dataset
 from harness.datasets.locate import locate
-from harness.datasets.new_dataset import NewDataset, new_dataset
+from harness.datasets.new_labels import NewDataset
 from harness.protocols.audit import audit
 from harness.protocols.verify import verify
 from harness.slides.discover import discover_slides
+from harness.sources import new_dataset as making
 
 N = 18
 HEAD = "file,who,diagnosis\n"
@@ -43,11 +45,15 @@ def wish(tmp_path: Path) -> NewDataset:
         slides=slides,
         labels=tmp_path / "labels.csv",
         slide_column="file",
-        label_column="diagnosis",
+        columns={"label": "diagnosis"},
         patient_column="who",
         folds=3,
         into=tmp_path / "datasets",
     )
+
+
+def new_dataset(wish: NewDataset) -> Dataset:
+    return making.new_dataset(wish).dataset
 
 
 def rewrite(wish: NewDataset, *rows: str, head: str = HEAD) -> NewDataset:
@@ -123,7 +129,7 @@ def test_numbers_and_odd_words_are_classes_too(wish: NewDataset) -> None:
 
 
 def test_misspelt_columns_are_answered_with_the_nearest(wish: NewDataset) -> None:
-    error = refusal(replace(wish, label_column="diagnose", patient_column="patient"))
+    error = refusal(replace(wish, columns={"label": "diagnose"}, patient_column="patient"))
     assert "no column 'diagnose' and no column 'patient'" in error.problem
     assert "did you mean 'diagnosis' for 'diagnose'" in error.fix
     assert "--label-col" in error.fix
@@ -194,10 +200,11 @@ def test_names_that_are_not_utf8(wish: NewDataset, tmp_path: Path) -> None:
     assert "UTF-8" in error.problem and "rename" in error.fix
 
 
-@pytest.mark.parametrize(("field", "value"), [("label_column", "died"), ("classes", ("0", "1"))])
-def test_what_has_no_effect_on_survival_is_refused(wish: NewDataset, field: str, value: object) -> None:
-    error = refusal(replace(followed(wish, *FOLLOWED), **{field: value}))
+def test_what_has_no_effect_on_survival_is_refused(wish: NewDataset) -> None:
+    error = refusal(replace(followed(wish, *FOLLOWED), classes=("0", "1")))
     assert "no effect on a dataset of survival" in error.problem
+    error = refusal(replace(followed(wish, *FOLLOWED), columns={"label": "died"}))
+    assert error.place == "--col" and "event" in error.fix
 
 
 def test_partial_still_refuses_when_nothing_fits(wish: NewDataset, tmp_path: Path) -> None:
@@ -209,8 +216,8 @@ def test_partial_still_refuses_when_nothing_fits(wish: NewDataset, tmp_path: Pat
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ("../../etc/passwd,p,benign", "cannot be the name of a slide"),
-        ("batch 1/S01.SVS,p,benign", "without folders"),
+        ("../..,p,benign", "cannot be the name of a slide"),
+        ("batch 1/S01.SVS,p,benign", "one slide"),
         ('"a\nb",p,benign', "line break"),
         ("=HYPERLINK(1),p,benign", "formula"),
         ("x,@cmd,benign", "cannot be the name of a patient"),
@@ -303,9 +310,8 @@ def test_a_spreadsheet_with_decimal_commas(wish: NewDataset) -> None:
     rows = [row.replace(",", ";").replace(";2;", ";2,5;") for row in FOLLOWED]
     wish = replace(
         rewrite(wish, *rows, head="sep=;\nfile;who;months;died\n"),
-        time_column="months",
-        event_column="died",
-        label_column="label",
+        task="survival",
+        columns={"time": "months", "event": "died"},
     )
     assert new_dataset(wish).by_slide["s02"].truth["time"] == 2.5
 
@@ -328,7 +334,7 @@ def test_taken_names_and_folders(wish: NewDataset) -> None:
         ({"classes": ("benign", "malign")}, "unknown class 'malignant'"),
         ({"classes": ("benign", "malignant", "other")}, "no slide has the class 'other'"),
         ({"classes": ("benign", "malignant", "benign")}, "stands twice"),
-        ({"label_column": "file"}, "different labels for 18 slides"),
+        ({"columns": {"label": "file"}}, "different labels for 18 slides"),
         ({"slides": Path("nowhere")}, "no such folder"),
         ({"labels": Path("nowhere.csv")}, "does not exist"),
     ],
@@ -396,7 +402,7 @@ def test_a_failure_on_the_way_leaves_nothing(wish: NewDataset, monkeypatch) -> N
     def fail(*args: object) -> None:
         raise DataError("disk full", place="disk", fix="free it")
 
-    monkeypatch.setattr("harness.datasets.new_dataset.write_splits", fail)
+    monkeypatch.setattr("harness.sources.new_dataset.write_splits", fail)
     assert refusal(wish).problem == "disk full"
 
 
@@ -405,7 +411,7 @@ FOLLOWED = [f"s{i:02d}.svs,p{i // 2:02d},{1 + i // 2},{int(i // 2 % 5 > 0)}" for
 
 def followed(wish: NewDataset, *rows: str) -> NewDataset:
     wish = rewrite(wish, *rows, head="file,who,months,died\n")
-    return replace(wish, time_column="months", event_column="died", label_column="label")
+    return replace(wish, task="survival", columns={"time": "months", "event": "died"})
 
 
 def test_a_dataset_of_survival(wish: NewDataset) -> None:
@@ -445,4 +451,5 @@ def test_too_few_events_and_half_a_wish_are_refused(wish: NewDataset) -> None:
     )
     same = [f"{row.rsplit(',', 2)[0]},7,1" for row in FOLLOWED]
     assert "2 intervals cannot be cut" in refusal(followed(wish, *same)).problem
-    assert "one of events" in refusal(replace(followed(wish, *FOLLOWED), event_column=None)).problem
+    half = refusal(replace(followed(wish, *FOLLOWED), columns={"time": "months"}))
+    assert "no column 'event'" in half.problem and "--col event=COLUMN" in half.fix

@@ -5,74 +5,86 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from harness.core.errors import DataError, UsageError
 from harness.core.folders import expanded
-from harness.datasets.card import DatasetCard, Erratum
+from harness.datasets.card import Erratum
 from harness.datasets.card_file import CARD_FILE
 from harness.datasets.catalog import list_datasets
 from harness.datasets.dataset import Dataset, load_dataset
+from harness.datasets.given_splits import GivenSplits, read_given_splits
 from harness.datasets.make_splits import stratified_folds
 from harness.datasets.names import shown_bytes
-from harness.datasets.new_card import card_of, readme_of
-from harness.datasets.new_labels import (
-    LABEL_COLUMNS,
-    LabelledSlide,
-    Labels,
-    NewDataset,
-    classes_of,
-    follow_up_of,
-    read_labels,
-)
+from harness.datasets.new_card import card_of, readme_of, slides_about
+from harness.datasets.new_labels import LabelledSlide, Labels, NewDataset, read_labels
+from harness.datasets.new_task import Predicted, predicted
 from harness.datasets.slide_files import SlideFile, assign, slide_files, without_slide
 from harness.datasets.splits import Fold, write_splits
 from harness.datasets.table import listed, write_table
-from harness.tasks.follow_up import CENSORED, EVENT, INTERVALS, most_intervals
+from harness.protocols.audit import audit
 
 __all__ = ["NewDataset", "new_dataset"]
 
+_INPUTS: tuple[Mapping[str, object], ...] = (
+    {"kind": "features", "encoder": "resnet50.tv_in1k@layer3", "mpp": [0.5], "tile_px": 256},
+    {"kind": "tiles"},
+)
 
-def new_dataset(wish: NewDataset) -> Dataset:
+
+@dataclass(frozen=True)
+class Made:
+    """A new dataset.
+
+    Attributes:
+        dataset: it.
+        notes: what was assumed or changed on reading, one sentence each.
+    """
+
+    dataset: Dataset
+    notes: tuple[str, ...] = ()
+
+
+def new_dataset(wish: NewDataset) -> Made:
     """Make the folder ``into/name`` with card, label table, split file and README. It is whole or absent.
 
     Raises:
         UsageError: a name that is taken or unusable, a wrong option, too few patients for the folds.
         DataError: a column that is missing, names that could do harm, slides without files or files without labels.
+        LeakError: the given splits leak.
     """
     folder = target_folder(wish)
     labels = read_labels(wish)
     slides = [row.slide for row in labels.rows]
     there = _slide_files(wish)
     files = assign(slides, there, partial=wish.partial, unused=labels.dropped)
-    rows = [row for row in labels.rows if row.slide in files]
     if wish.mpp is None and (flat := [slide for slide, file in files.items() if file.flat]):
         raise UsageError(
             f"{len(flat)} slides are flat images, which do not say their resolution: {listed(flat)}",
             place="--mpp",
             fix="give their microns per pixel with --mpp",
         )
-    classes = (CENSORED, EVENT) if wish.survival else classes_of(rows, wish)
-    # Without an event in every part there is nothing to learn or score; without anybody censored there is.
-    folds = cross_validation(rows, (EVENT,) if wish.survival else classes, wish)
+    found = predicted([row for row in labels.rows if row.slide in files], labels, wish)
+    given, folds = folds_of(found, wish)
+    found = found.with_settings(folds, place=f"{wish.labels}")
+    root = wish.slides.resolve()
+    source: dict[str, object] = {"kind": "slides", "layouts": {"folder": _patterns(files)}, "root": str(root)}
     content = card_of(
-        name=wish.name,
-        classes=None if wish.survival else classes,
-        intervals=intervals_of(rows, folds, wish) if wish.survival else None,
-        counts=slide_counts(rows, classes),
-        patterns=_patterns(files),
-        root=wish.slides.resolve(),
-        table=wish.table_name,
-        mpp=wish.mpp,
-        folds=wish.folds,
-        errata=(*labels.errata, *_left_out(labels, there, files, wish)),
-        distinct_ids=wish.distinct_ids,
+        wish,
+        found,
+        labels.columns,
+        about=slides_about(wish, root),
+        counts=slide_counts(found.rows, found.classes),
+        source=source | ({"mpp": wish.mpp} if wish.mpp is not None else {}),
+        inputs=_INPUTS,
+        given=given,
+        errata=(*labels.errata, *_left_out(labels, there, files, wish), *strange_ids(given)),
     )
-    card = DatasetCard.model_validate(content)
-    write_dataset(folder, content, rows, {"cv": folds}, readme_of(content, wish.table_name, wish.seed, card.errata))
-    return load_dataset(folder)
+    write_dataset(folder, content, found, labels, folds, readme_of(content, found, labels.columns, wish))
+    return Made(load_dataset(folder), (*labels.notes, *(given.notes if given is not None else ())))
 
 
 def _slide_files(wish: NewDataset) -> list[SlideFile]:
@@ -102,6 +114,13 @@ def _left_out(
             yield Erratum(slides=names, what=what, action="Left out with --partial.", source=wish.table_name)
 
 
+def strange_ids(given: GivenSplits | None) -> Iterator[Erratum]:
+    """What ``--partial`` leaves out of given splits."""
+    if given is not None and given.left_out:
+        what = f"{len(given.left_out)} slides of the splits without label or data: {listed(given.left_out)}."
+        yield Erratum(slides=given.left_out, what=what, action="Left out with --partial.", source="the splits")
+
+
 def target_folder(wish: NewDataset) -> Path:
     """Where the dataset goes, if its name is free."""
     name = wish.name
@@ -115,19 +134,6 @@ def target_folder(wish: NewDataset) -> Path:
     taken = next((one for one in list_datasets() if one.name == name), None)
     if taken is not None:
         raise UsageError(f"there is a dataset {name!r} already", place=taken.origin, fix="choose another name")
-    if (wish.time_column is None) != (wish.event_column is None):
-        raise UsageError(
-            "a dataset of survival needs a column of times and one of events",
-            place="--time-col, --event-col",
-            fix="give both, or neither for a dataset of classes",
-        )
-    if wish.survival and (wish.label_column != LABEL_COLUMNS[0] or wish.classes):
-        option = "--classes" if wish.classes else "--label-col"
-        raise UsageError(
-            f"{option} has no effect on a dataset of survival",
-            place=option,
-            fix="leave it out, or leave out --time-col and --event-col for a dataset of classes",
-        )
     root = str(wish.slides.resolve())
     if shown_bytes(root) != root:
         raise UsageError(
@@ -141,7 +147,23 @@ def target_folder(wish: NewDataset) -> Path:
     return folder
 
 
-def cross_validation(rows: Sequence[LabelledSlide], classes: Sequence[str], wish: NewDataset) -> list[Fold]:
+def folds_of(found: Predicted, wish: NewDataset) -> tuple[GivenSplits | None, Sequence[Fold]]:
+    """The splits that are given, audited; else folds made anew.
+
+    Raises:
+        LeakError: the given splits leak.
+        UsageError: so many folds cannot be made.
+    """
+    if wish.splits is None:
+        return None, _cross_validation(found.rows, found.needed_groups, wish)
+    given = read_given_splits(wish.splits, found.rows, partial=wish.partial, seed=wish.seed)
+    patients = {row.slide: row.patient for row in found.rows}
+    for fold in given.folds:
+        audit(fold, patients, None)
+    return given, given.folds
+
+
+def _cross_validation(rows: Sequence[LabelledSlide], classes: Sequence[str], wish: NewDataset) -> list[Fold]:
     """Stratified folds by patient; fold k validates on the test slides of fold k + 1, so that both hold all classes."""
     patients = {name: {row.patient for row in rows if row.label == name} for name in classes}
     rarest = min(classes, key=lambda name: len(patients[name]))
@@ -173,19 +195,13 @@ def _check_part(part: set[int], rows: Sequence[LabelledSlide], classes: Sequence
         )
 
 
-def intervals_of(rows: Sequence[LabelledSlide], folds: Sequence[Fold], wish: NewDataset) -> int:
-    """As many intervals of time, up to the usual number, as the training patients of every fold have events for."""
-    by_slide = {row.slide: row for row in rows}
-    trained = [follow_up_of([by_slide[slide] for slide in fold.train]) for fold in folds]
-    return most_intervals(trained, INTERVALS, place=f"{wish.labels}, column {wish.time_column}")
-
-
 def slide_counts(rows: Sequence[LabelledSlide], classes: Sequence[str]) -> dict[str, int]:
     """What a card counts: slides, patients, and the slides of each class."""
     by_class = Counter(row.label for row in rows)
     reserved = {"slides", "patients", "tiles"}
     counts = {"slides": len(rows), "patients": len({row.patient for row in rows})}
-    return counts | {name: by_class[name] for name in classes if name not in reserved}
+    groups = classes if len(classes) > 1 else ()
+    return counts | {name: by_class[name] for name in groups if name not in reserved}
 
 
 def _patterns(files: Mapping[str, SlideFile]) -> list[str]:
@@ -196,27 +212,26 @@ def _patterns(files: Mapping[str, SlideFile]) -> list[str]:
 
 def write_dataset(
     folder: Path,
-    content: dict[str, object],
-    rows: Sequence[LabelledSlide],
-    splits: Mapping[str, Sequence[Fold]],
+    content: Mapping[str, object],
+    found: Predicted,
+    labels: Labels,
+    folds: Sequence[Fold],
     readme: str,
 ) -> None:
-    """Write card, label table, split files (name → folds) and README. The folder is whole or absent."""
+    """Write card, label table, split file and README. The folder is whole or absent."""
     folder.parent.mkdir(parents=True, exist_ok=True)
+    truth, extra = tuple(found.task.truth), labels.columns.extra
+    rows = [
+        (row.slide, row.patient, *(row.cells[name] for name in truth), *(row.extra[name] for name in extra))
+        for row in found.rows
+    ]
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
         building = Path(scratch) / folder.name
         (building / "splits").mkdir(parents=True)
         text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
         (building / CARD_FILE).write_text(text, encoding="utf-8")
-        if content.get("task") == "survival":
-            followed = [(row.slide, row.patient, row.time, row.event) for row in rows]
-            write_table(building / "labels.csv", ("slide", "patient", "time", "event"), followed)
-        else:
-            labelled = [(row.slide, row.patient, row.label) for row in rows]
-            write_table(building / "labels.csv", ("slide", "patient", "label"), labelled)
-        for name, folds in splits.items():
-            write_splits(building / "splits" / f"{name}.csv", folds)
+        write_table(building / "labels.csv", ("slide", "patient", *truth, *extra), rows)
+        write_splits(building / "splits" / f"{content['default_protocol']}.csv", folds)
         (building / "README.md").write_text(readme, encoding="utf-8")
-        for protocol in (made := load_dataset(building)).card.protocols:
-            made.splits(protocol)
+        load_dataset(building).splits()
         building.rename(folder)
