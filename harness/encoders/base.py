@@ -23,6 +23,8 @@ class TileEncoder(nn.Module):
         dim: feature width.
         mean, std: per channel R, G, B on the scale 0..1.
         input_px: the only side in pixels that the network accepts; None when it takes any.
+        resize_px: side that tiles are resized to before the centre of ``input_px`` is cut out; None resizes to
+            ``input_px``, so that the whole tile is seen.
         interpolation: how tiles of another side are resized, ``bilinear`` or ``bicubic``.
     """
 
@@ -38,6 +40,7 @@ class TileEncoder(nn.Module):
         mean: Triple,
         std: Triple,
         input_px: int | None = None,
+        resize_px: int | None = None,
         interpolation: str = "bilinear",
     ) -> None:
         super().__init__()
@@ -47,6 +50,7 @@ class TileEncoder(nn.Module):
         self.mean = mean
         self.std = std
         self.input_px = input_px
+        self.resize_px = resize_px
         self.interpolation = "bicubic" if interpolation == "bicubic" else "bilinear"
         # Constants, not weights: they follow the device, but are neither saved, hashed nor averaged.
         std_column = torch.tensor(std, dtype=torch.float64).reshape(1, 3, 1, 1)
@@ -62,7 +66,7 @@ class TileEncoder(nn.Module):
 
         Returns:
             (n, 3, h, w) float, ``(tiles / 255 - mean) / std``, channels last in memory; h = w = ``input_px`` where
-            the network needs one size (resized with antialiasing), else H, W.
+            the network needs one size (resized with antialiasing, and cut where ``resize_px`` says so), else H, W.
 
         Raises:
             ValueError: another shape.
@@ -102,8 +106,11 @@ class TileEncoder(nn.Module):
         return found
 
     def _resize(self, x: Tensor) -> Tensor:
-        side = self.input_px
-        if side is None or x.shape[2:] == (side, side):
+        side = self.resize_px or self.input_px
+        if side is not None and x.shape[2:] != (side, side):
+            x = functional.interpolate(x, (side, side), mode=self.interpolation, align_corners=False, antialias=True)
+            x = x.clamp(0, 255)  # bicubic overshoots at edges
+        if self.resize_px is None or self.input_px is None:
             return x
-        resized = functional.interpolate(x, (side, side), mode=self.interpolation, align_corners=False, antialias=True)
-        return resized.clamp(0, 255)  # bicubic overshoots at edges
+        first = (self.resize_px - self.input_px) // 2
+        return x[:, :, first : first + self.input_px, first : first + self.input_px]

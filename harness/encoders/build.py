@@ -42,15 +42,14 @@ def build_encoder(name: str, *, tile_px: int, seed: int) -> TileEncoder:
 def _registered(name: EncoderName, own: Encoder, tile_px: int) -> TileEncoder:
     """A network that is registered under its name, with weights from a file where one is named."""
     check_registered(name, own, tile_px)
-    built: object = own.build(tile_px)
+    file = name.file if name.origin == "file" else own.published() if name.origin == "own" else None
+    built: object = own.build(tile_px) if file is None else own.load(file, tile_px)
     if not isinstance(built, TileEncoder):
         raise MethodError(
             f"build() of the tile encoder gives {type(built).__name__}",
             place=encoders().origin(name.model),
             fix="return a harness.TileEncoder",
         )
-    if name.path is not None:
-        load_file(built.body, name.path, name=name.model)
     built.name = name.text
     return built
 
@@ -67,8 +66,8 @@ def _timm(name: EncoderName) -> TileEncoder:
     if name.stage:
         body, dim = truncate(whole, name)
         dropped += [f"layer{number}." for number in range(name.stage + 1, 5)]
-    if name.path is not None:
-        load_file(body, name.path, name=name.model, dropped=dropped)
+    if name.file is not None:
+        load_file(body, name.file, name=name.model, dropped=dropped)
     return TileEncoder(
         body,
         name=name.text,

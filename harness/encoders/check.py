@@ -7,6 +7,7 @@ from harness.core.suggest import unknown
 from harness.encoders.encoder import Encoder
 from harness.encoders.names import EncoderName, parse_name
 from harness.encoders.registry import encoders, registered, weights_files
+from harness.encoders.spelling import variants
 
 _RESNETS = {f"timm.models.{name}" for name in ("resnet", "res2net", "resnest", "sknet")}
 """Modules whose networks are of timm's class ResNet."""
@@ -41,6 +42,22 @@ def check_registered(name: EncoderName, own: Encoder, tile_px: int) -> None:
     own.check(tile_px)
 
 
+def _check_spelling(name: EncoderName) -> None:
+    """Say what an encoder of the table is called here, where somebody writes it as a tool does.
+
+    Raises:
+        UsageError: every name that it may stand for is given.
+    """
+    rows = variants(name.model)
+    if rows:
+        several = len(rows) > 1
+        raise UsageError(
+            f"{name.model} stands for several encoders" if several else f"{name.model} is called {rows[0].name} here",
+            place=name.place,
+            fix="write " + " or ".join(f"{row.name} ({row.note or row.title}, {row.width} columns)" for row in rows),
+        )
+
+
 def check_timm(name: EncoderName) -> None:
     """Refuse a timm network, or published weights, that do not exist, and a cut of a network that is no ResNet."""
     import timm
@@ -48,6 +65,7 @@ def check_timm(name: EncoderName) -> None:
     with_weights = timm.list_models(pretrained=True)
     architecture, _, tag = name.model.partition(".")
     if not timm.is_model(architecture):
+        _check_spelling(name)
         known = {*with_weights, *timm.list_models(), *encoders().names}
         listing = "timm.list_models(pretrained=True) in Python"
         raise unknown("encoder", name.model, known, place=name.place, listing=listing)

@@ -35,6 +35,25 @@ class Encoder(ABC):
             tile_px: side in pixels of the tiles that it will be given.
         """
 
+    def published(self) -> Path | None:
+        """The published weights, fetched if need be; None where :meth:`build` draws or reads its own."""
+        return None
+
+    def load(self, file: Path, tile_px: int) -> TileEncoder:
+        """The network with the weights in ``file``: those of ``file:NAME=PATH``, or the published ones.
+
+        Raises:
+            DataError: the weights of another network.
+        """
+        from torch import nn
+
+        from harness.encoders.weights import load_file
+
+        built = self.build(tile_px)
+        if isinstance(body := getattr(built, "body", None), nn.Module):
+            load_file(body, file, name=self.name)
+        return built
+
     def check(self, tile_px: int) -> None:
         """Refuse tiles that the network cannot take, with UsageError."""
         return

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from harness.core.errors import MethodError
 from harness.encoders.encoder import Encoder
+from harness.encoders.table import ROWS
 from harness.plugins.registry import Kind, Registry
 from harness.plugins.version import declared_version
 
 if TYPE_CHECKING:
     from harness.encoders.names import EncoderName
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.+@-]*")
 
 
 @functools.cache
@@ -32,8 +33,8 @@ def registered(name: EncoderName) -> Encoder | None:
 
 def weights_files(name: EncoderName) -> list[Path]:
     """Files that the weights are read from; empty for drawn ones and for timm's published ones."""
-    if name.path is not None:
-        return [name.path]
+    if name.file is not None:
+        return [name.file]
     own = registered(name)
     return [] if own is None else [Path(file) for file in own.files()]
 
@@ -55,7 +56,7 @@ def _check(found: object, name: str, origin: str) -> type[Encoder]:
     elif _name_of(found) != name or getattr(found, "name", None) != name:
         problem, fix = f"the tile encoder {_name_of(found)!r} is registered as {name!r}", f'declare `name = "{name}"`'
     elif not _NAME.fullmatch(name):
-        problem, fix = f"{name!r} cannot be the name of an encoder", "use lower-case letters, digits, _, - and ."
+        problem, fix = f"{name!r} cannot be the name of an encoder", "use lower-case letters, digits, _, -, ., + and @"
     else:
         return found
     raise MethodError(problem, place=origin, fix=fix)
@@ -75,5 +76,9 @@ _KIND: Kind[Encoder] = Kind(
     place="--encoder",
     listing="bench plugins list encoders",
     rename="rename one of them (its name, and its entry point)",
-    built_in={"conv27": "harness.encoders.small:SmallConv27", "conv64": "harness.encoders.small:SmallConv64"},
+    built_in={
+        "conv27": "harness.encoders.small:SmallConv27",
+        "conv64": "harness.encoders.small:SmallConv64",
+        **{row.name: f"harness.encoders.named:{row.identifier}" for row in ROWS if row.registered},
+    },
 )

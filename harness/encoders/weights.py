@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,14 @@ def weights_sha256(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def load_file(module: nn.Module, path: Path, *, name: str, dropped: Sequence[str] = ()) -> Loaded:
+def load_file(
+    module: nn.Module,
+    path: Path,
+    *,
+    name: str,
+    dropped: Sequence[str] = (),
+    rename: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] = dict,
+) -> Loaded:
     """Load weights into ``module`` from a file of weights or a training program's checkpoint.
 
     The weights may lie under any names (``teacher``, ``state_dict``, ``model``, ...) and behind any prefix of all of
@@ -98,6 +105,7 @@ def load_file(module: nn.Module, path: Path, *, name: str, dropped: Sequence[str
         name: name of the network, for the error.
         dropped: prefixes of entries that the file may have and the module has not: the classifier head, and what
             was cut away.
+        rename: gives the entries of a file the module's names, where the program that wrote it has others.
 
     Returns:
         What was loaded, and what the file has beside it. The same is shown where the file is more than bare weights.
@@ -108,7 +116,7 @@ def load_file(module: nn.Module, path: Path, *, name: str, dropped: Sequence[str
     """
     wanted = module.state_dict()
     needed = {key: value for key, value in wanted.items() if not key.endswith(UNUSED)}
-    found = _best(read_checkpoint(path), needed, path)
+    found = _best(read_checkpoint(path), needed, path, rename)
     own = found.own
     absent = [key for key in wanted if key not in own]
     missing = [key for key in absent if key in needed]
@@ -137,13 +145,19 @@ def load_file(module: nn.Module, path: Path, *, name: str, dropped: Sequence[str
     return loaded
 
 
-def _best(content: Any, needed: Mapping[str, Tensor], path: Path) -> _Found:
+def _best(
+    content: Any,
+    needed: Mapping[str, Tensor],
+    path: Path,
+    rename: Callable[[Mapping[str, Tensor]], dict[str, Tensor]],
+) -> _Found:
     """The part of the file that holds most of the network.
 
     Raises:
         DataError: no tensors by name, or several parts hold the network, differ, and none has a preferred name.
     """
-    candidates = [found for part, entries in _parts(content) for found in _behind_prefixes(part, entries, needed)]
+    parts = [(part, rename(entries)) for part, entries in _parts(content)]
+    candidates = [found for part, entries in parts for found in _behind_prefixes(part, entries, needed)]
     candidates.sort(key=lambda found: found.rank)
     if not candidates:
         raise DataError(

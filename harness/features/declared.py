@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from harness.core.errors import DataError
-from harness.features.encoder_names import canonical, same, width_problem
+from harness.encoders.spelling import canonical, same, width_problem
 from harness.features.formats.base import Facts
 
 MPP_TOLERANCE = 0.2

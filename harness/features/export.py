@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.core import console
 from harness.core.atomic import replacing
-from harness.features.encoder_names import UNKNOWN
+from harness.encoders.spelling import UNKNOWN
 from harness.features.store import FeatureStore
 
 if TYPE_CHECKING:

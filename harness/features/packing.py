@@ -21,8 +21,8 @@ import harness
 from harness.core import console
 from harness.core.errors import BenchError, DataError
 from harness.core.hashing import sha256_json
+from harness.encoders.spelling import UNKNOWN
 from harness.features.declared import Declared
-from harness.features.encoder_names import UNKNOWN
 from harness.features.formats.base import Facts, FeatureFile, FeatureFormat, SlideFeatures
 from harness.features.manifest import MANIFEST, DType, FeatureKey, Header, Manifest, SlideEntry
 from harness.features.refusals import no_tiles, refuse, too_many

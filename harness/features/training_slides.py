@@ -55,7 +55,7 @@ def training_slides_of(encoder: str) -> TrainingSlides | None:
         UsageError: the name does not follow the grammar.
         DataError: what the file says cannot be read.
     """
-    path = parse_name(encoder).path if encoder else None
+    path = parse_name(encoder).file if encoder else None
     if path is None:
         return None
     try:

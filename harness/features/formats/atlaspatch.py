@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from harness.core.errors import DataError, UsageError
-from harness.features.encoder_names import same
+from harness.encoders.spelling import same
 from harness.features.formats.base import Facts, FeatureFile, FeatureFormat, Options, SlideFeatures, damaged
 from harness.features.formats.h5file import attributes, child, coords_of, opened, read_all
 from harness.features.formats.h5kinds import h5_files, h5_folders, h5_kind

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.core.errors import DataError, UsageError
-from harness.features.encoder_names import same
+from harness.encoders.spelling import same
 from harness.features.formats import (
     atlaspatch,
     clam,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from harness.core.errors import DataError, UsageError
-from harness.features.encoder_names import same
+from harness.encoders.spelling import same
 from harness.features.formats.base import Facts, FeatureFile, FeatureFormat, Options, SlideFeatures, damaged
 from harness.features.formats.ids import slide_of
 from harness.features.formats.listing import Listing

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.features.encoder_names import KNOWN, canonical, same, width_problem
+from harness.encoders.spelling import canonical, same, width_problem
+from harness.encoders.table import ROWS
 
 
 def test_spellings_of_tools_become_one_name() -> None:
@@ -14,7 +15,8 @@ def test_spellings_of_tools_become_one_name() -> None:
 def test_the_width_pins_the_variant() -> None:
     assert canonical("virchow2", 2560) == "virchow2@cls+mean"
     assert canonical("virchow2", 1280) == "virchow2@cls"
-    assert canonical("resnet50", 1024) == "resnet50@layer3"
+    assert canonical("resnet50", 1024) == canonical("resnet50@layer3") == "resnet50.tv_in1k@layer3"
+    assert canonical("resnet50", 2048) == "resnet50", "which recipe's weights the name does not say"
 
 
 def test_names_that_may_mean_the_same() -> None:
@@ -43,5 +45,5 @@ def test_a_wrong_width_names_its_likely_cause(name: str, width: int, words: str)
 
 
 def test_right_widths_and_unknown_encoders_are_no_problem() -> None:
-    assert not [one for one in KNOWN if width_problem(one.name, one.width)]
+    assert not [one for one in ROWS if width_problem(one.name, one.width)]
     assert not width_problem("my_own_net", 77)
