@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,11 +24,18 @@ class Prediction:
             each interval, and later: shape (n_slides, n_intervals + 1). A single column
             holds a number, as in regression.
         attention: per slide the weight of each tile at the finest scale, shape (n_tiles,), or None.
+        tiles: further numbers per tile by name, as ``attention``; see :class:`harness.BagOutput`.
     """
 
     slides: tuple[str, ...]
     probabilities: NDArray[np.float64]
     attention: tuple[NDArray[np.float32], ...] | None = None
+    tiles: Mapping[str, tuple[NDArray[np.float32], ...]] = field(default_factory=dict)
+
+    @property
+    def per_tile(self) -> dict[str, tuple[NDArray[np.float32], ...]]:
+        """All numbers per tile by name: :attr:`tiles`, and ``attention`` where there is any."""
+        return dict(self.tiles) if self.attention is None else {"attention": self.attention, **self.tiles}
 
     def check(self, slides: Sequence[str], n_classes: int, *, method: str) -> None:
         """Raise MethodError unless this is a well-formed answer for ``slides``."""

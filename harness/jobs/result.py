@@ -94,9 +94,9 @@ class JobResult:
             return self
         return replace(self, test=replace(self.test, slides=tuple(real[alias] for alias in self.test.slides)))
 
-    def without_attention(self) -> JobResult:
-        """The same result without attention weights, which are large."""
-        return replace(self, test=_without_attention(self.test), val=_without_attention(self.val))
+    def without_tiles(self) -> JobResult:
+        """The same result without numbers per tile, which are large."""
+        return replace(self, test=_without_tiles(self.test), val=_without_tiles(self.val))
 
     def save(self, folder: Path) -> None:
         """Write to ``folder``; the result is whole once ``result.json`` is there."""
@@ -136,23 +136,29 @@ class JobResult:
         return cls(test=parts["test"], val=parts["val"], epochs=epochs, **others)
 
 
+_PER_TILE = "_per_tile_"
+
+
 def _arrays(part: str, prediction: Prediction) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {f"{part}_probabilities": prediction.probabilities}
-    if prediction.attention is not None:
-        arrays[f"{part}_attention"] = np.concatenate([np.zeros(0, np.float32), *prediction.attention])
-        arrays[f"{part}_tiles"] = np.array([len(weights) for weights in prediction.attention], np.int64)
+    for name, values in prediction.per_tile.items():
+        arrays[f"{part}{_PER_TILE}{name}"] = np.concatenate([np.zeros(0, np.float32), *values])
+        arrays[f"{part}_tiles"] = np.array([len(one) for one in values], np.int64)
     return arrays
 
 
 def _prediction(part: str, slides: list[str] | None, arrays: Mapping[str, NDArray[Any]]) -> Prediction | None:
     if slides is None:
         return None
-    attention = None
-    if f"{part}_tiles" in arrays:
-        ends = np.cumsum(arrays[f"{part}_tiles"])[:-1]
-        attention = tuple(np.split(arrays[f"{part}_attention"], ends)) if len(slides) else ()
-    return Prediction(tuple(slides), np.asarray(arrays[f"{part}_probabilities"], np.float64), attention)
+    start = f"{part}{_PER_TILE}"
+    tiles = {
+        name.removeprefix(start): tuple(np.split(values, np.cumsum(arrays[f"{part}_tiles"])[:-1])) if slides else ()
+        for name, values in arrays.items()
+        if name.startswith(start)
+    }
+    attention = tiles.pop("attention", None)
+    return Prediction(tuple(slides), np.asarray(arrays[f"{part}_probabilities"], np.float64), attention, tiles)
 
 
-def _without_attention(prediction: Prediction | None) -> Prediction | None:
-    return None if prediction is None else replace(prediction, attention=None)
+def _without_tiles(prediction: Prediction | None) -> Prediction | None:
+    return None if prediction is None else replace(prediction, attention=None, tiles={})

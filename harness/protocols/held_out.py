@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import numpy as np
@@ -42,6 +42,10 @@ class Scorable(Protocol):
     def attention(self) -> Sequence[NDArray[np.float32]] | None:
         """Weight per tile of each slide, or None."""
 
+    @property
+    def tiles(self) -> Mapping[str, Sequence[NDArray[np.float32]]]:
+        """Further numbers per tile of each slide, by name."""
+
 
 @dataclass(frozen=True)
 class ScoredRows:
@@ -56,6 +60,7 @@ class ScoredRows:
         attention: per slide the weight of each tile, or None.
         instance_labels: per slide the true label of each tile, or None where the dataset does not know them.
         accesses: how often this accessor has had predictions of the fold scored, this time included.
+        tiles: further numbers per tile, by name.
     """
 
     repeat: int
@@ -68,6 +73,7 @@ class ScoredRows:
     attention: tuple[NDArray[np.float32], ...] | None
     instance_labels: tuple[NDArray[np.int64], ...] | None
     accesses: int
+    tiles: Mapping[str, tuple[NDArray[np.float32], ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.slides)
@@ -171,10 +177,12 @@ class Scorer:
         truth, instances = self._reveal(fold.test)
         found = []
         for prediction, order, probabilities in zip(predictions, orders, ordered, strict=True):
-            attention = prediction.attention
-            kept = None if attention is None else tuple(attention[i] for i in order)
-            if instances is not None and kept is not None:
-                _check_attention(fold, kept, instances)
+            tiles = {name: tuple(values[i] for i in order) for name, values in prediction.tiles.items()}
+            given = prediction.attention
+            attention = None if given is None else tuple(given[i] for i in order)
+            if instances is not None:
+                for name, values in {**tiles, **({} if attention is None else {"attention": attention})}.items():
+                    _check_tiles(fold, name, values, instances)
             rows = ScoredRows(
                 repeat=fold.repeat,
                 fold=fold.fold,
@@ -183,7 +191,8 @@ class Scorer:
                 patients=truth.patients,
                 truth=truth,
                 probabilities=probabilities,
-                attention=kept,
+                attention=attention,
+                tiles=tiles,
                 instance_labels=instances,
                 accesses=accesses,
             )
@@ -262,13 +271,13 @@ def _check(prediction: Scorable, fold: Fold, n_classes: int) -> list[int]:
     )
 
 
-def _check_attention(
-    fold: Fold, attention: Sequence[NDArray[np.float32]], instances: Sequence[NDArray[np.int64]]
+def _check_tiles(
+    fold: Fold, name: str, found: Sequence[NDArray[np.float32]], instances: Sequence[NDArray[np.int64]]
 ) -> None:
-    for slide, weights, labels in zip(fold.test, attention, instances, strict=True):
-        if len(weights) != len(labels):
+    for slide, values, labels in zip(fold.test, found, instances, strict=True):
+        if len(values) != len(labels):
             raise MethodError(
-                f"slide {slide} has {len(labels)} tiles, and attention for {len(weights)}",
+                f"slide {slide} has {len(labels)} tiles, and {name} for {len(values)}",
                 place=f"repeat {fold.repeat}, fold {fold.fold}",
-                fix="predict() must give one weight per tile of the finest scale",
+                fix="predict() must give one number per tile of the finest scale",
             )

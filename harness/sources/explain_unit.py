@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from harness.results.names import safe_name
+
 if TYPE_CHECKING:
     from harness.protocols.held_out import ScoredRows
     from harness.sources.inputs import Inputs
@@ -21,14 +23,19 @@ def explain_unit(scored: ScoredRows, inputs: Inputs) -> dict[str, bytes]:
 
     In survival those of the highest risk, patients with an event first.
 
-    Empty where the method has no attention or the dataset nothing to draw on.
+    Further numbers per tile are drawn in the same way. Empty where the method gives none or the dataset nothing to
+    draw on.
     """
-    if scored.attention is None or inputs.picture_of is None:
+    drawn = {**({} if scored.attention is None else {"attention": scored.attention}), **scored.tiles}
+    if not drawn or inputs.picture_of is None:
         return {}
     surest, groups = np.argsort(-scored.task.certainty(scored.probabilities), kind="stable"), scored.groups
     chosen = sorted(surest, key=lambda row: groups[row] == 0)[:SLIDES]
     return {
-        f"attention-{scored.slides[row]}.png": _png(inputs.picture_of(scored.slides[row], scored.attention[row]))
+        f"{safe_name(name)}-{scored.slides[row]}.png": _png(
+            inputs.picture_of(scored.slides[row], values[row] - min(0.0, values[row].min(initial=0.0)))
+        )
+        for name, values in drawn.items()
         for row in chosen
     }
 

@@ -191,7 +191,7 @@ class Trainings(StudyWork[PlannedTraining]):
                 return
             write_text(key.folder / _FAILED, reason)
         else:
-            outcome.without_attention().save(key.folder / _RESULT)
+            outcome.without_tiles().save(key.folder / _RESULT)
         shutil.rmtree(key.unit.workdir, ignore_errors=True)
 
     def status(self, key: PlannedTraining) -> str:

@@ -47,14 +47,16 @@ def score_epochs(fold: Fold, result: JobResult, scorer: Scorer, *, accessor: str
 
 
 def at_epoch(result: JobResult, epoch: int) -> JobResult:
-    """The result as it would be with the weights of that epoch; attention is known for the selected one alone."""
+    """The result with the weights of that epoch; numbers per tile are known for the selected one alone."""
     assert result.epochs is not None
     same = selected_epoch(result) == epoch
 
     def then(prediction: Prediction | None, probabilities: NDArray[np.float64] | None) -> Prediction | None:
         if prediction is None or probabilities is None:
             return None
-        return Prediction(prediction.slides, probabilities[epoch], prediction.attention if same else None)
+        if same:
+            return replace(prediction, probabilities=probabilities[epoch])
+        return Prediction(prediction.slides, probabilities[epoch])
 
     return replace(result, test=then(result.test, result.epochs.test), val=then(result.val, result.epochs.val))
 

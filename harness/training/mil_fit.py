@@ -233,23 +233,23 @@ def predict(network: BagNetwork, bags: BagSource, run: Run) -> Prediction:
     finally:
         network.train(was_training)
     outputs = [found[bag % run.ranks.world][bag] for bag in range(len(bags))]
-    attention = tuple(weights for _, weights in outputs if weights is not None)
-    return Prediction(
-        bags.ids,
-        np.stack([probabilities for probabilities, _ in outputs]),
-        attention if len(attention) == len(outputs) else None,
-    )
+    everywhere = [name for name in outputs[0][1] if all(name in tiles for _, tiles in outputs)] if outputs else []
+    tiles = {name: tuple(values[name] for _, values in outputs) for name in everywhere}
+    attention = tiles.pop("attention", None)
+    return Prediction(bags.ids, np.stack([probabilities for probabilities, _ in outputs]), attention, tiles)
 
 
-def _predict_bag(network: BagNetwork, bags: BagSource, bag: int, run: Run) -> tuple[np.ndarray, np.ndarray | None]:
+def _predict_bag(network: BagNetwork, bags: BagSource, bag: int, run: Run) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Probabilities (C,) of a bag, and all numbers per tile (n,) by name."""
     with run.autocast():
         features = encode_bag(network.encode, bags, bag, run)
         output: BagOutput = network.aggregator(pack([features]).to(run.device))
     probabilities = network.probabilities(output.logits)[0].cpu().numpy()
-    if output.attention is None:
-        return probabilities, None
-    weights = output.attention.float()
-    return probabilities, (weights if weights.dim() == 1 else weights.mean(1)).cpu().numpy()
+    tiles = dict(output.tiles) if output.attention is None else {"attention": output.attention, **output.tiles}
+    return probabilities, {
+        name: (values.float() if values.dim() == 1 else values.float().mean(1)).cpu().numpy()
+        for name, values in tiles.items()
+    }
 
 
 def encode_bag(encode: Callable[[Tensor], Tensor], bags: BagSource, bag: int, run: Run) -> Tensor:
