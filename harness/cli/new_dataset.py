@@ -154,7 +154,7 @@ def new(
     )
     followed = {what: column for what, column in (("time", time_col), ("event", event_col)) if column is not None}
     kind = task or ("survival" if followed else DEFAULT)
-    wish = NewDataset(
+    new = NewDataset(
         name=name,
         slides=given.folder(slides, mpp),
         labels=given.labels(labels),
@@ -173,7 +173,7 @@ def new(
         distinct_ids=distinct_ids,
         seed=seed,
     )
-    _say(new_dataset(wish) if features is None else given.new(wish))
+    _say(new_dataset(new) if features is None else given.new(new))
 
 
 def _columns(words: list[str]) -> dict[str, str]:

@@ -51,39 +51,41 @@ class Columns:
         return (("slide", self.slide), *self.truth.items(), ("patient", self.patient))
 
 
-def opened(wish: NewDataset) -> tuple[Table, tuple[Erratum, ...]]:
+def opened(options: NewDataset) -> tuple[Table, tuple[Erratum, ...]]:
     """The label table with a line per slide; and what ``--partial`` leaves out where it was put together from two.
 
     Raises:
         DataError: a table cannot be read, or lacks a column; or the two do not list the same patients.
     """
-    if wish.slide_table is None:
-        return _read(wish, _chosen(open_sheet(wish.labels, (), legacy=True).columns, wish)), ()
-    slides = read_table(wish.slide_table, (), legacy=True)
-    patients = read_table(wish.labels, (), legacy=True)
-    of_slides, of_patients = (_named(wish.patient_column, PATIENT_COLUMNS, one.columns) for one in (slides, patients))
-    slide = _named(wish.slide_column, SLIDE_COLUMNS, slides.columns)
+    if options.slide_table is None:
+        return _read(options, _chosen(open_sheet(options.labels, (), legacy=True).columns, options)), ()
+    slides = read_table(options.slide_table, (), legacy=True)
+    patients = read_table(options.labels, (), legacy=True)
+    of_slides, of_patients = (
+        _named(options.patient_column, PATIENT_COLUMNS, one.columns) for one in (slides, patients)
+    )
+    slide = _named(options.slide_column, SLIDE_COLUMNS, slides.columns)
     for table, column in ((slides, of_slides), (slides, slide), (patients, of_patients)):
         if column not in table.columns:
             open_sheet(table.path, (column,), legacy=True)  # raises, and names the nearest columns
-    return merged(patients, of_patients, slides, of_slides, slide, partial=wish.partial)
+    return merged(patients, of_patients, slides, of_slides, slide, partial=options.partial)
 
 
-def columns_of(table: Table, wish: NewDataset) -> Columns:
+def columns_of(table: Table, options: NewDataset) -> Columns:
     """What the columns hold.
 
     Raises:
         DataError: one that is needed is not there.
         UsageError: a column is named that the task does not have.
     """
-    chosen = _chosen(table.columns, wish)
+    chosen = _chosen(table.columns, options)
     if lacking := [found for _, found in chosen.needed if found not in table.columns]:
         open_sheet(table.path, lacking, legacy=True)
     for column, found in chosen.truth.items():
-        wish.kind.check_column(column, found, place=f"{table.path}, column {found}")
+        options.kind.check_column(column, found, place=f"{table.path}, column {found}")
     used = {found for _, found in chosen.needed}
     others = [name for name in table.columns if name not in used]
-    taken = {*_OWN, *wish.kind.truth}
+    taken = {*_OWN, *options.kind.truth}
     extra = tuple(name for name in others if name not in taken)
     return Columns(
         chosen.slide,
@@ -96,16 +98,18 @@ def columns_of(table: Table, wish: NewDataset) -> Columns:
     )
 
 
-def _chosen(header: Sequence[str], wish: NewDataset) -> Columns:
-    kind = wish.kind
-    if strange := [name for name in wish.columns if name not in kind.truth]:
+def _chosen(header: Sequence[str], options: NewDataset) -> Columns:
+    kind = options.kind
+    if strange := [name for name in options.columns if name not in kind.truth]:
         raise unknown("label column", strange[0], kind.truth, place="--col", listing=f"task {kind.name}")
     truth = {
-        column: wish.columns.get(column) or _named(column, kind.known_as.get(column, (column,)), header)
+        column: options.columns.get(column) or _named(column, kind.known_as.get(column, (column,)), header)
         for column in kind.truth
     }
     return Columns(
-        _named(wish.slide_column, SLIDE_COLUMNS, header), _named(wish.patient_column, PATIENT_COLUMNS, header), truth
+        _named(options.slide_column, SLIDE_COLUMNS, header),
+        _named(options.patient_column, PATIENT_COLUMNS, header),
+        truth,
     )
 
 
@@ -121,13 +125,13 @@ def _known(known: Sequence[str], header: Sequence[str]) -> str:
     return next((by_lower[name] for name in known if name in by_lower), "")
 
 
-def _read(wish: NewDataset, columns: Columns) -> Table:
+def _read(options: NewDataset, columns: Columns) -> Table:
     try:
-        return read_table(wish.labels, tuple(dict.fromkeys(column for _, column in columns.needed)), legacy=True)
+        return read_table(options.labels, tuple(dict.fromkeys(column for _, column in columns.needed)), legacy=True)
     except DataError as wrong:
-        several = [f"--col {column}=COLUMN" for column in wish.kind.truth]
-        options = " and ".join(["--slide-col, --patient-col", *(["--label-col"] if len(several) == 1 else several)])
-        fix = f"{wrong.fix}; choose columns with {options}" if "no column" in wrong.problem else wrong.fix
+        several = [f"--col {column}=COLUMN" for column in options.kind.truth]
+        columns = " and ".join(["--slide-col, --patient-col", *(["--label-col"] if len(several) == 1 else several)])
+        fix = f"{wrong.fix}; choose columns with {columns}" if "no column" in wrong.problem else wrong.fix
         raise DataError(wrong.problem, place=wrong.place, fix=fix) from None
 
 

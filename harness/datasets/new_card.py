@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def card_of(
-    wish: NewDataset,
+    options: NewDataset,
     predicted: Predicted,
     columns: Columns,
     *,
@@ -30,7 +30,7 @@ def card_of(
     """A card, ready to be written as YAML.
 
     Args:
-        wish: name, table and folds.
+        options: name, table and folds.
         predicted: the task.
         columns: of the table.
         about: ``title``, ``licence`` and ``get``.
@@ -42,9 +42,9 @@ def card_of(
     """
     protocol = "cv" if given is None else "given"
     return {
-        "name": wish.name,
+        "name": options.name,
         "title": about["title"],
-        "description": f"{counts['slides']} slides of {counts['patients']} patients, labels from {wish.table_name}.",
+        "description": f"{counts['slides']} slides of {counts['patients']} patients, labels from {options.table_name}.",
         "licence": about["licence"],
         "get": about["get"],
         **predicted.card_fields,
@@ -52,35 +52,35 @@ def card_of(
         "source": dict(source),
         **({"reports": {"column": columns.report}} if columns.report else {}),
         **({"site": columns.site} if columns.site else {}),
-        "protocols": {protocol: _protocol(wish, predicted, protocol, given)},
+        "protocols": {protocol: _protocol(options, predicted, protocol, given)},
         "default_protocol": protocol,
         "inputs": [dict(one) for one in inputs],
         **({"errata": [erratum.model_dump(mode="json") for erratum in errata]} if errata else {}),
-        **({"distinct_ids": True} if wish.distinct_ids else {}),
+        **({"distinct_ids": True} if options.distinct_ids else {}),
     }
 
 
-def _protocol(wish: NewDataset, predicted: Predicted, name: str, given: GivenSplits | None) -> dict[str, object]:
+def _protocol(options: NewDataset, predicted: Predicted, name: str, given: GivenSplits | None) -> dict[str, object]:
     note = f"Epoch {'and threshold come' if predicted.task.thresholded else 'comes'} from the validation slides."
     found: dict[str, object] = {"title": "", "splits": f"splits/{name}.csv", "note": note}
     if given is None:
-        title = f"{wish.folds}-fold cross-validation by patient, stratified; the next fold validates"
+        title = f"{options.folds}-fold cross-validation by patient, stratified; the next fold validates"
         return found | {"title": title}
     title = f"{len(given.folds)} fold{'s' * (len(given.folds) > 1)} as given ({given.kind})"
     return found | {"title": title, "note": " ".join([note, *given.notes])}
 
 
-def slides_about(wish: NewDataset, root: Path) -> dict[str, str]:
+def slides_about(options: NewDataset, root: Path) -> dict[str, str]:
     """Title, licence and origin of a dataset of slides."""
     return {
-        "title": f"{wish.name} (made from a folder of slides)",
+        "title": f"{options.name} (made from a folder of slides)",
         "licence": "not stated; fill in before results are shared",
         "get": f"The slides were in {root} when the dataset was made.",
     }
 
 
 def readme_of(
-    card: Mapping[str, Any], predicted: Predicted, columns: Columns, wish: NewDataset, *, about: str = ""
+    card: Mapping[str, Any], predicted: Predicted, columns: Columns, options: NewDataset, *, about: str = ""
 ) -> str:
     """README.md of a new dataset.
 
@@ -88,20 +88,20 @@ def readme_of(
         card: as it is written.
         predicted: the task.
         columns: of the table.
-        wish: table and seed.
+        options: table and seed.
         about: a paragraph on the data.
     """
     errata: Sequence[Mapping[str, Any]] = card.get("errata", ())
     changes = "".join(f"- {one['what']} {one['action']} ({one['source']})\n" for one in errata)
     truth = ", ".join(("slide", "patient", *predicted.task.truth))
     carried = f" Its other columns were carried over: {', '.join(columns.extra)}." if columns.extra else ""
-    made = f", made with seed {wish.seed}" if card["default_protocol"] == "cv" else ""
+    made = f", made with seed {options.seed}" if card["default_protocol"] == "cv" else ""
     return f"""# {card["name"]}
 
 {card["description"]}
 
 - `card.yaml`: what the harness knows about the dataset. Fill in title, description and licence.
-- `labels.csv`: {truth}, taken from {wish.table_name}.{carried}
+- `labels.csv`: {truth}, taken from {options.table_name}.{carried}
 - `splits/{card["default_protocol"]}.csv`: fixed folds{made}. Results name the SHA-256 of this file: changing it makes
   another benchmark.
 {about and f"{chr(10)}{about}{chr(10)}"}

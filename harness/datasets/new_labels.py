@@ -116,7 +116,7 @@ class Labels:
     notes: tuple[str, ...] = ()
 
 
-def read_labels(wish: NewDataset) -> Labels:
+def read_labels(options: NewDataset) -> Labels:
     """The label table, checked cell by cell.
 
     Patients whose ids differ in spelling alone become one, unless they are declared distinct: they may be one, and in
@@ -126,27 +126,29 @@ def read_labels(wish: NewDataset) -> Labels:
         DataError: a column or a value that is missing, a name that could do harm, a slide that stands twice, spellings
             that must be made one.
     """
-    table, unmatched = opened(wish)
-    columns = columns_of(table, wish)
-    missing = missing_in(table, columns.needed, declared=wish.classes or ())
-    if not wish.drop_missing:
+    table, unmatched = opened(options)
+    columns = columns_of(table, options)
+    missing = missing_in(table, columns.needed, declared=options.classes or ())
+    if not options.drop_missing:
         classes = any(one.what == "label" for one in missing)
         fix = "fill the cells in, or leave these lines out with --drop-missing"
         fix += "; a class that is really called so is named with --classes" * classes
-        refuse_missing(missing, len(table), wish.labels, fix=fix)
+        refuse_missing(missing, len(table), options.labels, fix=fix)
     lost = {line for one in missing for line in one.lines}
-    rows, notes = _plain_classes([_slide(row, columns, wish) for row in table if row.line not in lost], wish)
+    rows, notes = _plain_classes([_slide(row, columns, options) for row in table if row.line not in lost], options)
     if not rows:
-        raise DataError("no line has all its values", place=str(wish.labels), fix="choose other columns")
-    _check_slides(rows, wish)
-    _check_sites(rows, columns, wish)
-    rows, merged = _one_spelling(rows, wish)
-    if wish.classes is None:
-        for column in class_columns(wish.kind):
-            _check_spellings(((row.cells[column], row.line) for row in rows), "class", wish, "name each with --classes")
+        raise DataError("no line has all its values", place=str(options.labels), fix="choose other columns")
+    _check_slides(rows, options)
+    _check_sites(rows, columns, options)
+    rows, merged = _one_spelling(rows, options)
+    if options.classes is None:
+        for column in class_columns(options.kind):
+            _check_spellings(
+                ((row.cells[column], row.line) for row in rows), "class", options, "name each with --classes"
+            )
     unnamed = {line for one in missing if one.what == "slide" for line in one.lines}
-    dropped = [(row.line, _name(row, columns, wish)) for row in table if row.line in lost - unnamed]
-    errata = (*unmatched, *_dropped(missing, len(table), dropped, wish), *merged)
+    dropped = [(row.line, _name(row, columns, options)) for row in table if row.line in lost - unnamed]
+    errata = (*unmatched, *_dropped(missing, len(table), dropped, options), *merged)
     return Labels(tuple(rows), tuple(name for _, name in dropped), errata, columns, (*table.notes, *notes))
 
 
@@ -162,26 +164,28 @@ def plain_id(text: str) -> str:
     return without_suffix(name[: len(name) - len(suffix)] if suffix else name)
 
 
-def _slide(row: Row, columns: Columns, wish: NewDataset) -> LabelledSlide:
-    place = f"{wish.labels}, line {row.line}, column"
-    slide = _name(row, columns, wish)
+def _slide(row: Row, columns: Columns, options: NewDataset) -> LabelledSlide:
+    place = f"{options.labels}, line {row.line}, column"
+    slide = _name(row, columns, options)
     patient = slide if columns.patient == columns.slide else row[columns.patient]
     check_name(patient, "patient", f"{place} {columns.patient}")
     cells = {column: row[found] for column, found in columns.truth.items()}
-    for column in class_columns(wish.kind):
+    for column in class_columns(options.kind):
         check_name(cells[column], "class", f"{place} {columns.truth[column]}")
-    label = next((cells[column] for column in class_columns(wish.kind)), "")
+    label = next((cells[column] for column in class_columns(options.kind)), "")
     return LabelledSlide(slide, patient, label, row.line, cells, {name: row[name] for name in columns.extra})
 
 
-def _name(row: Row, columns: Columns, wish: NewDataset) -> str:
-    return check_name(plain_id(row[columns.slide]), "slide", f"{wish.labels}, line {row.line}, column {columns.slide}")
+def _name(row: Row, columns: Columns, options: NewDataset) -> str:
+    return check_name(
+        plain_id(row[columns.slide]), "slide", f"{options.labels}, line {row.line}, column {columns.slide}"
+    )
 
 
-def _plain_classes(rows: list[LabelledSlide], wish: NewDataset) -> tuple[list[LabelledSlide], tuple[str, ...]]:
+def _plain_classes(rows: list[LabelledSlide], options: NewDataset) -> tuple[list[LabelledSlide], tuple[str, ...]]:
     """Classes that are all written ``0.0``, ``1.0``, as pandas does beside empty cells, become 0, 1."""
     notes = []
-    for column in class_columns(wish.kind) if wish.classes is None else ():
+    for column in class_columns(options.kind) if options.classes is None else ():
         found = [_DECIMAL_ZERO.fullmatch(row.cells[column]) for row in rows]
         if all(found):
             notes.append(f"The classes {listed(sorted({row.cells[column] for row in rows}))} are taken without '.0'.")
@@ -190,34 +194,36 @@ def _plain_classes(rows: list[LabelledSlide], wish: NewDataset) -> tuple[list[La
     return rows, tuple(notes)
 
 
-def _check_slides(rows: Sequence[LabelledSlide], wish: NewDataset) -> None:
+def _check_slides(rows: Sequence[LabelledSlide], options: NewDataset) -> None:
     first: dict[str, int] = {}
     for row in rows:
         if row.slide in first:
             lines = f"lines {first[row.slide]} and {row.line}" if first[row.slide] != row.line else f"line {row.line}"
             raise DataError(
-                f"slide {row.slide} stands twice", place=f"{wish.labels}, {lines}", fix="keep one line per slide"
+                f"slide {row.slide} stands twice", place=f"{options.labels}, {lines}", fix="keep one line per slide"
             )
         first[row.slide] = row.line
     option = "give --distinct-ids if they are different"
-    _check_spellings(((row.slide, row.line) for row in rows), "slide", wish, option)
+    _check_spellings(((row.slide, row.line) for row in rows), "slide", options, option)
 
 
-def _check_sites(rows: Sequence[LabelledSlide], columns: Columns, wish: NewDataset) -> None:
+def _check_sites(rows: Sequence[LabelledSlide], columns: Columns, options: NewDataset) -> None:
     if columns.site:
         found = ((row.extra[columns.site], row.line) for row in rows if not is_missing(row.extra[columns.site]))
         option = "give --distinct-ids if they are different"
-        check_spellings(found, "site", place=str(wish.labels), fix=option, distinct=wish.distinct_ids)
+        check_spellings(found, "site", place=str(options.labels), fix=option, distinct=options.distinct_ids)
 
 
-def _check_spellings(cells: Iterable[tuple[str, int]], kind: str, wish: NewDataset, fix: str) -> None:
-    distinct = wish.distinct_ids and kind == "slide"
-    check_spellings(cells, kind, place=str(wish.labels), fix=fix, distinct=distinct)
+def _check_spellings(cells: Iterable[tuple[str, int]], kind: str, options: NewDataset, fix: str) -> None:
+    distinct = options.distinct_ids and kind == "slide"
+    check_spellings(cells, kind, place=str(options.labels), fix=fix, distinct=distinct)
 
 
-def _one_spelling(rows: Sequence[LabelledSlide], wish: NewDataset) -> tuple[list[LabelledSlide], tuple[Erratum, ...]]:
+def _one_spelling(
+    rows: Sequence[LabelledSlide], options: NewDataset
+) -> tuple[list[LabelledSlide], tuple[Erratum, ...]]:
     """The rows with one spelling per patient, that of the first line; and what was changed."""
-    if wish.distinct_ids:
+    if options.distinct_ids:
         return list(rows), ()
     first: dict[str, LabelledSlide] = {}
     for row in rows:
@@ -232,14 +238,14 @@ def _one_spelling(rows: Sequence[LabelledSlide], wish: NewDataset) -> tuple[list
         slides=tuple(row.slide for row in changed),
         what=f"Patients in two spellings: {listed(words)}.",
         action="Taken for one patient each, in the first spelling. --distinct-ids keeps them apart.",
-        source=wish.table_name,
+        source=options.table_name,
     )
     same = [replace(row, patient=first[identity(row.patient)].patient) for row in rows]
     return same, (merged,) if changed else ()
 
 
 def _dropped(
-    missing: Sequence[Missing], total: int, names: Sequence[tuple[int, str]], wish: NewDataset
+    missing: Sequence[Missing], total: int, names: Sequence[tuple[int, str]], options: NewDataset
 ) -> tuple[Erratum, ...]:
     """What was left out, for the card."""
     return tuple(
@@ -247,7 +253,7 @@ def _dropped(
             slides=tuple(name for line, name in names if line in one.lines),
             what=f"{one.words(total)} (lines {listed(map(str, one.lines))}).",
             action="Left out with --drop-missing.",
-            source=f"{wish.table_name}, column {one.column}",
+            source=f"{options.table_name}, column {one.column}",
         )
         for one in missing
     )

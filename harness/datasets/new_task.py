@@ -75,36 +75,36 @@ class Predicted:
         return Truth(tuple(patients[slide] for slide in slides), columns)
 
 
-def predicted(rows: Sequence[LabelledSlide], labels: Labels, wish: NewDataset) -> Predicted:
+def predicted(rows: Sequence[LabelledSlide], labels: Labels, options: NewDataset) -> Predicted:
     """Have the task read the labels of ``rows``.
 
     Raises:
         UsageError: declared classes that are not those of the rows, or that the task does not take.
         DataError: a label that the task cannot read; a single class, or so many that they cannot be classes.
     """
-    kind = wish.kind
-    if kind.default_classes and wish.classes:
+    kind = options.kind
+    if kind.default_classes and options.classes:
         raise UsageError(f"--classes has no effect on a dataset of {kind.name}", place="--classes", fix="leave it out")
-    classes = kind.default_classes or _classes(rows, wish, labels.columns.truth)
+    classes = kind.default_classes or _classes(rows, options, labels.columns.truth)
     try:
         task = kind.of(classes, {})
     except (ValueError, TypeError) as reason:
         raise DataError(
-            f"task {kind.name} cannot be made: {reason}", place=str(wish.labels), fix="correct it"
+            f"task {kind.name} cannot be made: {reason}", place=str(options.labels), fix="correct it"
         ) from None
-    values = {row.slide: _read(task, row, labels, wish) for row in rows}
+    values = {row.slide: _read(task, row, labels, options) for row in rows}
     read = tuple(
         replace(row, label=classes[task.group(values[row.slide])], cells=_written(task, row, values[row.slide]))
         for row in rows
     )
     found = Predicted(task, classes, read, values, {})
     slides = [row.slide for row in read]
-    task.check(slides, found.truth(slides), place=str(wish.labels))
+    task.check(slides, found.truth(slides), place=str(options.labels))
     return found
 
 
-def _read(task: Task, row: LabelledSlide, labels: Labels, wish: NewDataset) -> dict[str, int | float]:
-    place = f"{wish.labels}, line {row.line}"
+def _read(task: Task, row: LabelledSlide, labels: Labels, options: NewDataset) -> dict[str, int | float]:
+    place = f"{options.labels}, line {row.line}"
     try:
         return task.read(row.cells, place)
     except DataError as wrong:
@@ -123,24 +123,24 @@ def _written(task: Task, row: LabelledSlide, values: Mapping[str, int | float]) 
     }
 
 
-def _classes(rows: Sequence[LabelledSlide], wish: NewDataset, columns: Mapping[str, str]) -> tuple[str, ...]:
+def _classes(rows: Sequence[LabelledSlide], options: NewDataset, columns: Mapping[str, str]) -> tuple[str, ...]:
     """Class names: as declared, else numbers by value and words by alphabet."""
-    own = class_columns(wish.kind)
+    own = class_columns(options.kind)
     if not own:
-        if wish.classes is None:
+        if options.classes is None:
             raise UsageError(
-                f"the labels of task {wish.task} do not say its classes", place="--classes", fix="name them in order"
+                f"the labels of task {options.task} do not say its classes", place="--classes", fix="name them in order"
             )
-        return wish.classes
+        return options.classes
     column = f"column {columns[own[0]]}"
     found = {row.cells[own[0]]: row.line for row in reversed(rows)}
-    if wish.classes is None:
+    if options.classes is None:
         numbers = all(name.isascii() and name.isdigit() and len(name) < 10 for name in found)
         classes = tuple(sorted(found, key=lambda name: (int(name), name) if numbers else (0, name)))
     else:
-        classes = wish.classes
+        classes = options.classes
         if strange := sorted(found.keys() - set(classes)):
-            place = f"{wish.labels}, line {found[strange[0]]}, --classes"
+            place = f"{options.labels}, line {found[strange[0]]}, --classes"
             raise unknown("class", strange[0], classes, place=place, listing="--classes")
         if empty := [name for name in classes if name not in found]:
             raise UsageError(f"no slide has the class {empty[0]!r}", place="--classes", fix="leave it out")
@@ -149,13 +149,13 @@ def _classes(rows: Sequence[LabelledSlide], wish: NewDataset, columns: Mapping[s
     if len(classes) < 2:
         raise DataError(
             f"all slides have the label {classes[0]!r}",
-            place=f"{wish.labels}, {column}",
+            place=f"{options.labels}, {column}",
             fix="a dataset needs slides of at least two classes",
         )
     if len(classes) > len(rows) // 2:
         raise DataError(
             f"{len(classes)} different labels for {len(rows)} slides: {listed(classes)}",
-            place=f"{wish.labels}, {column}",
+            place=f"{options.labels}, {column}",
             fix="labels are classes; choose the right column with --label-col, or another task with --task",
         )
     return classes

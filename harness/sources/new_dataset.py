@@ -48,7 +48,7 @@ class Made:
     notes: tuple[str, ...] = ()
 
 
-def new_dataset(wish: NewDataset) -> Made:
+def new_dataset(options: NewDataset) -> Made:
     """Make the folder ``into/name`` with card, label table, split file and README. It is whole or absent.
 
     Raises:
@@ -56,50 +56,50 @@ def new_dataset(wish: NewDataset) -> Made:
         DataError: a column that is missing, names that could do harm, slides without files or files without labels.
         LeakError: the given splits leak.
     """
-    folder = target_folder(wish)
-    labels = read_labels(wish)
+    folder = target_folder(options)
+    labels = read_labels(options)
     slides = [row.slide for row in labels.rows]
-    there = _slide_files(wish)
-    files = assign(slides, there, partial=wish.partial, unused=labels.dropped)
-    if wish.mpp is None and (flat := [slide for slide, file in files.items() if file.flat]):
+    there = _slide_files(options)
+    files = assign(slides, there, partial=options.partial, unused=labels.dropped)
+    if options.mpp is None and (flat := [slide for slide, file in files.items() if file.flat]):
         raise UsageError(
             f"{len(flat)} slides are flat images, which do not say their resolution: {listed(flat)}",
             place="--mpp",
             fix="give their microns per pixel with --mpp",
         )
-    found = predicted([row for row in labels.rows if row.slide in files], labels, wish)
-    given, folds = folds_of(found, wish)
-    found = found.with_settings(folds, place=f"{wish.labels}")
-    root = wish.slides.resolve()
+    found = predicted([row for row in labels.rows if row.slide in files], labels, options)
+    given, folds = folds_of(found, options)
+    found = found.with_settings(folds, place=f"{options.labels}")
+    root = options.slides.resolve()
     source: dict[str, object] = {"kind": "slides", "layouts": {"folder": _patterns(files)}, "root": str(root)}
     content = card_of(
-        wish,
+        options,
         found,
         labels.columns,
-        about=slides_about(wish, root),
+        about=slides_about(options, root),
         counts=slide_counts(found.rows, found.classes),
-        source=source | ({"mpp": wish.mpp} if wish.mpp is not None else {}),
+        source=source | ({"mpp": options.mpp} if options.mpp is not None else {}),
         inputs=_INPUTS,
         given=given,
-        errata=(*labels.errata, *_left_out(labels, there, files, wish), *strange_ids(given)),
+        errata=(*labels.errata, *_left_out(labels, there, files, options), *strange_ids(given)),
     )
-    write_dataset(folder, content, found, labels, folds, readme_of(content, found, labels.columns, wish))
+    write_dataset(folder, content, found, labels, folds, readme_of(content, found, labels.columns, options))
     return Made(load_dataset(folder), (*labels.notes, *(given.notes if given is not None else ())))
 
 
-def _slide_files(wish: NewDataset) -> list[SlideFile]:
-    files = slide_files(wish.slides)
-    if not wish.partial and any(file.path == wish.slides for file in files):
+def _slide_files(options: NewDataset) -> list[SlideFile]:
+    files = slide_files(options.slides)
+    if not options.partial and any(file.path == options.slides for file in files):
         raise DataError(
             "DICOM files lie loose among the slides, so that nothing says which of them are one slide",
-            place=str(wish.slides),
+            place=str(options.slides),
             fix="put the files of each slide into a folder of their own, or leave them out with --partial",
         )
-    return [file for file in files if file.path != wish.slides]
+    return [file for file in files if file.path != options.slides]
 
 
 def _left_out(
-    labels: Labels, there: Sequence[SlideFile], files: Mapping[str, SlideFile], wish: NewDataset
+    labels: Labels, there: Sequence[SlideFile], files: Mapping[str, SlideFile], options: NewDataset
 ) -> Iterator[Erratum]:
     """What ``--partial`` leaves out, for the card: slides of the table without a file, and files without a line."""
     missing = tuple(row.slide for row in labels.rows if row.slide not in files)
@@ -111,7 +111,7 @@ def _left_out(
         (spare, f"{len(spare)} files in the folder that are not in the table: {listed(spare)}."),
     ):
         if names:
-            yield Erratum(slides=names, what=what, action="Left out with --partial.", source=wish.table_name)
+            yield Erratum(slides=names, what=what, action="Left out with --partial.", source=options.table_name)
 
 
 def strange_ids(given: GivenSplits | None) -> Iterator[Erratum]:
@@ -121,9 +121,9 @@ def strange_ids(given: GivenSplits | None) -> Iterator[Erratum]:
         yield Erratum(slides=given.left_out, what=what, action="Left out with --partial.", source="the splits")
 
 
-def target_folder(wish: NewDataset) -> Path:
+def target_folder(options: NewDataset) -> Path:
     """Where the dataset goes, if its name is free."""
-    name = wish.name
+    name = options.name
     plain = name.replace("-", "").replace("_", "")
     if not (plain.isascii() and plain.isalnum() and name == name.lower() and name[0].isalnum() and len(name) <= 64):
         raise UsageError(
@@ -134,47 +134,49 @@ def target_folder(wish: NewDataset) -> Path:
     taken = next((one for one in list_datasets() if one.name == name), None)
     if taken is not None:
         raise UsageError(f"there is a dataset {name!r} already", place=taken.origin, fix="choose another name")
-    root = str(wish.slides.resolve())
+    root = str(options.slides.resolve())
     if shown_bytes(root) != root:
         raise UsageError(
             "a card is UTF-8, and the name of this folder is not",
-            place=f"--slides {wish.slides}",
+            place=f"--slides {options.slides}",
             fix="rename the folder",
         )
-    folder = expanded(wish.into) / name
+    folder = expanded(options.into) / name
     if folder.exists() or folder.is_symlink():
         raise UsageError("the folder exists already", place=str(folder), fix="choose another name, or remove it first")
     return folder
 
 
-def folds_of(found: Predicted, wish: NewDataset) -> tuple[GivenSplits | None, Sequence[Fold]]:
+def folds_of(found: Predicted, options: NewDataset) -> tuple[GivenSplits | None, Sequence[Fold]]:
     """The splits that are given, audited; else folds made anew.
 
     Raises:
         LeakError: the given splits leak.
         UsageError: so many folds cannot be made.
     """
-    if wish.splits is None:
-        return None, _cross_validation(found.rows, found.needed_groups, wish)
-    given = read_given_splits(wish.splits, found.rows, partial=wish.partial, seed=wish.seed)
+    if options.splits is None:
+        return None, _cross_validation(found.rows, found.needed_groups, options)
+    given = read_given_splits(options.splits, found.rows, partial=options.partial, seed=options.seed)
     patients = {row.slide: row.patient for row in found.rows}
     for fold in given.folds:
         audit(fold, patients, None)
     return given, given.folds
 
 
-def _cross_validation(rows: Sequence[LabelledSlide], classes: Sequence[str], wish: NewDataset) -> list[Fold]:
+def _cross_validation(rows: Sequence[LabelledSlide], classes: Sequence[str], options: NewDataset) -> list[Fold]:
     """Stratified folds by patient; fold k validates on the test slides of fold k + 1, so that both hold all classes."""
     patients = {name: {row.patient for row in rows if row.label == name} for name in classes}
     rarest = min(classes, key=lambda name: len(patients[name]))
     most = len(patients[rarest])
-    if not 3 <= wish.folds <= most:
+    if not 3 <= options.folds <= most:
         raise UsageError(
-            f"{wish.folds} folds cannot be made: class {rarest!r} has slides of {most} patients",
+            f"{options.folds} folds cannot be made: class {rarest!r} has slides of {most} patients",
             place="--folds",
             fix=f"choose from 3 to {most} folds" if most >= 3 else "add slides of at least 3 patients per class",
         )
-    made = stratified_folds([row.patient for row in rows], [row.label for row in rows], wish.folds, 0.2, wish.seed)
+    made = stratified_folds(
+        [row.patient for row in rows], [row.label for row in rows], options.folds, 0.2, options.seed
+    )
     tests = [set(fold["test"]) for fold in made]
     folds = []
     for k, test in enumerate(tests):

@@ -77,7 +77,7 @@ class JoinTable:
     per_patient: Mapping[str, int]
 
 
-def new_from_features(wish: NewFromFeatures) -> Made:
+def new_from_features(options: NewFromFeatures) -> Made:
     """Make the folder ``into/name`` with card, label table, split files and README, and pack the features.
 
     Raises:
@@ -86,20 +86,22 @@ def new_from_features(wish: NewFromFeatures) -> Made:
             damaged or contradict what is declared.
         LeakError: the given splits leak.
     """
-    base = wish.base
+    base = options.base
     folder = target_folder(base)
     labels = read_labels(base)
-    encoder = wish.declared.facts.encoder
-    source = detect(base.slides, Options(encoder, wish.pickled_arrays))
+    encoder = options.declared.facts.encoder
+    source = detect(base.slides, Options(encoder, options.pickled_arrays))
     files = by_slide(source)
-    joined = _joined(labels.rows, files, source, labels.dropped, wish)
+    joined = _joined(labels.rows, files, source, labels.dropped, options)
     rows = _rows(labels.rows, joined)
     _check_labels(rows, files, source, base)
-    dtype = None if wish.in_place else wish.dtype
-    packing = Packing(source, {row.slide: files[row.slide] for row in rows}, wish.declared, dtype, wish.workers)
-    card_source = _source(packing.describe(), source, wish)
-    store = store_folder(wish.cache, base.name, card_source, source.root)
-    packed = place(packing, store, partial=base.partial) if wish.in_place else packing.run(store, partial=base.partial)
+    dtype = None if options.in_place else options.dtype
+    packing = Packing(source, {row.slide: files[row.slide] for row in rows}, options.declared, dtype, options.workers)
+    card_source = _source(packing.describe(), source, options)
+    store = store_folder(options.cache, base.name, card_source, source.root)
+    packed = (
+        place(packing, store, partial=base.partial) if options.in_place else packing.run(store, partial=base.partial)
+    )
     found = predicted([row for row in rows if row.slide not in packed.refused], labels, base)
     given, folds = folds_of(found, base)
     found = found.with_settings(folds, place=str(base.labels))
@@ -143,33 +145,33 @@ def _joined(
     files: Mapping[str, FeatureFile],
     source: FeatureFormat,
     dropped: Sequence[str],
-    wish: NewFromFeatures,
+    options: NewFromFeatures,
 ) -> Join:
     """Table and features put together; what does not match is refused, and rules that would match more are offered."""
     slides = [row.slide for row in rows]
-    joined = join(slides, list(files), wish.rules)
-    of_dropped = {name for names in join(list(dropped), list(files), wish.rules).files.values() for name in names}
+    joined = join(slides, list(files), options.rules)
+    of_dropped = {name for names in join(list(dropped), list(files), options.rules).files.values() for name in names}
     joined = replace(joined, extra=tuple(name for name in joined.extra if name not in of_dropped))
     patients = Counter(row.patient for row in rows for _ in joined.files.get(row.slide, ()))
-    wish.show(JoinTable(source.title, len(rows), len(files), joined, patients))
+    options.show(JoinTable(source.title, len(rows), len(files), joined, patients))
     if joined.ambiguous:
         slide, names = next(iter(joined.ambiguous.items()))
         raise DataError(
             f"{len(joined.ambiguous)} ids of the table match features in several ways: {slide} may be {listed(names)}",
-            place=str(wish.base.labels),
+            place=str(options.base.labels),
             fix="write the ids of the table as the files are called",
         )
-    partial = wish.base.partial and joined.files
+    partial = options.base.partial and joined.files
     if joined.missing and not partial:
         raise DataError(
             f"{len(joined.missing)} of {len(rows)} slides of the table have no features: {listed(joined.missing)}",
-            place=f"--features {wish.base.slides}, {len(files)} slides there: {listed(files, most=3)}",
-            fix=f"{_offer(slides, list(files), wish.rules)}correct the ids, or leave these slides out with --partial",
+            place=f"--features {options.base.slides}, {len(files)} slides there: {listed(files, most=3)}",
+            fix=f"{_offer(slides, list(files), options.rules)}correct the ids, or leave them out with --partial",
         )
     if joined.extra and not partial:
         raise DataError(
             f"{len(joined.extra)} of {len(files)} slides with features are not in the table: {listed(joined.extra)}",
-            place=str(wish.base.labels),
+            place=str(options.base.labels),
             fix="add them to the table, or leave them out with --partial",
         )
     return joined
@@ -220,20 +222,20 @@ def _check_labels(
         )
 
 
-def _source(declared: Declared, source: FeatureFormat, wish: NewFromFeatures) -> FeatureFolder:
+def _source(declared: Declared, source: FeatureFormat, options: NewFromFeatures) -> FeatureFolder:
     facts = declared.facts
     return FeatureFolder(
-        folder=str(wish.base.slides.resolve()),
+        folder=str(options.base.slides.resolve()),
         format=source.name,
         dim=declared.dim or 0,
         encoder=facts.encoder or UNKNOWN,
         tile_px=facts.tile_px,
         mpp=None if facts.mpp is None else round(facts.mpp, 4),
         magnification=facts.magnification,
-        match=wish.rules,
-        dtype=wish.dtype,
-        in_place=wish.in_place,
-        pickled_arrays=wish.pickled_arrays,
+        match=options.rules,
+        dtype=options.dtype,
+        in_place=options.in_place,
+        pickled_arrays=options.pickled_arrays,
     )
 
 

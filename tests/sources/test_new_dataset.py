@@ -34,7 +34,7 @@ def small_catalogue(monkeypatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def wish(tmp_path: Path) -> NewDataset:
+def options(tmp_path: Path) -> NewDataset:
     slides = tmp_path / "slides"
     (slides / "batch 1").mkdir(parents=True)
     for i in range(N):
@@ -52,39 +52,39 @@ def wish(tmp_path: Path) -> NewDataset:
     )
 
 
-def new_dataset(wish: NewDataset) -> Dataset:
-    return making.new_dataset(wish).dataset
+def new_dataset(options: NewDataset) -> Dataset:
+    return making.new_dataset(options).dataset
 
 
-def rewrite(wish: NewDataset, *rows: str, head: str = HEAD) -> NewDataset:
-    wish.labels.write_text(head + "\n".join(rows) + "\n", encoding="utf-8")
-    return wish
+def rewrite(options: NewDataset, *rows: str, head: str = HEAD) -> NewDataset:
+    options.labels.write_text(head + "\n".join(rows) + "\n", encoding="utf-8")
+    return options
 
 
-def refusal(wish: NewDataset) -> BenchError:
+def refusal(options: NewDataset) -> BenchError:
     with pytest.raises(BenchError) as error:
-        new_dataset(wish)
-    assert not (wish.into / wish.name).exists(), "nothing is left behind"
-    assert not wish.into.exists() or list(wish.into.iterdir()) == []
+        new_dataset(options)
+    assert not (options.into / options.name).exists(), "nothing is left behind"
+    assert not options.into.exists() or list(options.into.iterdir()) == []
     assert "\n" not in error.value.problem + error.value.place + error.value.fix
     return error.value
 
 
-def test_it_becomes_a_dataset_like_any_other(wish: NewDataset, monkeypatch) -> None:
-    made = new_dataset(wish)
-    assert made.folder == wish.into / "mine"
+def test_it_becomes_a_dataset_like_any_other(options: NewDataset, monkeypatch) -> None:
+    made = new_dataset(options)
+    assert made.folder == options.into / "mine"
     assert {path.name for path in made.folder.iterdir()} == {"card.yaml", "labels.csv", "splits", "README.md"}
     assert made.card.classes == ("benign", "malignant")
     assert made.card.counts == {"slides": 18, "patients": 9, "benign": 12, "malignant": 6}
     assert verify(made, None).findings == ()
-    monkeypatch.setenv("BENCH_DATASETS", str(wish.into))
+    monkeypatch.setenv("BENCH_DATASETS", str(options.into))
     for found in (find_dataset("mine"), find_dataset(str(made.folder))):
         assert found.slides == tuple(f"s{i:02d}" for i in range(N))
         assert locate(found, None)["s01"].name == "S01.SVS"
 
 
-def test_folds_keep_patients_together_and_hold_every_class(wish: NewDataset) -> None:
-    made = new_dataset(wish)
+def test_folds_keep_patients_together_and_hold_every_class(options: NewDataset) -> None:
+    made = new_dataset(options)
     folds = made.splits().folds
     assert len(folds) == 3
     assert sorted(slide for fold in folds for slide in fold.test) == sorted(made.slides)
@@ -94,122 +94,122 @@ def test_folds_keep_patients_together_and_hold_every_class(wish: NewDataset) -> 
             assert {made.by_slide[slide].label for slide in part} == {0, 1}
 
 
-def test_the_same_wish_gives_the_same_folds_and_another_seed_others(wish: NewDataset, tmp_path: Path) -> None:
+def test_the_same_options_gives_the_same_folds_and_another_seed_others(options: NewDataset, tmp_path: Path) -> None:
     one, two, other = (
-        new_dataset(replace(wish, into=tmp_path / place, seed=seed)).splits().sha256
+        new_dataset(replace(options, into=tmp_path / place, seed=seed)).splits().sha256
         for place, seed in (("a", 0), ("b", 0), ("c", 1))
     )
     assert one == two
     assert one != other
 
 
-def test_patients_may_have_slides_of_both_classes(wish: NewDataset) -> None:
-    made = new_dataset(wish)
+def test_patients_may_have_slides_of_both_classes(options: NewDataset) -> None:
+    made = new_dataset(options)
     labels = {patient: {e.label for e in made.entries if e.patient == patient} for patient in made.patients.values()}
     assert {0, 1} in labels.values()
 
 
-def test_each_slide_its_own_patient(wish: NewDataset) -> None:
-    made = new_dataset(replace(wish, patient_column="file"))
+def test_each_slide_its_own_patient(options: NewDataset) -> None:
+    made = new_dataset(replace(options, patient_column="file"))
     assert made.patients == {slide: slide for slide in made.slides}
 
 
-def test_class_order(wish: NewDataset) -> None:
-    assert new_dataset(replace(wish, classes=("malignant", "benign"))).card.classes == ("malignant", "benign")
+def test_class_order(options: NewDataset) -> None:
+    assert new_dataset(replace(options, classes=("malignant", "benign"))).card.classes == ("malignant", "benign")
 
 
-def test_numbers_and_odd_words_are_classes_too(wish: NewDataset) -> None:
+def test_numbers_and_odd_words_are_classes_too(options: NewDataset) -> None:
     for name, words in (("a", ("10", "9")), ("b", ("yes", "no")), ("c", ("None", "null")), ("d", ("slides", "tiles"))):
-        rewrite(wish, *(row.replace("benign", words[0]).replace("malignant", words[1]) for row in ROWS))
-        made = new_dataset(replace(wish, name=name, classes=words if name == "c" else None))
+        rewrite(options, *(row.replace("benign", words[0]).replace("malignant", words[1]) for row in ROWS))
+        made = new_dataset(replace(options, name=name, classes=words if name == "c" else None))
         assert set(made.card.classes) == set(words)
         assert made.by_slide["s01"].label == made.card.classes.index(words[0])
         if name == "a":
             assert made.card.classes == ("9", "10")
 
 
-def test_misspelt_columns_are_answered_with_the_nearest(wish: NewDataset) -> None:
-    error = refusal(replace(wish, columns={"label": "diagnose"}, patient_column="patient"))
+def test_misspelt_columns_are_answered_with_the_nearest(options: NewDataset) -> None:
+    error = refusal(replace(options, columns={"label": "diagnose"}, patient_column="patient"))
     assert "no column 'diagnose' and no column 'patient'" in error.problem
     assert "did you mean 'diagnosis' for 'diagnose'" in error.fix
     assert "--label-col" in error.fix
 
 
-def test_slides_without_a_file(wish: NewDataset) -> None:
-    (wish.slides / "S04.SVS").rename(wish.slides / "S004.SVS")
-    error = refusal(wish)
+def test_slides_without_a_file(options: NewDataset) -> None:
+    (options.slides / "S04.SVS").rename(options.slides / "S004.SVS")
+    error = refusal(options)
     assert error.problem == "1 of 18 slides of the table have no file: s04"
     assert "S004.SVS has the id S004" in error.fix
-    (wish.slides / "S004.SVS").rename(wish.slides / "X04.SVS")
-    assert "did you mean 'X04' for 's04'?" in refusal(wish).fix
+    (options.slides / "S004.SVS").rename(options.slides / "X04.SVS")
+    assert "did you mean 'X04' for 's04'?" in refusal(options).fix
 
 
 @pytest.mark.parametrize("name", ["S04.2.SVS", "S04-a.SVS", "S04 2.SVS", "XS04.SVS", "S4.SVS", "S04.0b1c-uuid.SVS"])
 @pytest.mark.parametrize("also_in_table", [True, False])
-def test_a_slide_gets_no_file_of_another_name(wish: NewDataset, name: str, also_in_table: bool) -> None:
-    (wish.slides / "S04.SVS").rename(wish.slides / name)
-    rewrite(wish, *ROWS, *([f"{name},p99,benign"] * also_in_table))
-    error = refusal(wish)
+def test_a_slide_gets_no_file_of_another_name(options: NewDataset, name: str, also_in_table: bool) -> None:
+    (options.slides / "S04.SVS").rename(options.slides / name)
+    rewrite(options, *ROWS, *([f"{name},p99,benign"] * also_in_table))
+    error = refusal(options)
     # S4 and S04 cannot both stand in a table.
     assert "no file: s04" in error.problem or (name == "S4.SVS" and "one slide" in error.problem)
 
 
-def test_ids_with_dots_find_their_own_files(wish: NewDataset) -> None:
+def test_ids_with_dots_find_their_own_files(options: NewDataset) -> None:
     for name in ("S04.2.SVS", "S04.2.3.SVS"):
-        (wish.slides / name).write_bytes(b"II*\0")
-    made = new_dataset(rewrite(wish, *ROWS, "S04.2,p98,benign", "S04.2.3,p99,benign"))
+        (options.slides / name).write_bytes(b"II*\0")
+    made = new_dataset(rewrite(options, *ROWS, "S04.2,p98,benign", "S04.2.3,p99,benign"))
     paths = locate(made, None)
     assert [paths[slide].name for slide in ("s04", "S04.2", "S04.2.3")] == ["S04.SVS", "S04.2.SVS", "S04.2.3.SVS"]
-    (wish.slides / "S04.SVS").unlink()
+    (options.slides / "S04.SVS").unlink()
     with pytest.raises(DataError, match="missing: s04") as error:
         locate(made, None)
     assert "has the id S04.2" in error.value.fix
 
 
-def test_names_in_another_unicode_form(wish: NewDataset) -> None:
-    (wish.slides / "S04.SVS").rename(wish.slides / "Pra\u0308p.SVS")
-    made = new_dataset(rewrite(wish, *(row.replace("s04", "präp") for row in ROWS)))
+def test_names_in_another_unicode_form(options: NewDataset) -> None:
+    (options.slides / "S04.SVS").rename(options.slides / "Pra\u0308p.SVS")
+    made = new_dataset(rewrite(options, *(row.replace("s04", "präp") for row in ROWS)))
     assert locate(made, None)["präp"].name == "Pra\u0308p.SVS"
 
 
-def test_files_without_a_label(wish: NewDataset) -> None:
-    (wish.slides / "extra.svs").write_bytes(b"II*\0")
-    (wish.slides / "S01.jpg").write_bytes(b"thumbnail")
-    (wish.slides / "notes.txt").write_text("hello")
-    assert refusal(wish).problem == "1 slides in the folder are not in the table: extra"
+def test_files_without_a_label(options: NewDataset) -> None:
+    (options.slides / "extra.svs").write_bytes(b"II*\0")
+    (options.slides / "S01.jpg").write_bytes(b"thumbnail")
+    (options.slides / "notes.txt").write_text("hello")
+    assert refusal(options).problem == "1 slides in the folder are not in the table: extra"
 
 
-def test_partial_leaves_out_what_has_no_counterpart(wish: NewDataset) -> None:
-    (wish.slides / "extra.svs").write_bytes(b"II*\0")
-    (wish.slides / "S04.SVS").unlink()
-    made = new_dataset(replace(wish, partial=True))
+def test_partial_leaves_out_what_has_no_counterpart(options: NewDataset) -> None:
+    (options.slides / "extra.svs").write_bytes(b"II*\0")
+    (options.slides / "S04.SVS").unlink()
+    made = new_dataset(replace(options, partial=True))
     assert "s04" not in made.slides
     assert len(made.slides) == 17
     assert [erratum.slides for erratum in made.card.errata] == [("s04",), ("extra",)]
     assert all("--partial" in erratum.action for erratum in made.card.errata)
 
 
-def test_names_that_are_not_utf8(wish: NewDataset, tmp_path: Path) -> None:
-    (wish.slides / os.fsdecode(b"S\xff99.svs")).write_bytes(b"II*\0")
-    labels = wish.labels.rename(tmp_path / os.fsdecode(b"lab\xff.csv"))
-    made = new_dataset(replace(wish, labels=labels, partial=True))
+def test_names_that_are_not_utf8(options: NewDataset, tmp_path: Path) -> None:
+    (options.slides / os.fsdecode(b"S\xff99.svs")).write_bytes(b"II*\0")
+    labels = options.labels.rename(tmp_path / os.fsdecode(b"lab\xff.csv"))
+    made = new_dataset(replace(options, labels=labels, partial=True))
     (erratum,) = made.card.errata
     assert erratum.slides == ("S\\xff99",) and erratum.source == "lab\\xff.csv"
-    slides = wish.slides.rename(tmp_path / os.fsdecode(b"slides\xff"))
-    error = refusal(replace(wish, labels=labels, slides=slides, partial=True, into=tmp_path / "other"))
+    slides = options.slides.rename(tmp_path / os.fsdecode(b"slides\xff"))
+    error = refusal(replace(options, labels=labels, slides=slides, partial=True, into=tmp_path / "other"))
     assert "UTF-8" in error.problem and "rename" in error.fix
 
 
-def test_what_has_no_effect_on_survival_is_refused(wish: NewDataset) -> None:
-    error = refusal(replace(followed(wish, *FOLLOWED), classes=("0", "1")))
+def test_what_has_no_effect_on_survival_is_refused(options: NewDataset) -> None:
+    error = refusal(replace(followed(options, *FOLLOWED), classes=("0", "1")))
     assert "no effect on a dataset of survival" in error.problem
-    error = refusal(replace(followed(wish, *FOLLOWED), columns={"label": "died"}))
+    error = refusal(replace(followed(options, *FOLLOWED), columns={"label": "died"}))
     assert error.place == "--col" and "event" in error.fix
 
 
-def test_partial_still_refuses_when_nothing_fits(wish: NewDataset, tmp_path: Path) -> None:
+def test_partial_still_refuses_when_nothing_fits(options: NewDataset, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    error = refusal(replace(wish, slides=tmp_path / "empty", partial=True))
+    error = refusal(replace(options, slides=tmp_path / "empty", partial=True))
     assert "18 of 18 slides of the table have no file" in error.problem
 
 
@@ -229,17 +229,17 @@ def test_partial_still_refuses_when_nothing_fits(wish: NewDataset, tmp_path: Pat
         ("s00.svs,p,benign", "stands twice"),
     ],
 )
-def test_hostile_and_double_rows_are_refused_with_their_line(wish: NewDataset, row: str, words: str) -> None:
-    error = refusal(rewrite(wish, *ROWS, row))
+def test_hostile_and_double_rows_are_refused_with_their_line(options: NewDataset, row: str, words: str) -> None:
+    error = refusal(rewrite(options, *ROWS, row))
     assert words in error.problem
     assert "line" in error.place
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/b", "Mine", "", "-x", "a b", "a\n", "ä", "x" * 65, "."])
-def test_dataset_names(wish: NewDataset, name: str) -> None:
+def test_dataset_names(options: NewDataset, name: str) -> None:
     with pytest.raises(UsageError):
-        new_dataset(replace(wish, name=name))
-    assert not wish.into.exists()
+        new_dataset(replace(options, name=name))
+    assert not options.into.exists()
 
 
 PATIENTS = [
@@ -254,9 +254,9 @@ PATIENTS = [
 
 
 @pytest.mark.parametrize(("one", "other"), PATIENTS)
-def test_patients_in_two_spellings_are_kept_together(wish: NewDataset, one: str, other: str) -> None:
+def test_patients_in_two_spellings_are_kept_together(options: NewDataset, one: str, other: str) -> None:
     rows = [f"s{i:02d},{(other if i % 2 else one).format(i // 2)},{'ab'[i // 2 % 2]}" for i in range(N)]
-    made = new_dataset(rewrite(wish, *rows))
+    made = new_dataset(rewrite(options, *rows))
     assert len(set(made.patients.values())) == N // 2
     (erratum,) = made.card.errata
     assert "lines 2 and 3" in erratum.what
@@ -264,33 +264,33 @@ def test_patients_in_two_spellings_are_kept_together(wish: NewDataset, one: str,
     for fold in made.splits().folds:
         for _, part in fold.parts():
             assert {f"s{int(slide[1:]) ^ 1:02d}" for slide in part} == set(part)
-    apart = new_dataset(replace(wish, name="apart", distinct_ids=True))
+    apart = new_dataset(replace(options, name="apart", distinct_ids=True))
     assert (len(set(apart.patients.values())), apart.card.distinct_ids, apart.card.errata) == (N, True, ())
 
 
 @pytest.mark.parametrize(
     "words", [("Benign", "benign"), ("benign", "be nign"), ("benign", "\uff42enign"), ("1", "1.0")]
 )
-def test_classes_in_two_spellings_are_refused_unless_named(wish: NewDataset, words: tuple[str, str]) -> None:
+def test_classes_in_two_spellings_are_refused_unless_named(options: NewDataset, words: tuple[str, str]) -> None:
     rows = [f"s{i:02d},p{i},{(*words, 'other')[i % 3]}" for i in range(N)]
-    error = refusal(rewrite(wish, *rows))
+    error = refusal(rewrite(options, *rows))
     assert "one class" in error.problem
     assert "lines 2 and 3" in error.place
-    assert new_dataset(replace(wish, classes=(*words, "other"))).card.classes == (*words, "other")
+    assert new_dataset(replace(options, classes=(*words, "other"))).card.classes == (*words, "other")
 
 
 @pytest.mark.parametrize("text", ["", "NA", "nan", "None", "#N/A", "-", "?", "unknown", "\u2013"])
 @pytest.mark.parametrize("column", ["patient", "label", "slide"])
-def test_missing_values_are_refused_or_dropped(wish: NewDataset, text: str, column: str) -> None:
+def test_missing_values_are_refused_or_dropped(options: NewDataset, text: str, column: str) -> None:
     rows = [row.split(",") for row in ROWS]
     for i in (4, 7):
         rows[i][("slide", "patient", "label").index(column)] = text
-    error = refusal(rewrite(wish, *map(",".join, rows)))
+    error = refusal(rewrite(options, *map(",".join, rows)))
     assert f"2 of 18 lines have no {column}" in error.problem
     assert "lines 6, 9" in error.place
     assert "--drop-missing" in error.fix
     # What lacks a name in the table has a file without a line.
-    made = new_dataset(replace(wish, drop_missing=True, partial=column == "slide"))
+    made = new_dataset(replace(options, drop_missing=True, partial=column == "slide"))
     assert made.slides == tuple(f"s{i:02d}" for i in range(N) if i not in {4, 7})
     erratum, *others = made.card.errata
     assert [other.slides for other in others] == ([("S04", "S07")] if column == "slide" else [])
@@ -300,29 +300,29 @@ def test_missing_values_are_refused_or_dropped(wish: NewDataset, text: str, colu
     assert verify(made, None).ok
 
 
-def test_missing_follow_up(wish: NewDataset) -> None:
-    wish = followed(wish, *(row.replace("s02.svs,p01,2", "s02.svs,p01,NA") for row in FOLLOWED))
-    assert "1 of 18 lines have no time: 'NA'" in refusal(wish).problem
-    assert len(new_dataset(replace(wish, drop_missing=True)).slides) == N - 1
+def test_missing_follow_up(options: NewDataset) -> None:
+    options = followed(options, *(row.replace("s02.svs,p01,2", "s02.svs,p01,NA") for row in FOLLOWED))
+    assert "1 of 18 lines have no time: 'NA'" in refusal(options).problem
+    assert len(new_dataset(replace(options, drop_missing=True)).slides) == N - 1
 
 
-def test_a_spreadsheet_with_decimal_commas(wish: NewDataset) -> None:
+def test_a_spreadsheet_with_decimal_commas(options: NewDataset) -> None:
     rows = [row.replace(",", ";").replace(";2;", ";2,5;") for row in FOLLOWED]
-    wish = replace(
-        rewrite(wish, *rows, head="sep=;\nfile;who;months;died\n"),
+    options = replace(
+        rewrite(options, *rows, head="sep=;\nfile;who;months;died\n"),
         task="survival",
         columns={"time": "months", "event": "died"},
     )
-    assert new_dataset(wish).by_slide["s02"].truth["time"] == 2.5
+    assert new_dataset(options).by_slide["s02"].truth["time"] == 2.5
 
 
-def test_taken_names_and_folders(wish: NewDataset) -> None:
+def test_taken_names_and_folders(options: NewDataset) -> None:
     with pytest.raises(UsageError, match="there is a dataset 'colon-nuclei' already"):
-        new_dataset(replace(wish, name="colon-nuclei"))
-    first = new_dataset(wish)
+        new_dataset(replace(options, name="colon-nuclei"))
+    first = new_dataset(options)
     before = (first.folder / "labels.csv").read_bytes()
     with pytest.raises(UsageError, match="exists already"):
-        new_dataset(wish)
+        new_dataset(options)
     assert (first.folder / "labels.csv").read_bytes() == before
 
 
@@ -339,83 +339,83 @@ def test_taken_names_and_folders(wish: NewDataset) -> None:
         ({"labels": Path("nowhere.csv")}, "does not exist"),
     ],
 )
-def test_wrong_wishes(wish: NewDataset, change: dict[str, object], words: str) -> None:
-    assert words in refusal(replace(wish, **change)).problem
+def test_wrong_options(options: NewDataset, change: dict[str, object], words: str) -> None:
+    assert words in refusal(replace(options, **change)).problem
 
 
-def test_a_single_class(wish: NewDataset) -> None:
-    error = refusal(rewrite(wish, *(row.replace("malignant", "benign") for row in ROWS)))
+def test_a_single_class(options: NewDataset) -> None:
+    error = refusal(rewrite(options, *(row.replace("malignant", "benign") for row in ROWS)))
     assert error.problem == "all slides have the label 'benign'"
 
 
-def test_files_that_are_no_slides_yet(wish: NewDataset) -> None:
-    (wish.slides / "S02.SVS").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
-    assert "s02 (pointer to large-file storage" in refusal(wish).problem
+def test_files_that_are_no_slides_yet(options: NewDataset) -> None:
+    (options.slides / "S02.SVS").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    assert "s02 (pointer to large-file storage" in refusal(options).problem
 
 
-def test_two_files_for_a_slide(wish: NewDataset) -> None:
-    (wish.slides / "batch 1" / "s00.tif").write_bytes(b"II*\0")
-    assert "slide s00 has 2 files" in refusal(wish).problem
+def test_two_files_for_a_slide(options: NewDataset) -> None:
+    (options.slides / "batch 1" / "s00.tif").write_bytes(b"II*\0")
+    assert "slide s00 has 2 files" in refusal(options).problem
 
 
-def test_flat_images_need_a_resolution(wish: NewDataset) -> None:
-    (wish.slides / "S00.SVS").rename(wish.slides / "S00.png")
-    error = refusal(wish)
+def test_flat_images_need_a_resolution(options: NewDataset) -> None:
+    (options.slides / "S00.SVS").rename(options.slides / "S00.png")
+    error = refusal(options)
     assert error.place == "--mpp"
-    made = new_dataset(replace(wish, mpp=0.5))
+    made = new_dataset(replace(options, mpp=0.5))
     assert yaml.safe_load((made.folder / "card.yaml").read_text())["source"]["mpp"] == 0.5
     assert locate(made, None)["s00"].name == "S00.png"
 
 
-def test_thumbnails_beside_slides_are_ignored(wish: NewDataset) -> None:
+def test_thumbnails_beside_slides_are_ignored(options: NewDataset) -> None:
     for i in range(N):
-        (wish.slides / f"S{i:02d}.jpg").write_bytes(b"thumbnail")
-    (wish.slides / "thumbnails").mkdir()
+        (options.slides / f"S{i:02d}.jpg").write_bytes(b"thumbnail")
+    (options.slides / "thumbnails").mkdir()
     for name in ("S01_thumbnail.png", "S02-label.jpg", "S03_mask.tif", "thumbnails/all.png", "S04 (macro).jpeg"):
-        (wish.slides / name).write_bytes(b"II*\0")
-    assert set(discover_slides(wish.slides)) == {f"S{i:02d}" for i in range(N)}
-    assert verify(new_dataset(wish), None).findings == ()
+        (options.slides / name).write_bytes(b"II*\0")
+    assert set(discover_slides(options.slides)) == {f"S{i:02d}" for i in range(N)}
+    assert verify(new_dataset(options), None).findings == ()
 
 
-def test_a_table_may_name_what_looks_like_a_companion(wish: NewDataset) -> None:
-    (wish.slides / "S04_mask.tif").write_bytes(b"II*\0")
-    assert "S04_mask" in new_dataset(rewrite(wish, *ROWS, "S04_mask,p99,benign")).slides
+def test_a_table_may_name_what_looks_like_a_companion(options: NewDataset) -> None:
+    (options.slides / "S04_mask.tif").write_bytes(b"II*\0")
+    assert "S04_mask" in new_dataset(rewrite(options, *ROWS, "S04_mask,p99,benign")).slides
 
 
-def test_longer_file_names_and_dicom_folders(wish: NewDataset) -> None:
+def test_longer_file_names_and_dicom_folders(options: NewDataset) -> None:
     uuid = "0B1C2D3E-0000-4444-8888-0123456789AB"
-    (wish.slides / "S00.SVS").rename(wish.slides / f"S00.{uuid}.SVS")
-    (wish.slides / "S04.SVS").rename(wish.slides / "S04.ome.tiff")
-    (wish.slides / "S02.SVS").unlink()
+    (options.slides / "S00.SVS").rename(options.slides / f"S00.{uuid}.SVS")
+    (options.slides / "S04.SVS").rename(options.slides / "S04.ome.tiff")
+    (options.slides / "S02.SVS").unlink()
     for k in range(3):
-        (wish.slides / "deep" / "s02").mkdir(parents=True, exist_ok=True)
-        (wish.slides / "deep" / "s02" / f"{k}.dcm").write_bytes(b"DICM")
-    made = new_dataset(wish)
+        (options.slides / "deep" / "s02").mkdir(parents=True, exist_ok=True)
+        (options.slides / "deep" / "s02" / f"{k}.dcm").write_bytes(b"DICM")
+    made = new_dataset(options)
     paths = locate(made, None)
     assert paths["s00"].name == f"S00.{uuid}.SVS"
     assert paths["s04"].name == "S04.ome.tiff"
-    assert paths["s02"] == wish.slides / "deep/s02"
+    assert paths["s02"] == options.slides / "deep/s02"
     assert verify(made, None).findings == ()
 
 
-def test_a_failure_on_the_way_leaves_nothing(wish: NewDataset, monkeypatch) -> None:
+def test_a_failure_on_the_way_leaves_nothing(options: NewDataset, monkeypatch) -> None:
     def fail(*args: object) -> None:
         raise DataError("disk full", place="disk", fix="free it")
 
     monkeypatch.setattr("harness.sources.new_dataset.write_splits", fail)
-    assert refusal(wish).problem == "disk full"
+    assert refusal(options).problem == "disk full"
 
 
 FOLLOWED = [f"s{i:02d}.svs,p{i // 2:02d},{1 + i // 2},{int(i // 2 % 5 > 0)}" for i in range(N)]
 
 
-def followed(wish: NewDataset, *rows: str) -> NewDataset:
-    wish = rewrite(wish, *rows, head="file,who,months,died\n")
-    return replace(wish, task="survival", columns={"time": "months", "event": "died"})
+def followed(options: NewDataset, *rows: str) -> NewDataset:
+    options = rewrite(options, *rows, head="file,who,months,died\n")
+    return replace(options, task="survival", columns={"time": "months", "event": "died"})
 
 
-def test_a_dataset_of_survival(wish: NewDataset) -> None:
-    dataset = new_dataset(followed(wish, *FOLLOWED))
+def test_a_dataset_of_survival(options: NewDataset) -> None:
+    dataset = new_dataset(followed(options, *FOLLOWED))
     # Seven of nine patients with an event: two to three are trained on in each fold.
     assert (dataset.card.task, dataset.card.intervals, dataset.card.classes) == ("survival", 2, ("censored", "event"))
     assert [(e.slide, e.truth["time"], e.label) for e in dataset.entries[:3]] == [
@@ -439,17 +439,18 @@ def test_a_dataset_of_survival(wish: NewDataset) -> None:
         ("s02.svs,p01,2,1", "s02.svs,p01,3,1", "patient p01 has two follow-ups"),
     ],
 )
-def test_follow_up_that_cannot_be_used(wish: NewDataset, old: str, new: str, words: str) -> None:
-    error = refusal(followed(wish, *(row.replace(old, new) for row in FOLLOWED)))
+def test_follow_up_that_cannot_be_used(options: NewDataset, old: str, new: str, words: str) -> None:
+    error = refusal(followed(options, *(row.replace(old, new) for row in FOLLOWED)))
     assert words in error.problem
-    assert str(wish.labels) in error.place
+    assert str(options.labels) in error.place
 
 
-def test_too_few_events_and_half_a_wish_are_refused(wish: NewDataset) -> None:
+def test_too_few_events_and_half_of_them_are_refused(options: NewDataset) -> None:
     assert (
-        "class 'event' has slides of 0 patients" in refusal(followed(wish, *(f"{r[:-1]}0" for r in FOLLOWED))).problem
+        "class 'event' has slides of 0 patients"
+        in refusal(followed(options, *(f"{r[:-1]}0" for r in FOLLOWED))).problem
     )
     same = [f"{row.rsplit(',', 2)[0]},7,1" for row in FOLLOWED]
-    assert "2 intervals cannot be cut" in refusal(followed(wish, *same)).problem
-    half = refusal(replace(followed(wish, *FOLLOWED), columns={"time": "months"}))
+    assert "2 intervals cannot be cut" in refusal(followed(options, *same)).problem
+    half = refusal(replace(followed(options, *FOLLOWED), columns={"time": "months"}))
     assert "no column 'event'" in half.problem and "--col event=COLUMN" in half.fix
