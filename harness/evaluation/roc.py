@@ -7,13 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from harness.evaluation.bootstrap import LEVEL, patient_weights
 from harness.evaluation.study_scores import Predictions
+from harness.evaluation.unit_curves import GRID, RESAMPLES, band, mean_curve, units_of
 
 Floats = NDArray[np.float64]
-_GRID = 201
-_RESAMPLES = 200
-"""Enough for the eye; the interval of the AUC itself comes from the full bootstrap."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ def roc_curve(positive: ArrayLike, scores: ArrayLike, weights: ArrayLike | None 
     return np.r_[0.0, alarms / alarms[-1]], np.r_[0.0, hits / hits[-1]]
 
 
-def study_roc(data: Predictions, positive_class: int, *, resamples: int = _RESAMPLES, seed: int = 0) -> Roc | None:
+def study_roc(data: Predictions, positive_class: int, *, resamples: int = RESAMPLES, seed: int = 0) -> Roc | None:
     """ROC curve of one class against the rest, averaged over units at equal false positive rate.
 
     A single unit keeps its steps; the average of several is drawn on a fixed grid. The area under it is the mean of
@@ -66,39 +63,26 @@ def study_roc(data: Predictions, positive_class: int, *, resamples: int = _RESAM
         resamples: patient resamples for the band; 0 gives none.
         seed: of the resampling.
     """
-    units = [rows for folds in data.runs() for rows in folds]
+    units = units_of(data)
     positive = np.asarray(data.label) == positive_class
     scores = data.probabilities[:, positive_class]
-    one = np.ones(len(positive))
-    grid = np.linspace(0.0, 1.0, _GRID)
+
+    def on_grid(rows: NDArray[np.intp], weights: Floats) -> Floats | None:
+        if not ((weights * positive[rows]).any() and (weights * ~positive[rows]).any()):
+            return None
+        return _on_grid(*roc_curve(positive[rows], scores[rows], weights), GRID)
+
     if len(units) == 1:
         if positive.all() or not positive.any():
             return None
         fpr, tpr = roc_curve(positive, scores)
     else:
-        mean = _mean_curve(positive, scores, units, one, grid)
+        mean = mean_curve(on_grid, units, np.ones(len(positive)))
         if mean is None:
             return None
-        fpr, tpr = np.r_[0.0, grid], np.r_[0.0, mean]
-    if not resamples or len(np.unique(data.patient)) < 2:
-        return Roc(fpr, tpr)
-    blocks = patient_weights(data.patient, resamples=resamples, seed=seed)
-    curves = [_mean_curve(positive, scores, units, w, grid) for block in blocks for w in block]
-    drawn = np.stack([curve for curve in curves if curve is not None])
-    low, high = np.percentile(drawn, [50 * (1 - LEVEL), 50 * (1 + LEVEL)], axis=0)
-    return Roc(fpr, tpr, np.interp(fpr, grid, low), np.interp(fpr, grid, high))
-
-
-def _mean_curve(
-    positive: NDArray[np.bool_], scores: Floats, units: list[NDArray[np.intp]], weights: Floats, grid: Floats
-) -> Floats | None:
-    """True positive rate on ``grid``, averaged over the units that hold both classes; None if none does."""
-    curves = []
-    for rows in units:
-        w = weights[rows]
-        if (w * positive[rows]).any() and (w * ~positive[rows]).any():
-            curves.append(_on_grid(*roc_curve(positive[rows], scores[rows], w), grid))
-    return np.mean(curves, axis=0) if curves else None
+        fpr, tpr = np.r_[0.0, GRID], np.r_[0.0, mean]
+    limits = band(data, on_grid, resamples=resamples, seed=seed)
+    return Roc(fpr, tpr, *(np.interp(fpr, GRID, one) for one in limits or ()))
 
 
 def _on_grid(fpr: Floats, tpr: Floats, grid: Floats) -> Floats:

@@ -148,7 +148,7 @@ def study_files(store: RunStore, study: Study, score: Score | None) -> dict[str,
         part = "" if study.complete else f" ({len(study.records)}/{len(study.planned or ()) or '?'} units)"
         title = f"{study.method} on {study.dataset}, {study.protocol}{part}"
         first = study.records[0]
-        figures = task_of(first.config).figures(data, first.classes, title, score)
+        figures = task_of(first.config).study_figures(data, first.classes, title, score)
         curves = [store.curve(record.unit_id) for record in study.records]
         figures["curve.png"] = curve_figure(curves, title=title)
         files |= _written(folder, figures)

@@ -159,6 +159,20 @@ class Classification(Task):
             "confusion.png": confusion_figure(rows, classes, title=title),
         }
 
+    @classmethod
+    def study_figures(
+        cls, rows: Rows, classes: Sequence[str], title: str, score: Score | None
+    ) -> dict[str, bytes | None]:
+        """The precision-recall curve and the calibration too: the few slides of one fold say little about them."""
+        from harness.tasks.probability_plots import calibration_figure, precision_recall_figure
+
+        assert isinstance(rows, Predictions)
+        return {
+            **cls.figures(rows, classes, title, score),
+            "precision_recall.png": precision_recall_figure(rows, classes, title=title),
+            "calibration.png": calibration_figure(rows, classes, title=title),
+        }
+
     def _lacking(self, truth: Truth) -> str:
         """Classes that no slide has, in words."""
         have = self._present(truth)

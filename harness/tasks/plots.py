@@ -2,53 +2,24 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from harness.evaluation.metrics import confusion
 from harness.evaluation.roc import Roc, study_roc
 from harness.evaluation.study_scores import Predictions
+from harness.tasks.figure import FAINT, MAIN, axes_at, palette, png, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from harness.evaluation.study_scores import Score
 
-_DPI = 110
-_INK, _FAINT, _MAIN = "#22272e", "#8a939e", "#2b5c8a"
-_COLOURS = (_MAIN, "#d2703a", "#3f9270", "#8c62a6", "#c49a2c", "#5ba3c7", "#b5495b", "#6b7178")
 _AXES = {"stage", "epoch", "step", "seconds", "lr"}
 """Columns of a training curve that are not drawn."""
-_STYLE: dict[str, Any] = {
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "text.color": _INK,
-    "text.parse_math": False,  # names are text, whatever signs are in them
-    "axes.labelcolor": _INK,
-    "axes.edgecolor": _FAINT,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlepad": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e8ebef",
-    "grid.linewidth": 0.8,
-    "xtick.color": _FAINT,
-    "ytick.color": _FAINT,
-    "xtick.labelcolor": _INK,
-    "ytick.labelcolor": _INK,
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-}
 
 
 def roc_figure(data: Predictions, classes: Sequence[str], *, title: str, auc: Score | None = None) -> bytes | None:
@@ -68,19 +39,17 @@ def roc_figure(data: Predictions, classes: Sequence[str], *, title: str, auc: Sc
     curves = {k: study_roc(data, k, resamples=200 if binary else 0) for k in chosen}
     if not any(curves.values()):
         return None
-    with _axes((4.6, 4.6), [(0.65, 0.6, 3.7, 3.6)]) as (figure, (axes,)):
-        axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=1, linestyle=(0, (4, 3)))
-        for colour, (k, curve) in zip(_palette(len(curves)), curves.items(), strict=True):
+    with axes_at((4.6, 4.6), [(0.65, 0.6, 3.7, 3.6)]) as (figure, (axes,)):
+        axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (4, 3)))
+        for colour, (k, curve) in zip(palette(len(curves)), curves.items(), strict=True):
             if curve is not None:
-                label = (
-                    _auc_label(auc) if binary else f"{_short(classes[k])} ({np.trapezoid(curve.tpr, curve.fpr):.3f})"
-                )
+                label = _auc_label(auc) if binary else f"{short(classes[k])} ({np.trapezoid(curve.tpr, curve.fpr):.3f})"
                 _draw_roc(axes, curve, colour, label)
         axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), aspect="equal", title=title)
         axes.set(xlabel="false positive rate", ylabel="true positive rate")
         heading = None if binary else f"macro {_auc_label(auc)}" if auc else "AUC, one against the rest"
         axes.legend(loc="lower right", title=heading, title_fontsize=9, alignment="left")
-        return _png(figure)
+        return png(figure)
 
 
 def scatter_figure(true: NDArray[np.float64], predicted: NDArray[np.float64], *, title: str) -> bytes:
@@ -92,11 +61,11 @@ def scatter_figure(true: NDArray[np.float64], predicted: NDArray[np.float64], *,
     """
     both = np.concatenate([true, predicted])
     limits = (float(both.min()), float(both.max()))
-    with _axes((4.6, 4.6), [(0.75, 0.6, 3.6, 3.6)]) as (figure, (axes,)):
-        axes.plot(limits, limits, color=_FAINT, linewidth=1, linestyle=(0, (4, 3)))
-        axes.scatter(true, predicted, s=14, color=_MAIN, alpha=0.7, linewidths=0)
+    with axes_at((4.6, 4.6), [(0.75, 0.6, 3.6, 3.6)]) as (figure, (axes,)):
+        axes.plot(limits, limits, color=FAINT, linewidth=1, linestyle=(0, (4, 3)))
+        axes.scatter(true, predicted, s=14, color=MAIN, alpha=0.7, linewidths=0)
         axes.set(xlabel="true", ylabel="predicted", title=title)
-        return _png(figure)
+        return png(figure)
 
 
 def confusion_figure(data: Predictions, classes: Sequence[str], *, title: str) -> bytes:
@@ -116,12 +85,12 @@ def confusion_figure(data: Predictions, classes: Sequence[str], *, title: str) -
         [f"{count:.0f}\n{share:.0%}" for count, share in zip(*row, strict=True)]
         for row in zip(counts, shares, strict=True)
     ]
-    names = [_short(name) for name in classes]
+    names = [short(name) for name in classes]
     room = 0.08 * max(map(len, names))
     upright = room >= 0.8  # long names do not fit side by side
     cells = 0.95 * len(classes) + 0.6
     box = (0.5 + room, 0.5 + (room if upright else 0.1), cells, cells)
-    with _axes((box[0] + cells + 0.35, box[1] + cells + 0.45), [box]) as (figure, (axes,)):
+    with axes_at((box[0] + cells + 0.35, box[1] + cells + 0.45), [box]) as (figure, (axes,)):
         axes.grid(visible=False)
         sns.heatmap(
             shares,
@@ -129,7 +98,7 @@ def confusion_figure(data: Predictions, classes: Sequence[str], *, title: str) -
             fmt="",
             vmin=0,
             vmax=1,
-            cmap=sns.blend_palette(["#f4f6f9", "#9db8d2", _MAIN], as_cmap=True),
+            cmap=sns.blend_palette(["#f4f6f9", "#9db8d2", MAIN], as_cmap=True),
             cbar=False,
             linewidths=2,
             linecolor="white",
@@ -142,7 +111,7 @@ def confusion_figure(data: Predictions, classes: Sequence[str], *, title: str) -
         axes.tick_params(length=0)
         axes.tick_params(axis="y", rotation=0)
         axes.tick_params(axis="x", rotation=90 if upright else 0)
-        return _png(figure)
+        return png(figure)
 
 
 def curve_figure(curves: Sequence[Sequence[Mapping[str, str]]], *, title: str) -> bytes | None:
@@ -162,14 +131,14 @@ def curve_figure(curves: Sequence[Sequence[Mapping[str, str]]], *, title: str) -
     if not groups:
         return None
     boxes = [(0.6 + 4.2 * k, 0.55, 3.45, 2.3) for k in range(len(groups))]
-    with _axes((4.2 * len(groups) + 0.1, 3.3), boxes) as (figure, axes):
+    with axes_at((4.2 * len(groups) + 0.1, 3.3), boxes) as (figure, axes):
         for panel, group in zip(axes, groups, strict=True):
-            for colour, name in zip(_palette(len(group)), group, strict=True):
+            for colour, name in zip(palette(len(group)), group, strict=True):
                 _draw_curves(panel, [unit[name] for unit in series if name in unit], colour, name)
             panel.set(xlabel="epoch")
             panel.legend()
         axes[0].set(title=title)
-        return _png(figure)
+        return png(figure)
 
 
 def _draw_curves(axes: Axes, units: list[dict[float, float]], colour: Any, label: str) -> None:
@@ -215,46 +184,3 @@ def _float(text: str | None, otherwise: float) -> float:
         return float(text) if text else otherwise
     except ValueError:
         return otherwise
-
-
-def _palette(count: int) -> list[Any]:
-    if count <= len(_COLOURS):
-        return list(_COLOURS[:count])
-    import seaborn as sns
-
-    return list(sns.husl_palette(count, s=0.7, l=0.55))
-
-
-def _short(name: str) -> str:
-    name = name.lstrip("_")  # matplotlib leaves labels with a leading underscore out of the legend
-    return name if len(name) <= 18 else f"{name[:17]}…"
-
-
-@contextmanager
-def _axes(
-    size: tuple[float, float], boxes: Sequence[tuple[float, float, float, float]]
-) -> Iterator[tuple[Figure, list[Axes]]]:
-    """A figure in the house style, outside pyplot's registry, with axes at fixed places.
-
-    Automatic layouts draw everything twice; with a figure per unit that is most of the time.
-
-    Args:
-        size: width and height in inches.
-        boxes: left, bottom, width and height of each axes in inches.
-    """
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    width, height = size
-    with rc_context(cast("Any", _STYLE)):
-        figure = Figure(figsize=size, facecolor="white")
-        FigureCanvasAgg(figure)
-        axes = [figure.add_axes((x / width, y / height, w / width, h / height)) for x, y, w, h in boxes]
-        yield figure, axes
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI)
-    return buffer.getvalue()

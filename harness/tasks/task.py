@@ -319,6 +319,13 @@ class Task(ABC):
         return {}
 
     @classmethod
+    def study_figures(
+        cls, rows: Rows, classes: Sequence[str], title: str, score: Score | None
+    ) -> dict[str, bytes | None]:
+        """As :meth:`figures`, for all units of a study: with what is worth drawing once, but not for every unit."""
+        return cls.figures(rows, classes, title, score)
+
+    @classmethod
     def example(cls, groups: NDArray[np.int64], patients: Sequence[str]) -> tuple[Self, Truth] | None:
         """A small fitted task and labels that follow the ``groups`` 0, 1, ... of some slides, for the contract suite.
 

@@ -63,7 +63,8 @@ def test_artefacts_hold_the_evidence_and_the_figures(store: RunStore) -> None:
     (unit,), (study,) = runs(store, "unit"), runs(store, "study")
     evidence = {"record.json", "predictions.parquet", "curve.csv", "artefacts/attention-slide_1.png"}
     assert artefacts(unit) == evidence | figures
-    assert artefacts(study) == {"study.json", "figures/curve.png"} | figures
+    further = {"figures/curve.png", "figures/precision_recall.png", "figures/calibration.png"}
+    assert artefacts(study) == {"study.json"} | figures | further
     assert (store.study_folder(STUDY) / "roc.png").is_file()
 
 
