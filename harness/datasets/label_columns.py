@@ -130,8 +130,8 @@ def _read(options: NewDataset, columns: Columns) -> Table:
         return read_table(options.labels, tuple(dict.fromkeys(column for _, column in columns.needed)), legacy=True)
     except DataError as wrong:
         several = [f"--col {column}=COLUMN" for column in options.kind.truth]
-        columns = " and ".join(["--slide-col, --patient-col", *(["--label-col"] if len(several) == 1 else several)])
-        fix = f"{wrong.fix}; choose columns with {columns}" if "no column" in wrong.problem else wrong.fix
+        choice = " and ".join(["--slide-col, --patient-col", *(["--label-col"] if len(several) == 1 else several)])
+        fix = f"{wrong.fix}; choose columns with {choice}" if "no column" in wrong.problem else wrong.fix
         raise DataError(wrong.problem, place=wrong.place, fix=fix) from None
 
 
