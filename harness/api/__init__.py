@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.api.effect import SELECTING, SET, Conditions
+    from harness.api.trained_model import TrainedModel
     from harness.bags.access import FeatureAccess, TileAccess
     from harness.bags.augment import Augment
     from harness.bags.packed import pack
@@ -68,6 +69,7 @@ _LAZY = {
     "Scale": "harness.bags.source",
     "Seeds": "harness.core.seeds",
     "TileAccess": "harness.bags.access",
+    "TrainedModel": "harness.api.trained_model",
     "Truth": "harness.tasks.truth",
     "bag_fingerprint": "harness.datasets.fingerprint",
     "build_schedule": "harness.training.optim",
@@ -110,6 +112,7 @@ __all__ = [
     "Scale",
     "Seeds",
     "TileAccess",
+    "TrainedModel",
     "Truth",
     "Worker",
     "bag_fingerprint",

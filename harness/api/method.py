@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.api.card import MethodCard
 from harness.api.params import Params
+from harness.core.errors import MethodError
 from harness.tasks.task import Task
 
 if TYPE_CHECKING:
     from harness.api.prediction import Prediction
     from harness.api.stage import Stage
+    from harness.api.trained_model import TrainedModel
     from harness.bags.source import BagSource
     from harness.training.run import Run
 
@@ -58,3 +60,21 @@ class Method(ABC):
     @abstractmethod
     def predict(self, bags: BagSource, run: Run) -> Prediction:
         """Class probabilities and attention for every bag."""
+
+    def trained_model(self) -> TrainedModel | None:
+        """What :meth:`predict` answers with after :meth:`fit`; None for a method whose model cannot be kept."""
+        return None
+
+    def rebuild(self, bags: BagSource, run: Run, facts: Mapping[str, Any]) -> None:
+        """Build the networks of :meth:`trained_model`, on the run's device. Their weights are loaded afterwards.
+
+        Args:
+            bags: none, but of the kind, width and tile size of those that :meth:`fit` was given.
+            run: gives seeds and device.
+            facts: those of :meth:`trained_model`.
+        """
+        raise MethodError(
+            f"method {self.card.name} does not say how its model is built again",
+            place=f"{type(self).__name__}.rebuild",
+            fix="define rebuild() beside trained_model()",
+        )

@@ -15,7 +15,14 @@ from harness.studies.tuning.settings import TuneSettings
 if TYPE_CHECKING:
     from harness.studies.selection_bias_result import Number, Selection, SelectionBias
 
-_TAKEN = ("method", "dataset", "features", "devices", *(one.name for one in TuneSettings.declared().values()))
+_TAKEN = (
+    "method",
+    "dataset",
+    "features",
+    "devices",
+    "keep_model",
+    *(one.name for one in TuneSettings.declared().values()),
+)
 """Options of ``bench run`` that are given otherwise here, or not at all."""
 
 _SHOWN = {"accuracy": "ACC", "auc": "AUC", "c_index": "C-index"}

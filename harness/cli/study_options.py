@@ -79,7 +79,7 @@ def _parameter(option: Option, panel: str | None) -> inspect.Parameter:
     """The option as Typer reads it from a function."""
     kind: Any = list[option.reads] if option.repeatable else option.reads  # type: ignore[name-defined]
     declared = typer.Option(
-        option.flag,
+        option.flags,
         help=option.help,
         metavar="PATH" if option.read is folder else None,
         rich_help_panel=panel,

@@ -8,9 +8,11 @@ import torch
 
 from harness.conformance.compare import same_prediction
 from harness.conformance.error_text import error_text
-from harness.conformance.observe import StageNote, modules_of, state_of
+from harness.conformance.observe import StageNote, global_randomness, modules_of, state_of
 from harness.conformance.outcome import BrokenPromise, Check, NotApplicable
-from harness.conformance.tested_method import Attempt, TestedMethod
+from harness.conformance.tested_method import TRAIN, Attempt, TestedMethod
+from harness.models.files import write_model
+from harness.models.kept_model import KeptModel
 
 
 def finite_loss(tested: TestedMethod) -> None:
@@ -94,6 +96,25 @@ def save_load(tested: TestedMethod) -> None:
         raise BrokenPromise(f"after loading, {difference}: something learnt is not in the state dict")
 
 
+def kept_model(tested: TestedMethod) -> None:
+    """What is kept of a trained method, as the files of a unit, predicts the same bit for bit in a new instance."""
+    trained = tested.first
+    assert trained.prediction is not None
+    folder = tested.new_folder()
+    try:
+        if not write_model(folder, trained.method, tested.bags(2, TRAIN), trained.run, None):
+            raise NotApplicable("the method keeps no model: trained_model() gives None")
+        with global_randomness(1):
+            loaded = KeptModel.load(folder, kind=tested.method)
+            answer = loaded.method.predict(tested.test_bags, loaded.run)
+    except Exception as error:
+        if isinstance(error, NotApplicable):
+            raise
+        raise BrokenPromise(f"the model cannot be kept: {error_text(error)}") from error
+    if difference := same_prediction(trained.prediction, answer, tolerance=0):
+        raise BrokenPromise(f"the model that is kept is not the one that predicted: {difference}")
+
+
 def _stages(attempt: Attempt) -> list[StageNote]:
     if not attempt.notes:
         raise NotApplicable("the method does not train by stages")
@@ -111,4 +132,5 @@ REST = (
     Check("parameters_move", "Every trainable parameter moves.", parameters_move, ("cpu_run",)),
     Check("frozen_stay", "Every frozen parameter stays.", frozen_stay, ("cpu_run",)),
     Check("save_load", "Stored weights in a new instance give the same predictions.", save_load, ("cpu_run",)),
+    Check("kept_model", "A model that is kept and loaded predicts the same.", kept_model, ("cpu_run", "save_load")),
 )

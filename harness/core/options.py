@@ -40,7 +40,8 @@ class Option:
         name: its key in a configuration file; on the command line with dashes.
         read: reads and checks a value that is not None.
         help: what ``--help`` says.
-        reads: what the parser of the command line makes of the word: ``str``, ``int`` or ``float``.
+        reads: what the parser of the command line makes of the word: ``str``, ``int`` or ``float``; ``bool`` for a pair of
+            words, ``--NAME`` and ``--no-NAME``.
         repeatable: whether the command line takes it several times.
         complete: what the shell offers for it: ``methods``, ``datasets`` ...; empty for nothing.
     """
@@ -56,6 +57,11 @@ class Option:
     def flag(self) -> str:
         """As on the command line."""
         return flag(self.name)
+
+    @property
+    def flags(self) -> str:
+        """All words for it on the command line, parted by a slash."""
+        return f"{self.flag}/{flag('no_' + self.name)}" if self.reads is bool else self.flag
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """The field's own schema behind :attr:`read`."""
@@ -135,6 +141,13 @@ def count(most: int, what: str = "a whole number") -> Reader:
         raise UsageError(f"{shown(value)} is not {what}", place=option, fix=f"give a number from 1 to {most:,}")
 
     return read
+
+
+def yes_or_no(value: Any, option: str) -> bool:
+    """True or false."""
+    if isinstance(value, bool):
+        return value
+    raise UsageError(f"{shown(value)} is neither true nor false", place=option, fix="write true or false")
 
 
 def one_of(known: Sequence[str], kind: str, listing: str = "bench run --help") -> Reader:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -18,6 +22,18 @@ from harness.encoders.registry import encoders, registered
 from harness.encoders.resnet import truncate
 from harness.encoders.weights import load_file
 
+_LOADING = ContextVar("loading", default=True)
+
+
+@contextmanager
+def without_weights() -> Iterator[None]:
+    """Published weights and those of files are not read in this block: others will be put in their place."""
+    token = _LOADING.set(False)
+    try:
+        yield
+    finally:
+        _LOADING.reset(token)
+
 
 def build_encoder(name: str, *, tile_px: int, seed: int) -> TileEncoder:
     """Build a tile encoder, on the CPU, in training mode, all weights trainable.
@@ -33,6 +49,8 @@ def build_encoder(name: str, *, tile_px: int, seed: int) -> TileEncoder:
         DataError: weights that cannot be fetched, read, or do not belong to the network.
     """
     parsed = parse_name(name)
+    if not _LOADING.get():
+        parsed = replace(parsed, origin="random" if parsed.origin == "pretrained" else parsed.origin, path=None)
     with seeded_weights(parsed.model, seed):
         own = registered(parsed)
         encoder = _timm(parsed) if own is None else _registered(parsed, own, tile_px)

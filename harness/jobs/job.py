@@ -58,6 +58,7 @@ class Job:
         source_sha256: SHA-256 of the source of the study's method; the process that trains compares it with what it has
             imported. Empty where nothing is recorded.
         every_epoch: whether the weights of every epoch predict the validation and test slides.
+        keep_model: whether the trained model is kept, in files.
         devices: how many devices train together, from ``device`` on.
         plugins: plugins that may define the method or the task.
         hidden: files and folders with labels, and results of other jobs.
@@ -81,6 +82,7 @@ class Job:
     root_seed: int
     source_sha256: str = ""
     every_epoch: bool = False
+    keep_model: bool = False
     devices: int = 1
     plugins: tuple[str, ...] = ()
     hidden: tuple[Path, ...] = ()

@@ -8,10 +8,13 @@ import torch
 
 from harness.accounting.available import limit_from_environment
 from harness.accounting.meter import Meter
+from harness.core import console
+from harness.core.errors import BenchError
 from harness.core.seeds import Seeds
 from harness.jobs.epochs import EpochRecorder
 from harness.jobs.out_of_memory import within_memory
 from harness.jobs.result import JobResult
+from harness.models.files import FOLDER, write_model
 from harness.training.memory.state import Memory
 from harness.training.ranks import ALONE, Ranks
 from harness.training.run import Run
@@ -50,7 +53,7 @@ def train_and_predict(job: Job, kind: type[Method], ranks: Ranks = ALONE) -> Job
     )
     memory.advice = _advice(params)
 
-    def attempt() -> tuple[Prediction | None, Prediction | None, EpochRecorder | None]:
+    def attempt() -> tuple[Method, Prediction | None, Prediction | None, EpochRecorder | None]:
         method = kind(params, job.task)
         recorder = EpochRecorder(method, val, test, run, predict=_predict) if job.every_epoch else None
         run.watch = recorder
@@ -59,9 +62,11 @@ def train_and_predict(job: Job, kind: type[Method], ranks: Ranks = ALONE) -> Job
         with run.meter.stage("predict"), memory.enforced(run.device):
             on_val = None if val is None else _predict(method, val, run)
             on_test = None if test is None else _predict(method, test, run)
-        return on_val, on_test, recorder
+        return method, on_val, on_test, recorder
 
-    on_val, on_test, recorder = within_memory(attempt, run, job.name)
+    method, on_val, on_test, recorder = within_memory(attempt, run, job.name)
+    if job.keep_model and ranks.first:
+        _keep(method, train, run, normaliser)
     if ranks.several:
         run.meter.take_in(ranks.gathered(run.meter.state_dict()))
     return JobResult(
@@ -73,6 +78,18 @@ def train_and_predict(job: Job, kind: type[Method], ranks: Ranks = ALONE) -> Job
         root_seed=job.root_seed,
         epochs=None if recorder is None or not ranks.first else recorder.predictions(on_val, on_test),
     )
+
+
+def _keep(method: Method, train: BagSource, run: Run, normaliser: Normaliser | None) -> None:
+    """Keep the model; the unit does not fail for what a method only leaves behind."""
+    folder = run.keep(FOLDER)
+    try:
+        write_model(folder, method, train, run, normaliser)
+    except OSError:
+        raise
+    except Exception as error:  # a method is user code
+        reason = error.problem if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+        console.warn(f"{run.label}: the model is not kept: {reason}")
 
 
 def _account(run: Run) -> dict[str, Any]:

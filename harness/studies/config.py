@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from harness.core.errors import UsageError
-from harness.core.options import Option, Options, count, folder, numbers, one_of, settings, word, words
+from harness.core.options import Option, Options, count, folder, numbers, one_of, settings, word, words, yes_or_no
 from harness.core.suggest import unknown
 from harness.jobs.executors.settings import LaunchSettings
 from harness.studies.tuning.settings import TuneSettings
@@ -52,6 +52,7 @@ class StudyConfig(Options):
         out: the runs folder.
         cache: where prepared data goes; None for the default.
         workers: processes or threads for reading; None for the number of cores.
+        keep_model: whether units keep their trained models; nothing of it enters a unit's identity.
         plugins: files, modules and classes to load first.
         tune: how the hyper-parameters are searched, on validation, before the units are run; None does not tune.
         launch: where units run; nothing of it enters a unit's identity.
@@ -115,6 +116,9 @@ class StudyConfig(Options):
             reads=int,
         ),
     ] = None
+    keep_model: Annotated[
+        bool, Option("keep_model", yes_or_no, "Keep every unit's trained model (default: keep).", reads=bool)
+    ] = True
     plugins: Annotated[
         tuple[str, ...],
         Option(

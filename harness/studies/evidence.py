@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from harness.evaluation.localisation import localisation
 from harness.evaluation.study_scores import study_scores
+from harness.models.description import Origin
 from harness.results.predictions import UnitPredictions
 from harness.results.record import Record
 
 if TYPE_CHECKING:
     from harness.protocols.held_out import ScoredRows
+    from harness.sources.inputs import Inputs
     from harness.studies.planned_unit import PlannedUnit, PreparedUnit
     from harness.studies.resolve import ResolvedStudy
     from harness.studies.scoring import ScoredUnit
@@ -82,6 +84,28 @@ def record_of(
             **({"content": dict(content)} if content else {}),
             **_localisation(scored.rows),
         },
+    )
+
+
+def origin_of(resolved: ResolvedStudy, prepared: PreparedUnit, scored: ScoredUnit, inputs: Inputs) -> Origin:
+    """What a kept model says of where it comes from."""
+    spec, job, card = prepared.unit.spec, prepared.job, resolved.dataset.card
+    hashes = {slide: digest[:16] for slide, digest in inputs.content.items()}
+    return Origin(
+        unit=spec.unit_id,
+        study=spec.study_id,
+        dataset=spec.dataset,
+        protocol=spec.protocol,
+        repeat=spec.repeat,
+        fold=spec.fold,
+        seed=spec.seed,
+        classes=scored.rows.classes,
+        threshold=scored.threshold,
+        input=dict(spec.input),
+        source=card.source.kind,
+        licence=card.licence,
+        trained_on=tuple(sorted(hashes[slide] for slide in job.train.slides)),
+        chosen_on=() if job.val is None else tuple(sorted(hashes[slide] for slide in job.val.slides)),
     )
 
 

@@ -41,6 +41,7 @@ class PlannedUnit:
         workdir: scratch space that survives an interruption.
         held_out: slides beside the fold's test slides whose labels stay hidden: in a trial, those of the outer fold.
         every_epoch: whether the weights of every epoch predict, although the protocol does not need it.
+        keep_model: whether the trained model is kept.
     """
 
     spec: UnitSpec
@@ -53,6 +54,7 @@ class PlannedUnit:
     workdir: Path
     held_out: tuple[str, ...] = ()
     every_epoch: bool = False
+    keep_model: bool = False
 
     @property
     def slides(self) -> tuple[str, ...]:
@@ -126,6 +128,8 @@ def prepare(unit: PlannedUnit, inputs: Inputs, hidden: Sequence[Path] = ()) -> P
         root_seed=Seeds(unit.spec.seed).seed("unit", unit.spec.dataset, unit.spec.repeat, unit.spec.fold),
         source_sha256=source_sha256(unit.method),
         every_epoch=unit.every_epoch or on_test,
+        # Where the epoch is chosen on the test slides, the last weights are not those that predict.
+        keep_model=unit.keep_model and not on_test,
         devices=unit.spec.devices,
         plugins=plugins,
         hidden=(*inputs.hidden, *hidden),

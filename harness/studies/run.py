@@ -87,7 +87,7 @@ def run_study(resolved: ResolvedStudy, config: StudyConfig) -> StudyResult:
         console.note(f"{len(done)} of {console.count(len(resolved.units), 'unit')} done already")
     todo = [unit for unit in resolved.units if unit not in done]
     _look_over(store, done, todo)
-    units = Units(resolved, inputs, store, device, todo=todo)
+    units = Units(resolved, inputs, store, device, todo=todo, keep_models=config.keep_model)
     if todo:
         with make_executor(config.launch, study.device, config.devices, folder=store.root / EXECUTORS) as executor:
             if resolved.tuning is not None:

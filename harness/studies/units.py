@@ -11,14 +11,16 @@ from harness.core import console
 from harness.core.atomic import placing
 from harness.features.precomputed import deliver
 from harness.jobs.failures import describe
+from harness.models.deliver import deliver_model
 from harness.protocols.held_out import Scorer
 from harness.results.access_log import AccessLog
 from harness.results.publish import Publisher
 from harness.sources.explain_unit import explain_unit
-from harness.studies.evidence import log_of, predictions_of, record_of
+from harness.studies.evidence import log_of, origin_of, predictions_of, record_of
 from harness.studies.planned_unit import PlannedUnit, PreparedUnit
 from harness.studies.scoring import score_unit
 from harness.studies.work import StudyWork
+from harness.training.context import KEEP
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +39,7 @@ class Units(StudyWork[str]):
     Args:
         todo: the units to run; the others of the study are done.
         tuner: has found the hyper-parameters of every fold; None takes the study's own.
+        keep_models: whether units keep their trained models.
 
     Attributes:
         n_failed: how many units have failed, here or in other processes meanwhile.
@@ -52,6 +55,7 @@ class Units(StudyWork[str]):
         *,
         todo: Sequence[UnitSpec],
         tuner: Tuner | None = None,
+        keep_models: bool = False,
     ) -> None:
         super().__init__(resolved, inputs, store, device)
         self.title = resolved.study_id
@@ -60,6 +64,7 @@ class Units(StudyWork[str]):
         self.specs = {unit.unit_id: unit for unit in todo}
         self.todo = list(self.specs)
         self.tuner = tuner
+        self.keep_models = keep_models
         self.scorer = Scorer(
             resolved.dataset, resolved.splits.folds, instance_labels=inputs.truth_of, log=AccessLog(store.root).note
         )
@@ -96,6 +101,7 @@ class Units(StudyWork[str]):
             device=self.device,
             precision=self.resolved.precision,
             workdir=self.folder(key) / "work",
+            keep_model=self.keep_models,
         )
 
     def store_result(self, key: str, outcome: JobResult | Exception, prepared: PreparedUnit | None) -> None:
@@ -123,7 +129,9 @@ class Units(StudyWork[str]):
             tuning=None if self.tuner is None else self.tuner.facts(unit.fold),
         )
         # Before the record, which says that all is there.
-        deliver(unit.workdir / "keep", self.folder(record.unit_id), names=prepared.names)
+        kept, folder = unit.workdir / KEEP, self.folder(record.unit_id)
+        deliver(kept, folder, names=prepared.names)
+        deliver_model(kept, folder, origin_of(self.resolved, prepared, scored, self.inputs), record.config)
         record = self.store.write_unit(
             record,
             predictions,

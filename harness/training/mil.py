@@ -7,11 +7,12 @@ This module does not import torch, so that listing methods stays fast; the train
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.api.method import Method
 from harness.api.params import Params
+from harness.api.trained_model import TrainedModel
 from harness.training.mil_params import MILParams
 
 if TYPE_CHECKING:
@@ -63,3 +64,14 @@ class MILMethod(Method):
         from harness.training import mil_fit
 
         return mil_fit.predict(self.network, bags, run)
+
+    def trained_model(self) -> TrainedModel | None:
+        """The network."""
+        network = getattr(self, "network", None)
+        return None if network is None else TrainedModel({"network": network})
+
+    def rebuild(self, bags: BagSource, run: Run, facts: Mapping[str, Any]) -> None:
+        """The network as before training."""
+        from harness.training import mil_fit
+
+        self.network = mil_fit.build_network(self, bags, run)

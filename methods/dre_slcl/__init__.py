@@ -13,11 +13,11 @@ million parameters. All numbers in :class:`DreParams` and everything in ``card.o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness import Method, MethodCard, MethodError, Params, Preset, PublishedInput, Task, fixed, tunable
-from harness.api import SET, Conditions
+from harness.api import SET, Conditions, TrainedModel
 
 if TYPE_CHECKING:
     from torch import nn
@@ -206,3 +206,22 @@ class DreSlcl(Method):
         if self.backbone is None or self.head is None:
             raise MethodError("the method has not been trained", place="dre_slcl, predict()", fix="call fit() first")
         return inference.predict(self.backbone, self.head, bags, run)
+
+    def trained_model(self) -> TrainedModel | None:
+        """Backbone and head that are reported."""
+        from methods.dre_slcl.network import Probe
+
+        if self.backbone is None or self.head is None:
+            return None
+        return TrainedModel({"backbone": self.backbone, "head": self.head}, {"probe": isinstance(self.head, Probe)})
+
+    def rebuild(self, bags: BagSource, run: Run, facts: Mapping[str, Any]) -> None:
+        """A backbone with an empty codebook, and the kind of head that was reported."""
+        from torch import nn
+
+        from methods.dre_slcl.network import Probe
+        from methods.dre_slcl.training import build_backbone
+
+        self.backbone = build_backbone(self, bags, run).to(run.device)
+        dim, classes = self.backbone.dim, self.task.n_classes
+        self.head = (Probe(dim, classes) if facts["probe"] else nn.Linear(dim, classes)).to(run.device)

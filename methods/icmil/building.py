@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness import MILParams, TileEncoder, build_encoder
 from methods.icmil.bag_models import BagModel
+from methods.icmil.snapshots import LaterBags
 
 if TYPE_CHECKING:
-    from harness import Run, Task
+    from harness import BagSource, Run, Task
     from methods.icmil.params import ICMILParams
 
 
@@ -65,6 +66,13 @@ class Building:
         model = self._bag_model(params.bag_model, settings)
         model.mixup = params if params.bag_mixup else None
         return model
+
+    def untrained(self, tiles: BagSource) -> tuple[TileEncoder, BagModel]:
+        """An embedder and a bag model on its features, as one network, for tiles like these."""
+        embedder, model = self.first_embedder, self.bag_model(self.params.epochs)
+        model.rebuild(LaterBags(tiles, embedder.dim, lambda: tiles), self.run, {})
+        model.network.encoder = embedder
+        return embedder, model
 
     def _bag_model(self, kind: str, settings: dict[str, Any]) -> BagModel:
         model = BagModel(MILParams.build(settings, place="icmil"), self.task)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from harness import Method, MethodCard, PublishedInput
+from harness.api import TrainedModel
 from methods.icmil.params import ICMILParams
 from methods.icmil.presets import PRESETS, SMOKE
 
@@ -91,6 +92,8 @@ class ICMIL(Method):
     coupling: Coupling
     rounds: list[Round]
     network: nn.Module
+    rebuilt: Round | None = None
+    """The kept round of a training elsewhere."""
 
     def stages(self, train: BagSource, val: BagSource | None, run: Run) -> Iterator[Stage]:
         """Bag models and distillations in turns."""
@@ -103,4 +106,19 @@ class ICMIL(Method):
 
     def predict(self, bags: BagSource, run: Run) -> Prediction:
         """Probabilities from all tiles by the kept round; attention where the bag model has it."""
+        if self.rebuilt is not None:
+            return self.rebuilt.predict(bags, run)
         return self.coupling.predict(bags)
+
+    def trained_model(self) -> TrainedModel:
+        """Embedder and bag model of the kept round."""
+        return TrainedModel({"network": self.network}, {"round": (self.rebuilt or self.coupling.kept).number})
+
+    def rebuild(self, bags: BagSource, run: Run, facts: Mapping[str, Any]) -> None:
+        """A round whose embedder and bag model are not trained yet."""
+        from methods.icmil.building import Building
+        from methods.icmil.coupling import Round
+
+        embedder, model = Building(self.params, self.task, bags.scales[0].tile_px, run).untrained(bags)
+        self.network = model.network
+        self.rebuilt = Round(int(facts["round"]), embedder, (), model, {})

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness import Method, MethodCard, Params, PublishedInput
+from harness.api import TrainedModel
 from methods.msamil.params import MsaMILParams
 from methods.msamil.presets import PRESETS, SMOKE
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from harness import BagSource, Prediction, Run, Stage
     from methods.msamil.network import MsaMILNet
     from methods.msamil.tile_filter import TileFilter
@@ -124,3 +127,20 @@ class MsaMIL(Method):
 
         run.audit(self.outlined_by, stage=segmenter.SEGMENTER)
         return bag_stage.predict(self.network, bags, self.tile_filter, run)
+
+    def trained_model(self) -> TrainedModel:
+        """The bag network, and the segmenter where there is one."""
+        segmenter = self.tile_filter.segmenter
+        networks: dict[str, nn.Module] = {"network": self.network} | (
+            {} if segmenter is None else {"segmenter": segmenter}
+        )
+        return TrainedModel(networks, {"segmenter": segmenter is not None})
+
+    def rebuild(self, bags: BagSource, run: Run, facts: Mapping[str, Any]) -> None:
+        """The same networks; published weights of the segmenter are not fetched."""
+        from methods.msamil import segmenter, tile_filter
+        from methods.msamil.network import build_network
+
+        self.network = build_network(self.params, self.task, bags, run)
+        found = segmenter.Segmenter(self.params, published=False).to(run.device) if facts["segmenter"] else None
+        self.tile_filter = tile_filter.TileFilter(found, self.params, run.device)

@@ -37,6 +37,7 @@ class Segmenter(nn.Module):
 
     Args:
         params: the method's hyper-parameters.
+        published: whether the encoder starts from the published weights that ``params`` name, if any.
 
     Raises:
         UsageError: unknown encoder.
@@ -46,9 +47,9 @@ class Segmenter(nn.Module):
     _mean: Tensor
     _std: Tensor
 
-    def __init__(self, params: MsaMILParams) -> None:
+    def __init__(self, params: MsaMILParams, *, published: bool = True) -> None:
         super().__init__()
-        self.body = _unet(params)
+        self.body = _unet(params, params.seg_weights if published else None)
         _freeze_unused(self.body, 2 ** (params.seg_depth + 1))
         self.register_buffer("_mean", 255 * torch.tensor(_MEAN).reshape(1, 3, 1, 1), persistent=False)
         self.register_buffer("_std", 255 * torch.tensor(_STD).reshape(1, 3, 1, 1), persistent=False)
@@ -65,7 +66,7 @@ class Segmenter(nn.Module):
         return found
 
 
-def _unet(params: MsaMILParams) -> nn.Module:
+def _unet(params: MsaMILParams, weights: str | None) -> nn.Module:
     import segmentation_models_pytorch as smp
 
     widths = tuple(params.seg_width * 2**level for level in reversed(range(params.seg_depth)))
@@ -73,7 +74,7 @@ def _unet(params: MsaMILParams) -> nn.Module:
         network: nn.Module = smp.UnetPlusPlus(
             encoder_name=params.seg_encoder,
             encoder_depth=params.seg_depth,
-            encoder_weights=params.seg_weights,
+            encoder_weights=weights,
             decoder_channels=widths,
             in_channels=3,
             classes=1,
@@ -81,15 +82,15 @@ def _unet(params: MsaMILParams) -> nn.Module:
     except (KeyError, ValueError) as error:
         raise UsageError(
             f"no UNet++ with encoder {params.seg_encoder!r}, depth {params.seg_depth} and weights "
-            f"{params.seg_weights or 'none'!r}",
+            f"{weights or 'none'!r}",
             place="hyper-parameters seg_encoder, seg_depth and seg_weights",
             fix="choose an encoder of segmentation-models-pytorch, such as efficientnet-b3, resnet18 or mobilenet_v2",
         ) from error
     except Exception as error:  # network, proxy, hub and cache fail in many ways
-        if params.seg_weights is None:
+        if weights is None:
             raise
         raise DataError(
-            f"the weights {params.seg_weights!r} of encoder {params.seg_encoder} cannot be fetched",
+            f"the weights {weights!r} of encoder {params.seg_encoder} cannot be fetched",
             place="hyper-parameter seg_weights",
             fix="connect once so that they are in the local cache, or start without them (--set seg_weights=none)",
         ) from error

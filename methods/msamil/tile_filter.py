@@ -31,7 +31,7 @@ class TileFilter:
     """
 
     def __init__(self, segmenter: Segmenter | None, params: MsaMILParams, device: torch.device) -> None:
-        self._segmenter = segmenter
+        self.segmenter = segmenter
         self._params = params
         self._device = device
         self._known: WeakKeyDictionary[BagSource, dict[int, Kept]] = WeakKeyDictionary()
@@ -53,12 +53,12 @@ class TileFilter:
             raise ValueError(f"bag {bags.ids[bag]} has no tiles")
         everything = tuple(np.arange(count) for count in counts)
         extent = bags.extent(bag)
-        thumbnail = None if self._segmenter is None else bags.thumbnail(bag, self._params.thumbnail_px)
+        thumbnail = None if self.segmenter is None else bags.thumbnail(bag, self._params.thumbnail_px)
         coords = [bags.coords(bag, scale) for scale in range(len(counts))]
-        if self._segmenter is None or thumbnail is None or extent is None:
+        if self.segmenter is None or thumbnail is None or extent is None:
             return Kept(everything, "off")
-        self._segmenter.eval()
-        mask = self._segmenter.lesions(thumbnail.to(self._device), self._params.mask_threshold)
+        self.segmenter.eval()
+        mask = self.segmenter.lesions(thumbnail.to(self._device), self._params.mask_threshold)
         shares = [
             window_shares(mask, np.zeros((0, 2), np.int64) if grid is None else grid, side, extent.width, extent.height)
             for grid, side in zip(coords, extent.sides, strict=True)

@@ -41,6 +41,7 @@ def test_the_clean_row_is_what_bench_run_gives_and_nothing_else_changes(bench, p
     assert [path.name for path in out.iterdir() if path.is_dir()] == ["selection-bias"]
     found = result(out)
     assert found["ranked"] is False
+    assert not [*out.rglob("model.json")]  # its trainings keep no model
     assert found["accesses"] == 2 * 2 * 4
     lines = [json.loads(line) for line in (out / "test_accesses.jsonl").read_text().splitlines()]
     assert sum(line["accesses"] for line in lines) == found["accesses"]

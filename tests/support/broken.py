@@ -193,6 +193,22 @@ class KeepsStateOutside(Good):
     net = ForgetfulNet
 
 
+@breaks("kept_model")
+class KeepsHalf(Good):
+    """What it takes from the training bags is no part of the model that it keeps."""
+
+    mixed = 0.0
+
+    def stages(self, train, val, run):
+        self.mixed = 0.1
+        yield from super().stages(train, val, run)
+
+    def predict(self, bags, run):
+        found = super().predict(bags, run)
+        even = 1 / found.probabilities.shape[1]
+        return replace(found, probabilities=(1 - self.mixed) * found.probabilities + self.mixed * even)
+
+
 class AlwaysTrainingNet(Net):
     def train(self, mode=True):
         return super().train(True)

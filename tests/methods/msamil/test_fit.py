@@ -62,7 +62,7 @@ def test_validation_masks_choose_the_epoch_and_nothing_else(slides, make_method,
         method, run = make_method(), make_run(name, select="last")
         method.fit(slides(4, seed=1), slides(4, seed=2, masks=masks), run)
         assert run.facts["segment"]["selected_by"] == "last"
-        weights.append([*method.tile_filter._segmenter.parameters(), *method.network.parameters()])
+        weights.append([*method.tile_filter.segmenter.parameters(), *method.network.parameters()])
     assert all(torch.equal(one, other) for one, other in zip(*weights, strict=True))
 
 
