@@ -40,8 +40,8 @@ class Option:
         name: its key in a configuration file; on the command line with dashes.
         read: reads and checks a value that is not None.
         help: what ``--help`` says.
-        reads: what the parser of the command line makes of the word: ``str``, ``int`` or ``float``; ``bool`` for a pair of
-            words, ``--NAME`` and ``--no-NAME``.
+        reads: what the parser of the command line makes of the word: ``str``, ``int`` or ``float``; ``bool`` for a pair
+            of words, ``--NAME`` and ``--no-NAME``.
         repeatable: whether the command line takes it several times.
         complete: what the shell offers for it: ``methods``, ``datasets`` ...; empty for nothing.
     """
