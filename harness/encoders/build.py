@@ -50,7 +50,7 @@ def build_encoder(name: str, *, tile_px: int, seed: int) -> TileEncoder:
     """
     parsed = parse_name(name)
     if not _LOADING.get():
-        parsed = replace(parsed, origin="random" if parsed.origin == "pretrained" else parsed.origin, path=None)
+        parsed = replace(parsed, origin="random", path=None)
     with seeded_weights(parsed.model, seed):
         own = registered(parsed)
         encoder = _timm(parsed) if own is None else _registered(parsed, own, tile_px)
