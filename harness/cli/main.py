@@ -17,6 +17,7 @@ from harness.cli import (
     compare,
     datasets,
     doctor,
+    encoders,
     features,
     leaderboard,
     methods,
@@ -81,6 +82,7 @@ app.command("run")(run.run)
 app.command("prepare")(prepare.prepare)
 app.add_typer(datasets.app, name="datasets", cls=Group)
 app.add_typer(features.app, name="features", cls=Group)
+app.add_typer(encoders.app, name="encoders", cls=Group)
 app.add_typer(methods.app, name="methods", cls=Group)
 app.add_typer(plugins.app, name="plugins", cls=Group)
 app.command("test")(test.test)

