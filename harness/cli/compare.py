@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,11 +54,12 @@ def compare(
 
 
 def _show(found: Comparison) -> None:
+    from harness.results.differences import setting_text
     from harness.results.study_table import interval_text
 
     for letter, summary in (("A", found.first), ("B", found.second)):
         console.say(f"{letter}  {_described(summary)}")
-    settings = [f"{name} {_value(a)} → {_value(b)}" for name, (a, b) in found.changed.items()]
+    settings = [f"{name} {setting_text(a)} → {setting_text(b)}" for name, (a, b) in found.changed.items()]
     console.say(f"A → B: {', '.join(settings) or 'the same settings'}")
     columns = [
         Column("metric"),
@@ -107,9 +107,3 @@ def _difference(value: float | None, low: float | None, high: float | None) -> s
     if value is None:
         return "undefined"
     return f"{value:+.3f}" + ("" if low is None or high is None else f" [{low:+.3f}, {high:+.3f}]")
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value):
-        return value[:12]
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.table import Column, Table
 from harness.results import study_table as text
+from harness.results.differences import distinctions, mpp_text, settings_text
 
 if TYPE_CHECKING:
+    from harness.results.differences import Distinction
     from harness.results.leaderboard import Group, Leaderboard, Row
 
 _LABELS = {
@@ -19,6 +21,15 @@ _LABELS = {
     "log_loss": "log-loss",
     "c_index": "C-index",
 }
+
+
+_DISTINCTION = (
+    Column("encoder"),
+    Column("µm/px", ("mpp",), mpp_text),
+    Column("preset"),
+    Column("differs in", text=settings_text),
+)
+"""What tells rows apart; each is shown where it does."""
 
 
 def label(metric: str) -> str:
@@ -38,11 +49,14 @@ def group_table(group: Group, board: Leaderboard) -> Table:
     title = f"{group.dataset}, protocol {group.protocol}"
     if sum((one.dataset, one.protocol) == (group.dataset, group.protocol) for one in board.groups) > 1:
         title += f" (split {group.split[:8]}, data {group.data[:8]})"
-    rows = [_values(row, group) for row in group.rows]
+    apart = distinctions([row.summary.study for row in group.rows])
+    rows = [_values(row, group, what) for row, what in zip(group.rows, apart, strict=True)]
     rows += [{"method": "damaged evidence", "not_ranked": f"{one.name}: {one.reason}"} for one in group.damaged]
+    marks = [column for column in _DISTINCTION if any(row.get(column.names[0]) for row in rows)]
+    marks = [one for one in marks if one.title == "differs in" or len({str(row.get(one.names[0])) for row in rows}) > 1]
     # A method on another input is not the published one; what was learnt from pixel masks or reports must not pass for
     # weak supervision.
-    marks = [Column("input", ("input_differs",))] * any(row.get("input_differs") for row in rows)
+    marks += [Column("input", ("input_differs",))] * any(row.get("input_differs") for row in rows)
     marks += [Column("labels used")] * any(
         row.get("labels_used", text.SLIDE_LABELS) != text.SLIDE_LABELS for row in rows
     )
@@ -77,7 +91,7 @@ def cost_columns() -> list[Column]:
     ]
 
 
-def _values(row: Row, group: Group) -> dict[str, Any]:
+def _values(row: Row, group: Group, what: Distinction) -> dict[str, Any]:
     """All numbers of a study by name, and what it is."""
     study, summary = row.summary.study, row.summary
     return {
@@ -87,6 +101,10 @@ def _values(row: Row, group: Group) -> dict[str, Any]:
         "not_ranked": row.reason,
         "method": study.method,
         "study_id": study.study_id,
+        "encoder": what.encoder,
+        "mpp": list(what.mpp),
+        "preset": what.preset,
+        "differs_in": dict(what.settings),
         "labels_used": text.labels_text(study),
         "input_differs": text.input_text(study),
         **dict.fromkeys(_with_limits(group.metric)),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.core.errors import DataError, UsageError
 from harness.core.suggest import unknown
 from harness.evaluation.study_scores import compare
+from harness.results.differences import UNSET, differing, settings_of
 from harness.results.store import RunStore
 from harness.results.summary import Summary, study_predictions, summarise
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 _SAME = {"dataset": "dataset", "dataset_fingerprint": "content of the dataset", "split_sha256": "split file"}
 """What two studies have to have in common, by its name in a unit's spec."""
-_PER_UNIT = ("repeat", "fold", "seed")
 
 
 @dataclass(frozen=True)
@@ -105,10 +105,8 @@ def compare_studies(store: RunStore, first: Study, second: Study, *, resamples: 
 
 def changed(first: Study, second: Study) -> dict[str, tuple[Any, Any]]:
     """Settings that differ between two studies, by dotted name; ``unset`` where one has no such setting."""
-    a, b = (_flat(study.records[0].spec) for study in (first, second))
-    names = [name for name in dict.fromkeys([*a, *b]) if name not in _PER_UNIT]
-    pairs = {name: (a.get(name, "unset"), b.get(name, "unset")) for name in names}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    a, b = settings_of(first), settings_of(second)
+    return {name: (a.get(name, UNSET), b.get(name, UNSET)) for name in differing([a, b])}
 
 
 def _check_same(first: Study, second: Study, place: str) -> None:
@@ -136,14 +134,3 @@ def _check_same(first: Study, second: Study, place: str) -> None:
 
 def _unit(spec: Mapping[str, Any]) -> str:
     return f"r{spec['repeat']}f{spec['fold']} seed {spec['seed']}"
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by dotted name; those of the method without a prefix."""
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, "" if name == "params" else f"{prefix}{name}.")
-        else:
-            found[f"{prefix}{name}"] = value
-    return found

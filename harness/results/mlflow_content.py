@@ -52,8 +52,10 @@ def unit_name(spec: Mapping[str, Any]) -> str:
 
 
 def study_name(spec: Mapping[str, Any], study_id: str) -> str:
-    """Name of a study's run; the end of the id tells studies with other parameters apart."""
-    return f"{spec['method']} {spec['protocol']} {study_id.rpartition('-')[2][:6]}"
+    """Name of a study's run, with its encoder; the end of the id tells studies with other parameters apart."""
+    encoder = spec.get("input", {}).get("encoder")
+    names = [spec["method"], *([encoder] if encoder else []), spec["protocol"], study_id.rpartition("-")[2][:6]]
+    return " ".join(map(str, names))
 
 
 def identity_tags(unit_id: str | None, study_id: str, spec: Mapping[str, Any]) -> dict[str, str]:

@@ -125,3 +125,13 @@ def test_labels_beyond_those_of_slides_are_said(bench, store: RunStore) -> None:
     answer = bench("compare", WEAK, STRONG)
     assert "(3/3 units, learnt from slides + masks)" in answer.out
     assert f"{WEAK} (3/3 units)" in answer.out
+
+
+def test_what_differs_is_said_in_words_where_it_has_any(bench, two: RunStore) -> None:
+    alter(two, STRONG, input={"kind": "features", "encoder": "uni_v1", "mpp": [0.5], "features": "ab" * 32})
+    plan = two.plan(STRONG)
+    two.write_study({**plan, "config": {**plan["config"], "preset": "published"}})
+    out = bench("compare", WEAK, STRONG).out
+    (line,) = [line for line in out.splitlines() if line.startswith("A → B")]
+    assert "preset unset → published" in line and "input.mpp [] → [0.5]" in line and "uni_v1" in line
+    assert "abab" not in line

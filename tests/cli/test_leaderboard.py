@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,45 @@ def test_a_result_on_another_input_says_so(bench, store: RunStore) -> None:
     assert "differs: encoder conv64 (published: resnet50)" in marked
     assert board.count("conv64") == 1
     assert differs[0] in bench("compare", "abmil-toy", "max_pool-toy").out
+
+
+def altered(store: RunStore, study: str, *, preset: str | None = None, input: dict | None = None, **params) -> None:
+    """Change settings of a finished study."""
+    for path in store.root.glob(f"units/{study}*/record.json"):
+        value = json.loads(path.read_text())
+        value["spec"]["params"] |= params
+        value["spec"]["input"] |= input or {}
+        path.write_text(json.dumps(value))
+    plan = store.plan(study)
+    store.write_study({**plan, "config": {**plan["config"], "preset": preset}})
+
+
+def test_rows_say_what_differs_between_them(bench, store: RunStore) -> None:
+    for number in "1234":
+        fill(store, study=f"abmil-toy-cv3-{number * 6}")
+    fill(store, study="max_pool-toy-cv3-555555", method="max_pool")
+    altered(store, "abmil-toy-cv3-222222", lr=0.01)
+    altered(store, "abmil-toy-cv3-333333", input={"encoder": "virchow2@cls+mean", "mpp": [0.5], "weights": "ab" * 32})
+    altered(store, "abmil-toy-cv3-444444", preset="published", gated=True)
+    rows = {row["study_id"][-6:]: row for row in json.loads(bench("leaderboard show --json").out)}
+    assert rows["333333"]["encoder"] == "virchow2@cls+mean" and rows["333333"]["mpp"] == [0.5]
+    assert rows["444444"]["preset"] == "published" and rows["444444"]["differs_in"] == {"lr": 0.0005, "gated": True}
+    assert rows["222222"]["differs_in"] == {"lr": 0.01, "gated": False} and rows["555555"]["differs_in"] == {}
+    shown = bench("leaderboard show").out.splitlines()
+    (encoder,) = [line for line in shown if "virchow2@cls+mean" in line]
+    assert " 0.5 " in encoder and "abab" not in encoder
+    assert any("published" in line and "gated=true" in line for line in shown)
+
+
+def test_rows_that_differ_by_a_hash_alone_say_of_what(bench, store: RunStore) -> None:
+    for number, digit in (("1", "a"), ("2", "b")):
+        fill(store, study=f"abmil-toy-cv3-{number * 6}")
+        altered(store, f"abmil-toy-cv3-{number * 6}", input={"features": digit * 64})
+    out = bench("leaderboard show").out
+    assert "input.features=aaaaaaaaaaaa" in out and "input.features=bbbbbbbbbbbb" in out
+
+
+def test_equal_rows_have_no_column_for_it(bench, store: RunStore) -> None:
+    fill(store)
+    out = bench("leaderboard show").out
+    assert "differs in" not in out and "encoder" not in out
