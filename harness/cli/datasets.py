@@ -197,7 +197,7 @@ def _protocols(dataset: Dataset) -> None:
         how = f"fit on {protocol.fit_on}, {protocol.select} epoch"
         how += f", threshold {protocol.threshold}" if dataset.task.thresholded else ""
         scaling = "" if protocol.normalise == "none" else f", scaling {protocol.normalise}"
-        ranked = "yes" if protocol.ranked else "no"
+        ranked = "yes" if protocol.ranked else "no, leaks" if protocol.allow_leaks else "no"
         title = f"{protocol.title}. {' '.join(protocol.note.split())}".strip()
         rows.append((name + default, title, sizes, how + scaling, ranked, splits.sha256[:12]))
     console.table("Protocols", ["name", "what", "folds x tested", "how", "ranked", "split SHA-256"], rows)

@@ -104,6 +104,12 @@ Mpp = Annotated[
     ),
 ]
 Splits = Annotated[Path | None, typer.Option("--splits", help="Folder or table with splits, such as CLAM's.")]
+AllowLeaks = Annotated[
+    bool,
+    typer.Option(
+        "--allow-leaks", help="Take --splits although they part slides of a patient; the protocol is never ranked."
+    ),
+]
 Into = Annotated[
     Path | None, folder_option("--into", "Where to make its folder. Default: first of $BENCH_DATASETS, or here.")
 ]
@@ -127,6 +133,7 @@ def new(
     mpp: Mpp = None,
     folds: Annotated[int, typer.Option("--folds", help="Number of folds, at least 3.")] = 5,
     splits: Splits = None,
+    allow_leaks: AllowLeaks = False,
     into: Into = None,
     partial: Partial = False,
     drop_missing: DropMissing = False,
@@ -152,6 +159,8 @@ def new(
     given = options.FeatureOptions(
         features, encoder, match, tile_px, tile_mpp, dtype, in_place, pickled_arrays, cache, workers
     )
+    if allow_leaks and splits is None:
+        raise UsageError("folds that are made do not leak", place="--allow-leaks", fix="leave it out, or give --splits")
     followed = {what: column for what, column in (("time", time_col), ("event", event_col)) if column is not None}
     kind = task or ("survival" if followed else DEFAULT)
     new = NewDataset(
@@ -167,6 +176,7 @@ def new(
         mpp=mpp,
         folds=folds,
         splits=None if splits is None else expanded(splits),
+        allow_leaks=allow_leaks,
         into=writable_folder(into or _home(), "--into"),
         partial=partial,
         drop_missing=drop_missing,
@@ -191,6 +201,8 @@ def _columns(words: list[str]) -> dict[str, str]:
 
 def _say(made: Made) -> None:
     """What was made, what was changed on the way, and what to do next."""
+    from harness.datasets.split_formats import split_columns
+
     dataset = made.dataset
     for words in made.notes:
         console.note(words)
@@ -199,6 +211,8 @@ def _say(made: Made) -> None:
     carried = dataset.entries[0].extra
     if carried:
         console.say(f"columns carried over: {', '.join(carried)}")
+        if "given" not in dataset.card.protocols and (found := split_columns(tuple(carried))):
+            console.note(f"column {found[0]} may hold splits: --splits with the same table takes them")
     counts = ", ".join(f"{count:,} {what}" for what, count in dataset.card.counts.items())
     console.say(f"made {dataset.folder}: {counts}")
     if dataset.task.thresholded:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -17,6 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from harness.core.errors import BenchError
+from harness.core.folders import expanded
 from harness.datasets.source import Source
 from harness.datasets.source_registry import find_source
 from harness.tasks.follow_up import INTERVALS
@@ -69,6 +72,18 @@ class SlidesSource(Source):
     damaged_tiles: DamagedTiles = "refuse"
     finest_mpp: Microns | None = None
     draw: dict[str, Any] | None = None
+
+    def slide_patterns(self) -> Mapping[str, Sequence[str]]:
+        """The layouts."""
+        return self.layouts
+
+    def annotation_patterns(self) -> Sequence[str]:
+        """Of the annotations."""
+        return self.annotations
+
+    def own_root(self, folder: Path) -> Path | None:
+        """The root that the card names."""
+        return None if self.root is None else folder / expanded(self.root)
 
     @property
     def offers_mpp(self) -> float | None:
@@ -171,6 +186,8 @@ class ProtocolCard(_Strict):
             that is not listed in a fold is excluded from it.
         ranked: whether results may stand on the leaderboard; False for literature protocols that leak, and for
             those that are there to choose by.
+        allow_leaks: whether patients and content may stand on two sides of its splits, as in some published ones; such
+            a protocol cannot be ranked.
         fit_on: what the final fit trains on. ``train+val`` only where nothing is selected.
         select: ``best`` epoch by validation, or the ``last`` one; ``test``: the one that predicts the test slides best.
         threshold: decision threshold (binary) from ``validation``, or ``argmax``; ``test``: the best one for the test
@@ -185,12 +202,17 @@ class ProtocolCard(_Strict):
     title: str
     splits: str
     ranked: bool = True
+    allow_leaks: bool = False
     fit_on: Literal["train", "train+val"] = "train"
     select: Literal["best", "last", "test"] = "best"
     threshold: Literal["validation", "argmax", "test"] = "validation"
     auc: Literal["mean", "pooled"] = "mean"
     normalise: Literal["none", "train", "transductive"] = "none"
     note: str = ""
+
+    def settings(self) -> dict[str, Any]:
+        """All fields for the evidence; leaks only where they are allowed."""
+        return self.model_dump(mode="json", exclude=None if self.allow_leaks else {"allow_leaks"})
 
     @property
     def on_test(self) -> tuple[str, ...]:

@@ -137,6 +137,13 @@ def _check(card: DatasetCard, path: Path) -> None:
                 f"protocol {name} takes {' and '.join(protocol.on_test)} from the test slides and is ranked",
                 "add ranked: false, or choose on validation slides",
             )
+        if protocol.ranked and protocol.allow_leaks:
+            raise _wrong(
+                path,
+                f"protocols.{name}.ranked",
+                f"protocol {name} allows leaks and is ranked",
+                "add ranked: false, or remove allow_leaks and correct the splits",
+            )
     inside = {"labels": card.labels} | {f"protocols.{name}.splits": p.splits for name, p in card.protocols.items()}
     inside |= {f"source.{field}": file for field, file in card.source.relative_files().items()}
     if card.reports is not None:

@@ -1,41 +1,20 @@
-"""Splits as other code keeps them, made into folds of this harness.
-
-- CLAM: ``splits_K.csv`` with the columns ``train``, ``val``, ``test`` of slide ids, or ``splits_K_bool.csv``
-- TransMIL: ``foldK.csv`` with such columns and labels beside them
-- ACMIL: ``split_K.json`` with ``train_names``, ``val_names``, ``test_names``
-- PANTHER: ``train.csv``, ``val.csv``, ``test.csv``
-- one table with a column ``split`` (or ``fold``, ``set``, ``part``) of words, or ``fold`` of numbers
-- Patho-Bench: one table with columns ``fold_0``, ``fold_1``, ... of words
-- this harness: ``repeat``, ``fold``, ``slide``, ``part``
-"""
+"""Splits as other code keeps them (see :mod:`harness.datasets.split_formats`), made into folds of this harness."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.core.errors import DataError
-from harness.core.reading import read_json
-from harness.datasets.label_columns import SLIDE_COLUMNS
 from harness.datasets.make_splits import holdout
 from harness.datasets.new_labels import LabelledSlide, plain_id
-from harness.datasets.splits import PARTS, Fold, read_splits
-from harness.datasets.table import Table, listed, read_table
+from harness.datasets.split_formats import read_parts
+from harness.datasets.splits import PARTS, Fold
+from harness.datasets.table import listed
 
 VAL_FRACTION = 0.2
-_WORDS = {
-    "train": ("train", "training", "tr"),
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing", "te"),
-}
-_PART_OF = {word: part for part, words in _WORDS.items() for word in words}
-_SPLIT_COLUMNS = ("split", "fold", "set", "part", "split_info", "subset")
-_IDS = (*SLIDE_COLUMNS, "embeddings", "case_id", "case", "patient", "patient_id")
-
-Parts = dict[str, list[str]]
-"""Part → ids as they are written."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +26,14 @@ class GivenSplits:
         folds: they, in ids of the dataset.
         notes: what was changed on the way, one sentence each.
         left_out: ids that the dataset does not have.
+        leaks: how many patients leak, in a sentence; empty where none does, or nobody has looked.
     """
 
     kind: str
     folds: tuple[Fold, ...]
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    leaks: str = ""
 
 
 def read_given_splits(
@@ -69,11 +50,11 @@ def read_given_splits(
     Raises:
         DataError: nothing there is a split, or it lists slides that the dataset does not have.
     """
-    kind, raw = _read(place, rows)
+    read = read_parts(place)
     ids = _Ids(rows)
     notes: dict[str, None] = {}
     folds = []
-    for number, parts in enumerate(raw):
+    for number, parts in enumerate(read.folds):
         found = {part: ids.resolve(parts.get(part, ()), notes) for part in PARTS}
         if not found["val"] and found["train"]:
             found["train"], found["val"] = _held_out(found["train"], rows, seed + number)
@@ -82,7 +63,8 @@ def read_given_splits(
             raise DataError(
                 f"fold {number} has no {empty[0]} slides", place=str(place), fix="give splits with train and test"
             )
-        folds.append(Fold(0, number, tuple(found["train"]), tuple(found["val"]), tuple(found["test"])))
+        where = read.numbers[number] if read.numbers else (0, number)
+        folds.append(Fold(*where, tuple(found["train"]), tuple(found["val"]), tuple(found["test"])))
     strange = tuple(ids.strange)
     if strange and not partial:
         raise DataError(
@@ -90,10 +72,20 @@ def read_given_splits(
             place=str(place),
             fix="correct the ids, or leave these slides out with --partial",
         )
+    if not read.numbers and _recur(folds, rows):
+        folds = [Fold(fold.fold, 0, fold.train, fold.val, fold.test) for fold in folds]
+        notes["the folds test some patients several times: each is a repeat of its own"] = None
     used = {slide for fold in folds for _, part in fold.parts() for slide in part}
     if unused := [row.slide for row in rows if row.slide not in used]:
         notes[f"{len(unused)} slides are in no fold: {listed(unused, most=3)}"] = None
-    return GivenSplits(kind, tuple(folds), tuple(notes), strange)
+    return GivenSplits(read.kind, tuple(folds), tuple(notes), strange)
+
+
+def _recur(folds: Sequence[Fold], rows: Sequence[LabelledSlide]) -> bool:
+    """Whether several folds test the same patient: random splits, and no cross-validation."""
+    patient = {row.slide: row.patient for row in rows}
+    tested = [name for fold in folds for name in {patient[slide] for slide in fold.test if slide in patient}]
+    return len(tested) > len(set(tested))
 
 
 @dataclass
@@ -137,160 +129,3 @@ def _held_out(train: list[str], rows: Sequence[LabelledSlide], seed: int) -> tup
     own = [by_slide[slide] for slide in train]
     stay, aside = holdout([row.patient for row in own], [row.label for row in own], VAL_FRACTION, seed)
     return [train[i] for i in stay], [train[i] for i in aside]
-
-
-def _read(place: Path, rows: Sequence[LabelledSlide]) -> tuple[str, list[Parts]]:
-    if place.is_dir():
-        for kind, read in _FOLDERS:
-            if folds := read(place):
-                return kind, folds
-        tables = sorted(path for path in place.iterdir() if path.suffix.lower() in {".csv", ".tsv"})
-        if len(tables) == 1:
-            return _read(tables[0], rows)
-        raise _no_splits(
-            place, f"the folder holds {listed([one.name for one in sorted(place.iterdir())]) or 'nothing'}"
-        )
-    if not place.is_file():
-        raise DataError("there is no such folder or file", place=f"--splits {place}", fix="give the splits' folder")
-    table = _table(place)
-    if {"repeat", "fold", "slide", "part"} <= set(table.columns):
-        own = read_splits(place, {row.slide for row in rows}).folds
-        return "this harness", [{part: list(slides) for part, slides in fold.parts()} for fold in own]
-    if parts := _lists(table):
-        return "columns train, val, test", [parts]
-    return _by_column(table)
-
-
-def _no_splits(place: Path, found: str) -> DataError:
-    return DataError(
-        f"no splits were recognised: {found}",
-        place=str(place),
-        fix="give CLAM's splits_K.csv, or a table with a slide id and a column split (train, val, test) or fold",
-    )
-
-
-def _table(path: Path) -> Table:
-    """A table of which not even the columns are known beforehand: the one without a name counts too."""
-    return read_table(path, (), index="index", legacy=True)
-
-
-def _numbered(folder: Path, pattern: str) -> list[tuple[int, Path]]:
-    found = [(match, path) for path in folder.iterdir() if (match := re.fullmatch(pattern, path.name, re.IGNORECASE))]
-    return sorted((int(match[1]), path) for match, path in found)
-
-
-def _clam(folder: Path) -> list[Parts]:
-    lists = [_lists(_table(path)) for _, path in _numbered(folder, r"splits_(\d+)\.csv")]
-    return [parts for parts in lists if parts] or [
-        _flags(_table(path)) for _, path in _numbered(folder, r"splits_(\d+)_bool\.csv")
-    ]
-
-
-def _fold_files(folder: Path) -> list[Parts]:
-    return [_lists(_table(path)) for _, path in _numbered(folder, r"fold_?(\d+)\.csv")]
-
-
-def _json_files(folder: Path) -> list[Parts]:
-    folds = []
-    for _, path in _numbered(folder, r"splits?_?(\d+)\.json"):
-        try:
-            content = read_json(path)
-            folds.append({part: [str(one) for one in content.get(f"{part}_names", ())] for part in PARTS})
-        except (OSError, ValueError, AttributeError, TypeError) as reason:
-            raise DataError(f"the split cannot be read: {reason}", place=str(path), fix="correct the file") from reason
-    return folds
-
-
-def _part_files(folder: Path) -> list[Parts]:
-    paths = {part: folder / f"{part}.csv" for part in PARTS}
-    if not (paths["train"].is_file() and paths["test"].is_file()):
-        return []
-    tables = {part: _table(path) for part, path in paths.items() if path.is_file()}
-    return [{part: table.cells(_id_column(table)) for part, table in tables.items()}]
-
-
-_FOLDERS: tuple[tuple[str, Callable[[Path], list[Parts]]], ...] = (
-    ("CLAM", _clam),
-    ("a file per fold", _fold_files),
-    ("JSON files", _json_files),
-    ("train.csv, val.csv, test.csv", _part_files),
-)
-
-
-def _lists(table: Table) -> Parts:
-    """Columns of slide ids, of unequal length."""
-    named = {_PART_OF[name.lower()]: name for name in table.columns if name.lower() in _PART_OF}
-    if not {"train", "test"} <= set(named):
-        return {}
-    return {part: [cell for cell in table.cells(name) if not _blank(cell)] for part, name in named.items()}
-
-
-def _flags(table: Table) -> Parts:
-    """Slide ids in the first column, and True or False in the others."""
-    ids = table.cells(table.columns[0])
-    parts: Parts = {}
-    for part in PARTS:
-        marks = table.cells(part) if part in table.columns else []
-        parts[part] = [one for one, mark in zip(ids, marks, strict=False) if mark.lower() in {"true", "1", "1.0"}]
-    return parts
-
-
-def _by_column(table: Table) -> tuple[str, list[Parts]]:
-    """A slide id per line, and its part or the number of its fold in other columns."""
-    ids = table.cells(_id_column(table))
-    several = sorted(
-        (int(match[1]), name) for name in table.columns if (match := re.fullmatch(r"fold_(\d+)", name.lower()))
-    )
-    words = [(name, cells) for _, name in several if _are_words(cells := table.cells(name))]
-    if words:
-        return "columns fold_K", [_by_word(ids, cells) for _, cells in words]
-    for name in table.columns:
-        if name.lower() in _SPLIT_COLUMNS and _are_words(cells := table.cells(name)):
-            return f"column {name}", [_by_word(ids, cells)]
-    for name in table.columns:
-        cells = table.cells(name)
-        if name.lower() in {"fold", "folds", "cv", "fold_id"} and all(re.fullmatch(r"\d{1,3}(\.0)?", c) for c in cells):
-            return f"column {name} of numbers; the next fold validates", _by_number(ids, [int(float(c)) for c in cells])
-    raise _no_splits(table.path, f"the columns are {listed(table.columns, most=12)}")
-
-
-def _id_column(table: Table) -> str:
-    by_lower = {name.lower(): name for name in reversed(table.columns)}
-    if (found := next((by_lower[name] for name in _IDS if name in by_lower), None)) is None:
-        raise _no_splits(table.path, f"no column holds slide ids; the columns are {listed(table.columns, most=12)}")
-    return found
-
-
-def _are_words(cells: Sequence[str]) -> bool:
-    given = [cell.lower() for cell in cells if not _blank(cell)]
-    return bool(given) and all(cell in _PART_OF for cell in given)
-
-
-def _by_word(ids: Sequence[str], cells: Sequence[str]) -> Parts:
-    parts: Parts = {part: [] for part in PARTS}
-    for slide, cell in zip(ids, cells, strict=True):
-        if not _blank(cell):
-            parts[_PART_OF[cell.lower()]].append(slide)
-    return parts
-
-
-def _by_number(ids: Sequence[str], numbers: Sequence[int]) -> list[Parts]:
-    folds: Mapping[int, list[str]] = {
-        number: [slide for slide, own in zip(ids, numbers, strict=True) if own == number]
-        for number in sorted(set(numbers))
-    }
-    order = list(folds)
-    if len(order) < 3:
-        return [{"train": folds[order[1 - k]], "test": folds[order[k]]} for k in range(len(order)) if len(order) == 2]
-    return [
-        {
-            "train": [slide for number in order if number not in {test, val} for slide in folds[number]],
-            "val": folds[val],
-            "test": folds[test],
-        }
-        for test, val in zip(order, [*order[1:], order[0]], strict=True)
-    ]
-
-
-def _blank(cell: str) -> bool:
-    return cell.lower() in {"", "nan", "none", "na"}

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from harness.core.errors import DataError
 from harness.core.folders import expanded
-from harness.datasets.card import SlidesSource
 from harness.datasets.dataset import Dataset
 from harness.datasets.dicom import with_levels
 from harness.datasets.identity import spelling
@@ -55,7 +54,7 @@ def locate(dataset: Dataset, data_root: Path | None, slides: Iterable[str] | Non
         DataError: no data root, or slides that are missing, empty or mere pointers; says how many and which, where
             was looked, and where to get them.
     """
-    if not isinstance(dataset.card.source, SlidesSource):
+    if not dataset.card.source.slide_patterns():
         return {}
     wanted = dataset.slides if slides is None else tuple(slides)
     root = resolve_root(dataset, data_root)
@@ -75,22 +74,17 @@ def locate(dataset: Dataset, data_root: Path | None, slides: Iterable[str] | Non
 
 def locate_annotations(dataset: Dataset, data_root: Path | None) -> dict[str, Path]:
     """Slide id → its annotation file, for those slides that have one."""
-    source = dataset.card.source
+    patterns = dataset.card.source.annotation_patterns()
     root = resolve_root(dataset, data_root)
-    if not isinstance(source, SlidesSource) or root is None or not source.annotations:
+    if root is None or not patterns:
         return {}
-    hits = _matches(_listing(dataset, root), {"": source.annotations}, _known(dataset))[""]
+    hits = _matches(_listing(dataset, root), {"": patterns}, _known(dataset))[""]
     return {slide: hits[spelling(slide)][0].path for slide in dataset.slides if spelling(slide) in hits}
 
 
 def resolve_root(dataset: Dataset, data_root: Path | None) -> Path | None:
     """The data root that was given, else the one in the card (relative to the card's folder), else None."""
-    if data_root is not None:
-        return expanded(data_root)
-    source = dataset.card.source
-    if isinstance(source, SlidesSource) and source.root is not None:
-        return dataset.folder / expanded(source.root)
-    return None
+    return dataset.card.source.own_root(dataset.folder) if data_root is None else expanded(data_root)
 
 
 def find_slides(dataset: Dataset, root: Path) -> Found:
@@ -99,10 +93,8 @@ def find_slides(dataset: Dataset, root: Path) -> Found:
     Raises:
         DataError: ``root`` is no folder.
     """
-    source = dataset.card.source
-    assert isinstance(source, SlidesSource)
     ids = _known(dataset)
-    by_layout = _matches(_listing(dataset, root), source.layouts, ids)
+    by_layout = _matches(_listing(dataset, root), dataset.card.source.slide_patterns(), ids)
     order = sorted(by_layout, key=lambda name: -sum(slide in ids for slide in by_layout[name]))
     found: dict[str, list[Path]] = {}
     for name in order:
@@ -186,22 +178,18 @@ def _incomplete(
 
 
 def _looked_for(dataset: Dataset, found: Found) -> str:
-    source = dataset.card.source
-    assert isinstance(source, SlidesSource)
-    layouts = (
-        {found.layout: source.layouts[found.layout]} if found.layout else source.layouts
-    )  # one layout is enough to read once slides were found in it
-    patterns = [pattern for group in layouts.values() for pattern in group]
+    layouts = dataset.card.source.slide_patterns()
+    # One layout is enough to read once slides were found in it.
+    patterns = [one for name, group in layouts.items() if found.layout in ("", name) for one in group]
     return f"data root {found.root}, looked for {listed(patterns, most=6)}"
 
 
 def _root_below(dataset: Dataset, root: Path) -> Path | None:
     """The folder below ``root`` that would have been the right data root: that which most slides lie below."""
-    source = dataset.card.source
-    assert isinstance(source, SlidesSource)
     listing, ids = list_files(root), _known(dataset)
+    layouts = dataset.card.source.slide_patterns()
     votes: Counter[Path] = Counter()
-    for pattern in (pattern for group in source.layouts.values() for pattern in group if "**/" not in pattern):
+    for pattern in (pattern for group in layouts.values() for pattern in group if "**/" not in pattern):
         above = pattern.count("/") - pattern.endswith("/*.dcm")
         votes.update(hit.path.parents[above] for hit in match(listing, pattern, ids, below=True) if hit.slide in ids)
     return votes.most_common(1)[0][0] if votes else None

@@ -67,7 +67,8 @@ def _protocol(options: NewDataset, predicted: Predicted, name: str, given: Given
         title = f"{options.folds}-fold cross-validation by patient, stratified; the next fold validates"
         return found | {"title": title}
     title = f"{len(given.folds)} fold{'s' * (len(given.folds) > 1)} as given ({given.kind})"
-    return found | {"title": title, "note": " ".join([note, *given.notes])}
+    found |= {"title": title, "note": " ".join([note, *given.notes, *([given.leaks] if given.leaks else ())])}
+    return found | ({"ranked": False, "allow_leaks": True} if given.leaks else {})
 
 
 def slides_about(options: NewDataset, root: Path) -> dict[str, str]:

@@ -72,6 +72,18 @@ class Source(BaseModel, ABC):
             compare: compares the slides that were opened; None compares their perceptual hashes alone.
         """
 
+    def slide_patterns(self) -> Mapping[str, Sequence[str]]:
+        """Layout → patterns that find the file of each slide below the data root; empty for a source without slides."""
+        return {}
+
+    def annotation_patterns(self) -> Sequence[str]:
+        """Patterns that find the annotation of each slide below the data root."""
+        return ()
+
+    def own_root(self, folder: Path) -> Path | None:
+        """The data root where none is given, for a card that lies in ``folder``."""
+        return None
+
     def openers(self, dataset: Dataset) -> tuple[Opener | None, Compare | None]:
         """What ``bench datasets verify --open`` opens each slide with, and compares the opened ones by."""
         return None, None

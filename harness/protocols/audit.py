@@ -19,6 +19,7 @@ def audit(
     fingerprints: Mapping[str, str] | None,
     *,
     near: Iterable[NearDuplicate] = (),
+    allowed: bool = False,
 ) -> tuple[str, ...]:
     """Refuse a fold that leaks.
 
@@ -28,10 +29,12 @@ def audit(
         fingerprints: slide id → SHA-256 of its content; None where the data is not there yet (a dry run), and
             content is then not compared.
         near: pairs of slides whose content is nearly the same (see :mod:`harness.protocols.near_duplicates`).
+        allowed: patients and content on two sides are a warning, not an error: for a protocol that is never ranked.
+            A slide that is itself on two sides is refused all the same.
 
     Returns:
         Warnings: slides with identical or nearly identical content inside one part. They leak nothing, but count
-        twice.
+        twice. With ``allowed``, also how much leaks.
 
     Raises:
         LeakError: train, validation and test share a slide, a patient, or content that is the same or nearly so, or a
@@ -39,9 +42,10 @@ def audit(
         DataError: the fold lists slides that the label table does not know, or whose content is unknown.
     """
     _check_known(fold, patients, fingerprints)
-    leaks = [*_repeated(fold)]
+    slides = [*_repeated(fold)]
+    leaks: list[str] = []
     for (one, here), (other, there) in combinations(fold.parts(), 2):
-        leaks += _shared_slides(one, here, other, there)
+        slides += _shared_slides(one, here, other, there)
         leaks += _shared(
             one, here, other, there, patients, "patient {key} is in {one} ({here}) and in {other} ({there})"
         )
@@ -51,15 +55,31 @@ def audit(
             )
     across, twins = _near(fold, near, fingerprints or {})
     leaks += across
-    if leaks:
+    if slides or (leaks and not allowed):
+        leaks = slides + leaks
         raise LeakError(
-            f"the split leaks: {leaks[0]}"
+            f"the split leaks{_how_many(fold, patients)}: {leaks[0]}"
             + (f"; and {len(leaks) - 1} more: {'; '.join(leaks[1:])}" * (len(leaks) > 1)),
             place=f"repeat {fold.repeat}, fold {fold.fold}",
             fix="put all slides of a patient, and all copies of a slide, into one part of the split file"
             + ("; if these are different slides, list the pair under not_duplicates in the card" if across else ""),
         )
-    return (*(() if fingerprints is None else _twins(fold, fingerprints)), *twins)
+    known = f"repeat {fold.repeat}, fold {fold.fold} leaks{_how_many(fold, patients)}, which its protocol allows: "
+    warned = [known + listed(leaks, most=3)] if leaks else []
+    return (*warned, *(() if fingerprints is None else _twins(fold, fingerprints)), *twins)
+
+
+def leaking_patients(fold: Fold, patients: Mapping[str, str]) -> tuple[str, ...]:
+    """Patients with slides in two parts of a fold, in the order of its parts."""
+    seen = Counter(patient for _, slides in fold.parts() for patient in {patients[slide] for slide in slides})
+    return tuple(dict.fromkeys(p for _, slides in fold.parts() for s in slides if seen[p := patients[s]] > 1))
+
+
+def _how_many(fold: Fold, patients: Mapping[str, str]) -> str:
+    """How many patients stand on two sides; nothing where none does, or one alone, who is named anyway."""
+    leaking = leaking_patients(fold, patients)
+    every = len({patients[slide] for _, slides in fold.parts() for slide in slides})
+    return f" ({len(leaking)} of {every} patients have slides in two parts)" if len(leaking) > 1 else ""
 
 
 def audit_stage(

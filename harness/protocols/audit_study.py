@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from harness.datasets.dataset import Dataset
 from harness.datasets.splits import Fold
 from harness.datasets.table import listed
-from harness.protocols.audit import audit
+from harness.protocols.audit import audit, leaking_patients
 from harness.protocols.audit_repeats import audit_repeats, in_no_fold
 from harness.protocols.near_duplicates import Comparison, NearDuplicate
 from harness.protocols.sites import Sites, site_column, sites_of
@@ -37,6 +37,7 @@ class AuditReport:
         excepted: near-duplicates that the card declares to be different slides.
         unused: slides of the label table that no fold uses.
         suspected: pairs of slides in two parts of a fold that may be the same slide or sections of one block.
+        leaking: how many patients have slides in two parts of a fold; None where the protocol allows no leaks.
     """
 
     folds: int
@@ -49,13 +50,15 @@ class AuditReport:
     excepted: tuple[NearDuplicate, ...] = ()
     unused: tuple[str, ...] = ()
     suspected: tuple[NearDuplicate, ...] = ()
+    leaking: int | None = None
 
     @property
     def lines(self) -> tuple[str, ...]:
         """In a few lines, for the terminal; warnings apart."""
         pairs = ", ".join(f"{count:,} pairs by {measure}" for measure, count in self.compared.items())
+        verdict = "no leak" if self.leaking is None else f"leaks are allowed, and {self.leaking} patients leak"
         first = (
-            f"no leak: {self.folds} folds, {self.slides} slides of {self.patients} patients; {pairs or 'no content'}"
+            f"{verdict}: {self.folds} folds, {self.slides} slides of {self.patients} patients; {pairs or 'no content'}"
         )
         excepted = [f"declared different: {one.one} and {one.other} ({one.words})" for one in self.excepted]
         sites = [] if self.sites is None else [self.sites.words]
@@ -81,6 +84,7 @@ class AuditReport:
             "in_no_fold": list(self.unused),
             "declared_different": [_as_dict(one) for one in self.excepted],
             "suspected": [_as_dict(one) for one in self.suspected],
+            **({"leaking_patients": self.leaking} if self.leaking is not None else {}),
         }
 
 
@@ -103,6 +107,7 @@ def audit_study(
     comparison: Comparison | None = None,
     trained_elsewhere: Mapping[str, TrainedElsewhere] | None = None,
     unchecked: Sequence[str] = (),
+    allow_leaks: bool = False,
 ) -> AuditReport:
     """Refuse a study that leaks; see :func:`harness.protocols.audit.audit`.
 
@@ -114,6 +119,7 @@ def audit_study(
         comparison: which slides are nearly the same; None where nothing could be compared.
         trained_elsewhere: what was trained elsewhere and is used here (a tuned encoder), by the name it has in errors.
         unchecked: what the caller knows that cannot be checked, one sentence each.
+        allow_leaks: whether the protocol allows patients and content on two sides.
 
     Raises:
         LeakError: two parts share a slide, a patient, or content that is the same or nearly so; two folds of one repeat
@@ -125,7 +131,7 @@ def audit_study(
     near = known.pairs if known is not None else ()
     warnings: dict[str, None] = {}
     for fold in folds:
-        warnings |= dict.fromkeys(audit(fold, dataset.patients, content, near=near))
+        warnings |= dict.fromkeys(audit(fold, dataset.patients, content, near=near, allowed=allow_leaks))
     warnings |= dict.fromkeys(audit_repeats(folds, dataset.patients))
     for fold in folds if asked is None else asked:
         for stage, thing in (trained_elsewhere or {}).items():
@@ -134,6 +140,7 @@ def audit_study(
     compared = {} if content is None else {"content": len(used) * (len(used) - 1) // 2}
     if known is not None:
         compared[known.measure] = known.compared
+    leaking = len({name for fold in folds for name in leaking_patients(fold, dataset.patients)})
     suspected = [pair for pair in known.suspected if any(apart(fold, pair) for fold in folds)] if known else []
     warnings |= dict.fromkeys(map(_suspicion, suspected))
     sites = sites_of(dataset, folds)
@@ -150,6 +157,7 @@ def audit_study(
         excepted=() if known is None else known.excepted,
         unused=in_no_fold(folds, dataset.slides),
         suspected=tuple(suspected),
+        leaking=leaking if allow_leaks else None,
     )
 
 

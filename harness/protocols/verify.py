@@ -111,13 +111,14 @@ def _splits(dataset: Dataset, checked: list[str]) -> Iterator[Finding]:
     for name in dataset.card.protocols:
         try:
             folds = dataset.splits(name).folds
-            for fold in folds:
-                audit(fold, dataset.patients, None)
-            warnings = audit_repeats(folds, dataset.patients)
+            leaks = dataset.card.protocols[name].allow_leaks
+            warnings = [one for fold in folds for one in audit(fold, dataset.patients, None, allowed=leaks)]
+            warnings += audit_repeats(folds, dataset.patients)
             check_folds(dataset, name, dataset.card.protocols[name], folds)
             for warning in (*warnings, *fold_warnings(dataset, dataset.card.protocols[name], folds)):
                 yield Finding("split", name, warning, "warning")
-            checked.append(f"protocol {name}: {len(folds)} folds, no slide or patient on two sides")
+            sides = "leaks are allowed" if leaks else "no slide or patient on two sides"
+            checked.append(f"protocol {name}: {len(folds)} folds, {sides}")
             if (sites := sites_of(dataset, folds)) is not None:
                 checked.append(f"protocol {name}: {sites.words}")
                 if sites.warning is not None:

@@ -122,6 +122,8 @@ def ranked(rows: Sequence[Row], *, lower: bool = False) -> tuple[Row, ...]:
 def unranked_reason(study: Study) -> str:
     """Why a study has no rank; empty where it has one."""
     if not study.ranked:
+        if (study.config or {}).get("protocol_settings", {}).get("allow_leaks"):
+            return "splits leak"
         return "protocol is not ranked" if study.planned is not None else "study.json is lost"
     if study.failures:
         return f"{len(study.failures)} failed"

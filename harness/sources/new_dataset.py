@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -25,7 +25,7 @@ from harness.datasets.new_task import Predicted, predicted
 from harness.datasets.slide_files import SlideFile, assign, slide_files, without_slide
 from harness.datasets.splits import Fold, write_splits
 from harness.datasets.table import listed, write_table
-from harness.protocols.audit import audit
+from harness.protocols.given_leaks import check_given
 
 __all__ = ["NewDataset", "new_dataset"]
 
@@ -84,7 +84,7 @@ def new_dataset(options: NewDataset) -> Made:
         errata=(*labels.errata, *_left_out(labels, there, files, options), *strange_ids(given)),
     )
     write_dataset(folder, content, found, labels, folds, readme_of(content, found, labels.columns, options))
-    return Made(load_dataset(folder), (*labels.notes, *(given.notes if given is not None else ())))
+    return Made(load_dataset(folder), (*labels.notes, *notes_of(given)))
 
 
 def _slide_files(options: NewDataset) -> list[SlideFile]:
@@ -112,6 +112,11 @@ def _left_out(
     ):
         if names:
             yield Erratum(slides=names, what=what, action="Left out with --partial.", source=options.table_name)
+
+
+def notes_of(given: GivenSplits | None) -> tuple[str, ...]:
+    """What was changed in given splits, or is wrong with them."""
+    return () if given is None else (*given.notes, *([given.leaks] if given.leaks else ()))
 
 
 def strange_ids(given: GivenSplits | None) -> Iterator[Erratum]:
@@ -158,9 +163,8 @@ def folds_of(found: Predicted, options: NewDataset) -> tuple[GivenSplits | None,
         return None, _cross_validation(found.rows, found.needed_groups, options)
     given = read_given_splits(options.splits, found.rows, partial=options.partial, seed=options.seed)
     patients = {row.slide: row.patient for row in found.rows}
-    for fold in given.folds:
-        audit(fold, patients, None)
-    return given, given.folds
+    leaks = check_given(given.folds, patients, place=f"--splits {options.splits}", allowed=options.allow_leaks)
+    return replace(given, leaks=leaks), given.folds
 
 
 def _cross_validation(rows: Sequence[LabelledSlide], classes: Sequence[str], options: NewDataset) -> list[Fold]:

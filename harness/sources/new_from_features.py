@@ -24,7 +24,15 @@ from harness.features.in_place import Placed, place
 from harness.features.manifest import DType
 from harness.features.packing import Packed, Packing
 from harness.sources.feature_folder import UNKNOWN, FeatureFolder
-from harness.sources.new_dataset import Made, folds_of, slide_counts, strange_ids, target_folder, write_dataset
+from harness.sources.new_dataset import (
+    Made,
+    folds_of,
+    notes_of,
+    slide_counts,
+    strange_ids,
+    target_folder,
+    write_dataset,
+)
 from harness.sources.open_feature_folder import by_slide, store_folder
 
 _OTHER_MEANING = 0.2
@@ -259,4 +267,4 @@ def _left_out(joined: Join, packed: Packed | Placed, base: NewDataset) -> Iterat
 
 def _notes(packed: Packed | Placed, given: GivenSplits | None) -> list[str]:
     counts = [f"{note} ({len(slides)} slides: {listed(slides, most=3)})" for note, slides in packed.notes.items()]
-    return [*counts, *(given.notes if given is not None else ())]
+    return [*counts, *notes_of(given)]

@@ -115,7 +115,7 @@ class ResolvedStudy:
             "params": self.params.as_dict(),
             "input": self.input.model_dump(mode="json"),
             **self._published,
-            "protocol_settings": {**self.protocol.model_dump(mode="json"), **metric_versions(self.params, self.tuning)},
+            "protocol_settings": {**self.protocol.settings(), **metric_versions(self.params, self.tuning)},
             "split_sha256": self.splits.sha256,
             "folds": [f"r{fold.repeat}f{fold.fold}" for fold in self.folds],
             "seeds": list(self.seeds),
@@ -136,7 +136,9 @@ class ResolvedStudy:
             dataset_fingerprint=self.fingerprint,
             protocol=self.protocol_name,
             protocol_settings={
-                **self.protocol.model_dump(mode="json", exclude={"title", "note", "splits", "ranked", "auc"}),
+                **self.protocol.model_dump(
+                    mode="json", exclude={"title", "note", "splits", "ranked", "auc", "allow_leaks"}
+                ),
                 **metric_versions(self.params, self.tuning),
             },
             split_sha256=self.splits.sha256,

@@ -148,6 +148,7 @@ def audit_inputs(resolved: ResolvedStudy, inputs: Inputs) -> AuditReport:
         comparison=None if inputs.compare is None else inputs.compare(),
         trained_elsewhere=inputs.trained_elsewhere,
         unchecked=inputs.unchecked,
+        allow_leaks=resolved.protocol.allow_leaks,
     )
     more = fold_warnings(resolved.dataset, resolved.protocol, resolved.splits.folds)
     found = replace(found, warnings=(*found.warnings, *more))

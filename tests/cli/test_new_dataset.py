@@ -200,3 +200,20 @@ def test_two_tables_as_stamp_keeps_them() -> None:
     dataset = made(*words)
     assert [(e.slide, e.patient, e.label) for e in dataset.entries] == [(s, p, c) for s, p, c in ROWS]
     assert dataset.entries[0].extra == {"AGE": "50"}
+
+
+def test_splits_for_slides_and_a_column_that_may_hold_some() -> None:
+    path = write("labels.csv", "patient,slide,label,fold", "{p},{s},{c},{c}")
+    lines = Path(path).read_text().splitlines()
+    lines = [lines[0], *(f"{line.rpartition(',')[0]},{int(ROWS[i][1]) % 3}" for i, line in enumerate(lines[1:]))]
+    Path(path).write_text("\n".join(lines) + "\n")
+    done = new("--labels", path)
+    assert done.exit_code == 0 and "column fold may hold splits" in done.output
+    dataset = load_dataset(Path("mine"))
+    assert list(dataset.card.protocols) == ["cv"]
+    done = CliRunner().invoke(
+        app, ["datasets", "new", "other", "--slides", "slides", "--labels", path, "--splits", path]
+    )
+    assert done.exit_code == 0, done.exception
+    folds = load_dataset(Path("other")).splits("given").folds
+    assert [{int(slide) // 2 % 3 for slide in fold.test} for fold in folds] == [{0}, {1}, {2}]

@@ -11,6 +11,7 @@ from harness.core.errors import DataError, LeakError
 from harness.datasets.given_splits import read_given_splits
 from harness.datasets.new_labels import LabelledSlide
 from harness.protocols.audit import audit
+from harness.protocols.audit_repeats import audit_repeats
 
 ROWS = [LabelledSlide(f"S{i:02d}", f"P{i // 2:02d}", "ab"[i // 2 % 2], i + 2) for i in range(20)]
 TRAIN, VAL, TEST = ([row.slide for row in ROWS[a:b]] for a, b in ((0, 12), (12, 16), (16, 20)))
@@ -82,6 +83,74 @@ def test_patho_bench_has_no_validation_slides(tmp_path: Path) -> None:
     assert fold.val
     assert any("validates" in note for note in found.notes)
     audit(fold, {row.slide: row.patient for row in ROWS}, None)
+
+
+def test_nnmil_has_slides_or_patients_in_its_plan(tmp_path: Path) -> None:
+    slides = {
+        part: {"slide_info": [{"slide_id": s} for s in ids]}
+        for part, ids in zip(("train", "val", "test"), (TRAIN, VAL, TEST), strict=True)
+    }
+    patients = {
+        part: {"patient_ids": sorted({f"P{int(s[1:]) // 2:02d}" for s in ids})}
+        for part, ids in (("train", TRAIN), ("val", VAL), ("test", TEST))
+    }
+    official = {"evaluation_setting": "official_split", "data_splits": {"official_split": slides, "fold_0": {}}}
+    folds = {
+        "evaluation_setting": "5fold",
+        "data_splits": {"fold_1": patients, "fold_0": patients, "official_split": {}},
+    }
+    write(tmp_path / "a" / "dataset_plan.json", json.dumps(official))
+    write(tmp_path / "b.json", json.dumps(folds))
+    assert parts(tmp_path / "a") == [(TRAIN, VAL, TEST)]
+    assert parts(tmp_path / "b.json") == [(TRAIN, VAL, TEST)] * 2
+    with pytest.raises(DataError, match="data_splits"):
+        parts(write(tmp_path / "c.json", json.dumps({"labels": {}})))
+
+
+def test_torchmil_and_tables_of_any_name(tmp_path: Path) -> None:
+    lines = [f"{s},{'train' if s in TRAIN else 'val' if s in VAL else 'test'}" for s in (*TRAIN, *VAL, *TEST)]
+    write(tmp_path / "a" / "splits.csv", "bag_name,split", *lines)
+    write(tmp_path / "a" / "other.csv", "x,y", "1,2")
+    assert parts(tmp_path / "a") == [(TRAIN, VAL, TEST)]
+    head = "train_slide_path,train_slide_label,val_slide_path,val_slide_label,test_slide_path,test_slide_label"
+    cells = [[f"/data/{s}.pt" for s in part] for part in (TRAIN, VAL, TEST)]
+    rows = [",".join(f"{c[r]},0" if r < len(c) else "," for c in cells) for r in range(12)]
+    for number in (1, 2, 10):
+        write(tmp_path / "b" / f"fold_{number}_of_10.csv", head, *rows)
+    assert parts(tmp_path / "b") == [(TRAIN, VAL, TEST)] * 3
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_splits_in_other_encodings(tmp_path: Path, encoding: str) -> None:
+    lines = [f"{s};{'train' if s in TRAIN else 'val' if s in VAL else 'test'};ä" for s in (*TRAIN, *VAL, *TEST)]
+    (tmp_path / "s.csv").write_bytes("\n".join(["slide;split;note", *lines]).encode(encoding))
+    assert parts(tmp_path / "s.csv") == [(TRAIN, VAL, TEST)]
+
+
+def test_random_splits_are_repeats_and_no_cross_validation(tmp_path: Path) -> None:
+    for number in range(3):
+        write(tmp_path / f"splits_{number}.csv", ",train,val,test", *padded(12, [TRAIN, VAL, TEST]))
+    found = read_given_splits(tmp_path, ROWS)
+    assert [(fold.repeat, fold.fold) for fold in found.folds] == [(0, 0), (1, 0), (2, 0)]
+    audit_repeats(found.folds, {row.slide: row.patient for row in ROWS})
+
+
+def test_own_splits_stay_as_they_are_numbered(tmp_path: Path) -> None:
+    lines = []
+    for repeat, fold in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        test, train = (ROWS[:10], ROWS[10:]) if fold else (ROWS[10:], ROWS[:10])
+        lines += [f"{repeat},{fold},{row.slide},train" for row in train] + [
+            f"{repeat},{fold},{row.slide},test" for row in test
+        ]
+    found = read_given_splits(write(tmp_path / "cv.csv", "repeat,fold,slide,part", *lines), ROWS)
+    assert [(fold.repeat, fold.fold) for fold in found.folds] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
+def test_minus_one_is_trained_on_in_every_fold(tmp_path: Path) -> None:
+    lines = [f"{row.slide},{i // 4 - 1}.0" for i, row in enumerate(ROWS)]
+    found = parts(write(tmp_path / "folds.csv", "slide_id,fold", *lines))
+    assert len(found) == 4
+    assert all({row.slide for row in ROWS[:4]} <= set(train) for train, _, _ in found)
 
 
 def test_numbers_of_folds(tmp_path: Path) -> None:

@@ -87,3 +87,15 @@ def test_a_stage_may_have_seen_train_only() -> None:
     with pytest.raises(LeakError) as error:
         audit_stage(FOLD, ["a1", "c1", "e1", "z9"], stage="the encoder")
     assert error.value.problem.endswith("3 slides that it must not have seen: c1 (val), e1 (test), z9 (in no part)")
+
+
+def test_leaks_that_are_allowed_are_a_warning_with_the_number_of_patients() -> None:
+    fold = Fold(0, 0, ("a1", "b1", "c1"), ("a2",), ("b2", "d1"))
+    content = dict.fromkeys(("c1", "d1"), "same") | {"a1": "1", "b1": "2", "a2": "3", "b2": "4"}
+    patients = {slide: slide[0] for slide in content}
+    with pytest.raises(LeakError, match="2 of 4 patients"):
+        audit(fold, patients, content)
+    (warning,) = audit(fold, patients, content, allowed=True)
+    assert "2 of 4 patients" in warning and "same content" in warning
+    with pytest.raises(LeakError, match="slide a1"):
+        audit(Fold(0, 0, ("a1",), (), ("a1", "a2")), patients, content, allowed=True)
