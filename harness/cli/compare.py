@@ -93,12 +93,13 @@ def _row(metric: str, found: Comparison) -> dict[str, Any]:
 
 
 def _described(summary: Summary) -> str:
-    from harness.results.study_table import SLIDE_LABELS, input_text, labels_text, units_text
+    from harness.results.study_table import SLIDE_LABELS, input_text, labels_text, overlap_text, units_text
 
     study, labels = summary.study, labels_text(summary.study)
     # What was learnt from pixel masks or reports must not pass for weak supervision.
     more = "" if labels == SLIDE_LABELS else f", learnt from {labels}"
     more += f", input {differs}" if (differs := input_text(study)) else ""
+    more += f", encoder {seen}" if (seen := overlap_text(study)) else ""
     units = units_text(len(study.records), None if study.planned is None else len(study.planned), len(study.damaged))
     return f"{study.study_id} ({units} units{more})"
 

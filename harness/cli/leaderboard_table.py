@@ -54,9 +54,10 @@ def group_table(group: Group, board: Leaderboard) -> Table:
     rows += [{"method": "damaged evidence", "not_ranked": f"{one.name}: {one.reason}"} for one in group.damaged]
     marks = [column for column in _DISTINCTION if any(row.get(column.names[0]) for row in rows)]
     marks = [one for one in marks if one.title == "differs in" or len({str(row.get(one.names[0])) for row in rows}) > 1]
-    # A method on another input is not the published one; what was learnt from pixel masks or reports must not pass for
-    # weak supervision.
+    # What does not compare with the rest must not pass for it: a method on another input than its published one, an
+    # encoder that has seen the slides, what was learnt from pixel masks or reports.
     marks += [Column("input", ("input_differs",))] * any(row.get("input_differs") for row in rows)
+    marks += [Column("pre-training", ("pretraining_overlap",))] * any(row.get("pretraining_overlap") for row in rows)
     marks += [Column("labels used")] * any(
         row.get("labels_used", text.SLIDE_LABELS) != text.SLIDE_LABELS for row in rows
     )
@@ -107,6 +108,7 @@ def _values(row: Row, group: Group, what: Distinction) -> dict[str, Any]:
         "differs_in": dict(what.settings),
         "labels_used": text.labels_text(study),
         "input_differs": text.input_text(study),
+        "pretraining_overlap": text.overlap_text(study),
         **dict.fromkeys(_with_limits(group.metric)),
         **study_numbers(row),
         "gpu": summary.cost.gpu,

@@ -43,7 +43,7 @@ def show_plan(resolved: ResolvedStudy, config: StudyConfig) -> None:
 
 def show_result(result: StudyResult, resolved: ResolvedStudy, config: StudyConfig) -> None:
     """Print the scores with their intervals, what they cost, and what to look at next."""
-    from harness.results.study_table import cost_rows, limits_text, number_text
+    from harness.results.study_table import cost_rows, limits_text, number_text, overlap_words
     from harness.results.summary import Cost
 
     rows = [(metric, number_text(value), limits_text(low, high)) for metric, value, low, high in result.rows]
@@ -60,6 +60,8 @@ def show_result(result: StudyResult, resolved: ResolvedStudy, config: StudyConfi
     console.say(f"  {done}")
     if resolved.input_differs:
         console.say(f"  {'input differs':<{_NAME}}{'; '.join(resolved.input_differs)}")
+    if seen := overlap_words(resolved.pretraining_overlap):
+        console.say(f"  {'encoder':<{_NAME}}{seen}: these are not scores on slides that it has not seen")
     known: dict[str, Any] = {field.name: result.compute.get(field.name) for field in fields(Cost)}
     for name, text in cost_rows(Cost(**known)):
         console.say(f"  {name:<{_NAME}}{text}")

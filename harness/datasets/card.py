@@ -289,6 +289,8 @@ class DatasetCard(_Strict):
         errata: known defects.
         site: column of the label table that says where a slide comes from (hospital, scanner); None takes a column
             ``site`` if there is one. Sites on two sides of a split are reported, not refused.
+        cohorts: public cohorts that slides are from, such as ``tcga``: a study with an encoder that was pre-trained on
+            one of them says so. Slides with TCGA's barcodes need none.
         distinct_ids: slides, patients or sites whose ids differ in spelling alone (letter case, zeros in front, spaces;
             see :mod:`harness.datasets.identity`) are different ones; otherwise they are refused.
         not_duplicates: pairs of slides that are different although the leak audit finds them nearly the same. Stated in
@@ -315,6 +317,7 @@ class DatasetCard(_Strict):
     presets: dict[str, str] = {}
     errata: tuple[Erratum, ...] = ()
     site: str | None = None
+    cohorts: tuple[str, ...] = ()
     distinct_ids: bool = False
     not_duplicates: tuple[tuple[str, str], ...] = ()
 

@@ -15,7 +15,7 @@ from harness.results.names import without_password
 from harness.results.predictions import PREDICTIONS
 from harness.results.staging import ARTEFACTS, CURVE, RECORD
 from harness.results.store import LOG, STUDY, TRIALS, RunStore
-from harness.results.study_table import input_text, labels_text, markdown
+from harness.results.study_table import input_text, labels_text, markdown, overlap_text
 from harness.results.summary import as_predictions, study_predictions, summarise
 from harness.tasks.plots import curve_figure
 from harness.tasks.registry import task_of
@@ -93,6 +93,7 @@ class Publisher:
             "ranked": str(study.ranked),
             "labels": labels_text(study),
             **({"input": text} if (text := input_text(study)) else {}),
+            **({"pretraining_overlap": text} if (text := overlap_text(study)) else {}),
             "mlflow.note.content": markdown(summary),
         }
         score = next(iter(summary.scores.scores.values()), None) if summary.scores else None

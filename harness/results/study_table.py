@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from harness.core.table_text import markdown_literal as literal
@@ -62,6 +63,7 @@ def markdown(summary: Summary) -> str:
         f"{f', {len(study.failures)} failed' if study.failures else ''}.",
         f"Labels used in training: {literal(labels_text(study))}.",
         *([f"Input {literal(text)}."] if (text := input_text(study)) else []),
+        *([f"Encoder {literal(text)}."] if (text := overlap_text(study)) else []),
         "",
         "| metric | value | 95 % interval |",
         "|---|---|---|",
@@ -97,6 +99,22 @@ def input_text(study: Study) -> str:
     config = study.config or (study.records[0].config if study.records else {})
     differs = config.get("input_differs")
     return f"differs: {'; '.join(map(str, differs))}" if isinstance(differs, list) and differs else ""
+
+
+def overlap_text(study: Study) -> str:
+    """On which cohorts of the dataset the encoder was pre-trained, as ``pre-trained on TCGA``; empty without any.
+
+    Scores of such a study are not those of unseen slides: every table that shows them has to say it.
+    """
+    config = study.config or (study.records[0].config if study.records else {})
+    found = config.get("pretraining_overlap")
+    return overlap_words(found) if isinstance(found, dict) else ""
+
+
+def overlap_words(found: Mapping[str, str]) -> str:
+    """See :func:`overlap_text`; ``found`` is cohort → yes, likely, no, unlikely, unknown."""
+    words = {"yes": "pre-trained on", "likely": "likely pre-trained on", "unknown": "perhaps pre-trained on"}
+    return "; ".join(f"{words[seen]} {cohort.upper()}" for cohort, seen in found.items() if seen in words)
 
 
 def number_text(value: float | None) -> str:

@@ -16,9 +16,11 @@ from harness.core.errors import UsageError
 from harness.core.suggest import unknown
 from harness.datasets.card import InputSettings, ProtocolCard
 from harness.datasets.catalog import find_dataset
+from harness.datasets.cohorts import cohorts_of
 from harness.datasets.dataset import Dataset
 from harness.datasets.reports import read_reports, reports_fingerprint
 from harness.datasets.splits import Fold, Splits
+from harness.encoders.overlap import pretraining_overlap
 from harness.protocols.fold_checks import check_folds
 from harness.studies.choosing import check_select_metric, metric_versions
 from harness.studies.config import COMMAND_LINE, StudyConfig
@@ -88,6 +90,11 @@ class ResolvedStudy:
         published = nearest_input(self.method_card.published, used) if self.dataset.card.source.reads else None
         return () if published is None else published.differences(used)
 
+    @cached_property
+    def pretraining_overlap(self) -> dict[str, str]:
+        """Public cohort that slides are from → whether the encoder was pre-trained on it, as far as is known."""
+        return pretraining_overlap(self.input.encoder, cohorts_of(self.dataset))
+
     @property
     def method_card(self) -> MethodCard:
         """The method's card."""
@@ -115,6 +122,7 @@ class ResolvedStudy:
             "params": self.params.as_dict(),
             "input": self.input.model_dump(mode="json"),
             **self._published,
+            **({"pretraining_overlap": dict(self.pretraining_overlap)} if self.pretraining_overlap else {}),
             "protocol_settings": {**self.protocol.settings(), **metric_versions(self.params, self.tuning)},
             "split_sha256": self.splits.sha256,
             "folds": [f"r{fold.repeat}f{fold.fold}" for fold in self.folds],
