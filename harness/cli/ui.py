@@ -57,7 +57,7 @@ def ui(
 
 def _remote() -> str | None:
     """The tracking server that runs go to, if they do not stay in the runs folder."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "").strip()
     return uri if uri.startswith(("http://", "https://", "databricks")) else None
 
 

@@ -50,6 +50,29 @@ def database_path(uri: str) -> Path | None:
     return Path(name).absolute() if name and name != ":memory:" and not name.startswith("file:") else None
 
 
+def check_database(uri: str) -> None:
+    """See that the database of a tracking URI takes connections: MLflow itself would try for minutes.
+
+    Raises:
+        UsageError: it lies in memory, and would be lost when the command ends.
+        Exception: the driver's own, where it cannot be reached.
+    """
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
+    dialect = uri.partition(":")[0].partition("+")[0]
+    if dialect not in ("sqlite", "postgresql", "mysql", "mssql"):
+        return
+    if dialect == "sqlite" and database_path(uri) is None:
+        raise UsageError(
+            "an SQLite database in memory is lost when the command ends",
+            place=f"MLFLOW_TRACKING_URI {uri}",
+            fix="write sqlite:///PATH, or leave it out",
+        )
+    with create_engine(uri, poolclass=NullPool).connect():
+        pass
+
+
 @contextmanager
 def without_strays(uri: str) -> Iterator[None]:
     """Remove empty folders that MLflow makes in the block by taking an encoded path (``a%3Fb``) for a plain one."""

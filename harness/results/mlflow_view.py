@@ -23,6 +23,7 @@ from harness.results import mlflow_content as content
 from harness.results.mlflow_place import (
     DATABASE,
     artefact_folder,
+    check_database,
     database_path,
     database_uri,
     is_lost,
@@ -48,7 +49,7 @@ _FINISHED, _FAILED, _RUNNING = "FINISHED", "FAILED", "RUNNING"
 
 def default_uri(root: Path) -> str:
     """The tracking URI of a runs folder: ``$MLFLOW_TRACKING_URI``, else SQLite inside it."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or database_uri(root.resolve() / DATABASE)
+    return os.environ.get("MLFLOW_TRACKING_URI", "").strip() or database_uri(root.resolve() / DATABASE)
 
 
 class MlflowView:
@@ -80,6 +81,7 @@ class MlflowView:
             copied = new is not None and copy_template(new)
             if self._database is not None:
                 _write_ahead(self._database)
+            check_database(self.uri)
             self._client = MlflowClient(tracking_uri=self.uri)
             self._client.search_experiments(max_results=1)  # makes the tables of a new database
             if new is not None and not copied:

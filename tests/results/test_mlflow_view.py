@@ -17,7 +17,7 @@ from support.evidence import CURVE, fill, predictions, record
 
 from harness.results import mlflow_content as content
 from harness.results.mlflow_place import database_path, database_uri
-from harness.results.mlflow_view import MlflowView
+from harness.results.mlflow_view import MlflowView, default_uri
 from harness.results.store import RunStore
 
 STUDY = "abmil-toy-cv3-0123"
@@ -164,6 +164,18 @@ def test_the_tracking_uri_of_the_environment_is_respected(tmp_path: Path, store:
     write(MlflowView(store.root), store, made)
     assert not runs(store)
     assert MlflowClient(f"sqlite:///{elsewhere}").get_experiment_by_name("toy") is not None
+
+
+@pytest.mark.parametrize("uri", ["sqlite:////proc/no/mlflow.db", "sqlite:///{here}", "sqlite://", "sqlite:///:memory:"])
+def test_a_database_that_cannot_be_used_is_given_up_at_once(tmp_path: Path, monkeypatch, uri: str) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail(f"MLflow waits for {seconds} s"))
+    with pytest.raises(Exception, match=r"unable to open|memory|No such file"):
+        MlflowView(tmp_path / "runs", uri.format(here=tmp_path))
+
+
+def test_a_blank_tracking_uri_is_none(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", " ")
+    assert default_uri(tmp_path).endswith("mlflow.db")
 
 
 def test_a_deleted_experiment_comes_back(store: RunStore) -> None:
