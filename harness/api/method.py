@@ -27,7 +27,7 @@ class Method(ABC):
     Attributes:
         card: what it is, and what it needs.
         Params: its hyper-parameters.
-        watched: name of the last stage, if ``predict`` answers with that stage's weights as they stand while it is
+        final_stage: name of the last stage, if ``predict`` answers with that stage's weights as they stand while it is
             trained; empty where predictions can only be had after the training. Only then can the epochs of a training
             be looked at one by one (``bench selection-bias``, protocols that choose the epoch on the test slides).
         shardable: whether several devices can train one unit of it: all of its stages say how their batches are sharded
@@ -36,7 +36,7 @@ class Method(ABC):
 
     card: ClassVar[MethodCard]
     Params: ClassVar[type[Params]]
-    watched: ClassVar[str] = ""
+    final_stage: ClassVar[str] = ""
     shardable: ClassVar[bool] = False
 
     def __init__(self, params: Any, task: Task) -> None:

@@ -1,4 +1,4 @@
-"""What a method answers: class probabilities per slide and, where it has any, attention per tile."""
+"""What a method predicts: class probabilities per slide and, where it has any, attention per tile."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Prediction:
         return dict(self.tiles) if self.attention is None else {"attention": self.attention, **self.tiles}
 
     def check(self, slides: Sequence[str], n_classes: int, *, method: str) -> None:
-        """Raise MethodError unless this is a well-formed answer for ``slides``."""
+        """Raise MethodError unless this is a well-formed prediction for ``slides``."""
         expected = (len(slides), n_classes)
         if self.slides != tuple(slides):
             problem = "predictions are for other slides than were asked"

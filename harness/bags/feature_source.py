@@ -64,7 +64,7 @@ class FeatureBags(BagSource):
 
     Args:
         ids: slide ids.
-        labels: (n_bags,) int64, or None when sealed.
+        labels: (n_bags,) int64, or None when held out.
         bag_of: slide id → (n, D) array.
         dim: D.
         count_of: slide id → n; None reads the bag.

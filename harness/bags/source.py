@@ -41,13 +41,13 @@ class BagSource(ABC):
         kind: ``features`` (a bag is (n, D) float32) or ``tiles`` (a bag is (n, 3, H, W) uint8, RGB).
         ids: slide ids.
         labels: what the loss takes of each bag, shape (n_bags,): the class index, int64; in another task see
-            :meth:`harness.Task.encode`. None for bags whose labels are sealed (test).
+            :meth:`harness.Task.encode`. None for bags whose labels are held out (test).
         scales: magnifications, the finest first; a single one for features.
         dim: feature width D; 0 for tiles.
-        reports: per bag the text of its pathology report; None for sealed bags, for methods whose card does not ask
-            for ``reports``, and for datasets without any.
+        reports: per bag the text of its pathology report; None for bags without labels, for methods whose card does not
+            ask for ``reports``, and for datasets without any.
         patients: per bag the id of its patient; None where ``reports`` is.
-        truth: the bags' columns of the label table; None for sealed bags.
+        truth: the bags' columns of the label table; None for bags without labels.
         task: what the labels are of; None for classes.
     """
 
@@ -94,6 +94,6 @@ class BagSource(ABC):
         """The annotated lesions over the same square as :meth:`thumbnail`: (side, side), True inside a lesion.
 
         None where nobody has outlined them, where the method's card does not say that it needs ``masks``, and always
-        for bags whose labels are sealed.
+        for bags whose labels are held out.
         """
         return None

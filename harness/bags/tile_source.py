@@ -52,7 +52,7 @@ class TileBags(BagSource):
 
     Args:
         ids: slide ids.
-        labels: (n_bags,) int64, or None when sealed.
+        labels: (n_bags,) int64, or None when held out.
         reader: reads the tiles.
         mask_of: the lesion masks of these slides; None where they are not to be seen.
     """
@@ -102,7 +102,7 @@ class TileBags(BagSource):
         return None if picture is None else torch.from_numpy(picture).permute(2, 0, 1)
 
     def mask(self, bag: int, side: int) -> NDArray[np.bool_] | None:
-        """The lesions of a slide in the same square: (side, side); None where unknown, not asked for, or sealed."""
+        """The lesions of a slide in the same square: (side, side); None where unknown, not asked for, or held out."""
         return None if self._mask_of is None else self._mask_of(self.ids[bag], side)
 
 

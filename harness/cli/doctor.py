@@ -64,7 +64,7 @@ def doctor(
         ("cache", lambda: _folder("cache", cache or cache_root())),
         ("runs folder", lambda: _folder("runs folder", out or Path("runs"))),
         ("methods", _methods),
-        ("sealed labels", _seal),
+        ("held-out labels", _held_out_labels),
         ("data", lambda: _data(data_root)),
     )
     findings = [finding for what, check in checks for finding in _guarded(what, check)]
@@ -192,15 +192,17 @@ os._exit(0)
 """Hides nothing in a fork, as units do: a process with threads is not allowed to."""
 
 
-def _seal() -> Iterator[Finding]:
+def _held_out_labels() -> Iterator[Finding]:
     """Whether files with labels can be hidden from the processes that train; tried in a process of its own."""
     tried = subprocess.run(interpreter.command("-c", _HIDE), capture_output=True, text=True, timeout=60, check=False)
     reason = tried.stdout.strip() or (tried.stderr.strip().splitlines() or [""])[-1]
     if not reason:
-        yield Finding("sealed labels", "ok", "files with test labels are hidden from methods")
+        yield Finding("held-out labels", "ok", "files with test labels are hidden from methods")
         return
     fix = "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, or the container's settings)"
-    yield Finding("sealed labels", "note", f"methods are told no test label, but could read label files: {reason}", fix)
+    yield Finding(
+        "held-out labels", "note", f"methods are told no test label, but could read label files: {reason}", fix
+    )
 
 
 def _data(data_root: Path | None) -> Iterator[Finding]:

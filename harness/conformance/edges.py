@@ -14,7 +14,7 @@ def one_tile(tested: TestedMethod) -> None:
     """Bags of a single tile can be trained on and predicted."""
     train = tested.bags(8, TRAIN)
     train = train.with_bags(
-        [bag.cut(1 if number % 3 == 0 else 9) for number, bag in enumerate(train.bags)], sealed=False
+        [bag.cut(1 if number % 3 == 0 else 9) for number, bag in enumerate(train.bags)], held_out=False
     )
     test = tested.test_bags.with_bags([bag.cut(1) for bag in tested.test_bags.bags])
     attempt = tested.attempt(train=train, test=test)

@@ -41,14 +41,14 @@ class StageNote:
 
 @dataclass
 class ObservedRun(Run):
-    """A :class:`harness.Run` that notes every stage; ``watched`` is the method that is trained."""
+    """A :class:`harness.Run` that notes every stage; ``method`` is the one that is trained."""
 
     notes: list[StageNote] = field(default_factory=list)
-    watched: object = None
+    method: object = None
 
     def train(self, stage: Stage) -> None:
         """Train as ever, and note."""
-        note = _note_before(stage, self.watched)
+        note = _note_before(stage, self.method)
         self.notes.append(note)
         before = {name: value.detach().clone() for name, value in note.parameters.items()}
         plain = stage.loss

@@ -1,4 +1,4 @@
-"""A check of the contract suite, and what it can answer."""
+"""A check of the contract suite, and its possible outcomes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Outcome:
     Attributes:
         check: name of the check.
         status: ``pass``, ``fail`` or ``skip``.
-        detail: how the promise is broken, or why it is not judged; empty for a pass.
+        detail: how the promise is broken, or why it was not checked; empty for a pass.
         seconds: time that it took; what is trained for several checks counts with the first of them.
     """
 

@@ -31,7 +31,7 @@ def shapes(tested: TestedMethod) -> None:
     if three.error is not None:
         raise BrokenPromise(f"with three classes: {error_text(three.error)}") from three.error
     assert three.prediction is not None
-    _check_shapes(three.prediction, tested.bags(4, TEST, classes=3, sealed=True), 3)
+    _check_shapes(three.prediction, tested.bags(4, TEST, classes=3, held_out=True), 3)
 
 
 def _untrained_shapes(tested: TestedMethod) -> None:
@@ -133,7 +133,7 @@ def further_inputs(tested: TestedMethod) -> None:
         if attempt.error is not None:
             raise BrokenPromise(f"on {kind}: {error_text(attempt.error)}") from attempt.error
         assert attempt.prediction is not None
-        _check_shapes(attempt.prediction, tested.bags(4, TEST, kind=kind, sealed=True), 2)
+        _check_shapes(attempt.prediction, tested.bags(4, TEST, kind=kind, held_out=True), 2)
 
 
 def other_tasks(tested: TestedMethod) -> None:

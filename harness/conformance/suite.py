@@ -66,8 +66,8 @@ class ContractSuite:
         for earlier in check.after:
             # What is broken already says nothing about this promise; the check that found it has the reason.
             if (before := self.outcome(earlier)).status == "fail":
-                return Outcome(check.name, "skip", f"cannot be judged: {earlier} failed")
-            if before.status == "skip" and before.detail.startswith("cannot be judged"):
+                return Outcome(check.name, "skip", f"cannot be checked: {earlier} failed")
+            if before.status == "skip" and before.detail.startswith("cannot be checked"):
                 return Outcome(check.name, "skip", before.detail)
         started = time.perf_counter()
         try:
@@ -84,7 +84,7 @@ class ContractSuite:
 def check_method_contract(method: type[Method], checks: Sequence[str] = ()) -> Iterator[Outcome]:
     """Run checks on a method, each outcome as it comes.
 
-    A check that was asked for and cannot be judged is preceded by the failure that is in its way.
+    A check that was asked for and cannot be checked is preceded by the failure that is in its way.
 
     Args:
         method: the method's class.

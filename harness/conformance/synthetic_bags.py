@@ -63,7 +63,7 @@ class SyntheticBags(BagSource):
         kind: ``features`` or ``tiles``.
         bags: the bags.
         scales: magnifications of each.
-        sealed: leave the labels out, as those of test slides are.
+        held_out: leave the labels out, as those of test slides are.
         needs: what the method's card asks for: ``masks``, ``reports`` (which say the class in words). Sealed bags have
             neither.
     """
@@ -74,7 +74,7 @@ class SyntheticBags(BagSource):
         bags: Sequence[SyntheticBag],
         scales: tuple[Scale, ...],
         *,
-        sealed: bool = False,
+        held_out: bool = False,
         needs: Collection[Need] = (),
     ) -> None:
         self.kind = kind
@@ -82,9 +82,9 @@ class SyntheticBags(BagSource):
         self.bags = tuple(bags)
         self.scales = scales
         self.ids = tuple(bag.name for bag in bags)
-        self.labels = None if sealed else np.array([bag.label for bag in bags], dtype=np.int64)
+        self.labels = None if held_out else np.array([bag.label for bag in bags], dtype=np.int64)
         self.dim = FEATURE_DIM if kind == "features" else 0
-        if "reports" in needs and not sealed:
+        if "reports" in needs and not held_out:
             self.reports = tuple(f"{_FINDINGS[bag.label % len(_FINDINGS)]} Block {bag.name}." for bag in bags)
             self.patients = tuple(f"patient_{bag.name}" for bag in bags)
 
@@ -121,7 +121,7 @@ class SyntheticBags(BagSource):
         return None if image is None else torch.from_numpy(_squeezed(image, side)).permute(2, 0, 1)
 
     def mask(self, bag: int, side: int) -> NDArray[np.bool_] | None:
-        """The lesion as (side, side); None for sealed bags, as in a run."""
+        """The lesion as (side, side); None for bags without labels, as in a run."""
         lesion = self.bags[bag].lesion
         return None if lesion is None or self.labels is None or "masks" not in self.needs else _squeezed(lesion, side)
 
@@ -131,14 +131,14 @@ class SyntheticBags(BagSource):
         found = task.example(self.labels, [f"patient_{name}" for name in self.ids])
         if found is None:
             return None
-        made = self.with_bags(self.bags, sealed=False)
+        made = self.with_bags(self.bags, held_out=False)
         made.task, made.truth = found
         made.labels = made.task.encode(made.truth)
         return made
 
-    def with_bags(self, bags: Sequence[SyntheticBag], *, sealed: bool = True) -> SyntheticBags:
+    def with_bags(self, bags: Sequence[SyntheticBag], *, held_out: bool = True) -> SyntheticBags:
         """Other bags of the same kind."""
-        return type(self)(self.kind, bags, self.scales, sealed=sealed, needs=self.needs)
+        return type(self)(self.kind, bags, self.scales, held_out=held_out, needs=self.needs)
 
 
 def draw(
@@ -149,7 +149,7 @@ def draw(
     classes: int = 2,
     n_scales: int = 1,
     tile_px: int = 27,
-    sealed: bool = False,
+    held_out: bool = False,
     needs: Collection[Need] = (),
 ) -> SyntheticBags:
     """``count`` bags of 5 to 9 tiles whose labels go round the classes.
@@ -161,7 +161,7 @@ def draw(
         classes: number of classes.
         n_scales: magnifications; each has half the resolution of the one before.
         tile_px: side of the tiles in pixels.
-        sealed: leave the labels out.
+        held_out: leave the labels out.
         needs: what the method's card asks for beside labels.
     """
     rng = np.random.default_rng(seed)
@@ -172,7 +172,7 @@ def draw(
         whole = _feature_bag(name, label, rng) if kind == "features" else _tile_bag(name, label, rng, scales)
         size = int(rng.integers(5, 10))
         bags.append(whole.taken([rng.permutation(len(values))[:size] for values in whole.tiles]))
-    return SyntheticBags(kind, bags, scales, sealed=sealed, needs=needs)
+    return SyntheticBags(kind, bags, scales, held_out=held_out, needs=needs)
 
 
 def _corners(per_side: int, side: int) -> NDArray[np.int64]:

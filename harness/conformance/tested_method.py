@@ -40,7 +40,7 @@ class Attempt:
     Attributes:
         method: the instance that was trained.
         run: what it was trained with.
-        prediction: its answer for sealed test bags; None where something failed.
+        prediction: what it predicts for test bags without labels; None where something failed.
         error: what was raised on the way there.
     """
 
@@ -102,7 +102,7 @@ class TestedMethod:
         return Classification(CLASSES[:classes], encoder=self.encoder if kind == "tiles" else "")
 
     def bags(
-        self, count: int, seed: int, *, kind: InputKind | None = None, classes: int = 2, sealed: bool = False
+        self, count: int, seed: int, *, kind: InputKind | None = None, classes: int = 2, held_out: bool = False
     ) -> SyntheticBags:
         """``count`` synthetic bags; see :func:`harness.conformance.synthetic_bags.draw`."""
         card = self.method.card
@@ -113,14 +113,14 @@ class TestedMethod:
             classes=classes,
             n_scales=card.scales,
             tile_px=self.tile_px,
-            sealed=sealed,
+            held_out=held_out,
             needs=card.needs,
         )
 
     @cached_property
     def test_bags(self) -> SyntheticBags:
-        """Four bags whose labels are sealed."""
-        return self.bags(4, TEST, sealed=True)
+        """Four bags whose labels are held out."""
+        return self.bags(4, TEST, held_out=True)
 
     @cached_property
     def first(self) -> Attempt:
@@ -171,11 +171,11 @@ class TestedMethod:
         method = self.method(self.params, task)
         run = self.run_in(folder or self.new_folder(), task.metrics[0])
         attempt = Attempt(method, run)
-        run.watched = method
+        run.method = method
         try:
             with global_randomness(world):
                 method.fit(train, val, run)
-            usual = self.bags(4, TEST, kind=kind, classes=classes, sealed=True)
+            usual = self.bags(4, TEST, kind=kind, classes=classes, held_out=True)
             attempt.prediction = self.predict(attempt, test or usual)
         except Exception as error:
             attempt.error = error

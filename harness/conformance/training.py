@@ -28,7 +28,7 @@ def finite_loss(tested: TestedMethod) -> None:
 
 
 def cpu_run(tested: TestedMethod) -> None:
-    """Training and prediction of sealed bags run from start to end, and all weights are on the CPU."""
+    """Training and prediction of bags without labels run from start to end, and all weights are on the CPU."""
     attempt = tested.first
     if attempt.error is not None:
         raise BrokenPromise(error_text(attempt.error)) from attempt.error

@@ -224,7 +224,7 @@ class LiveBar:
     total: float | None = None
     done: float = 0.0
     status: str = ""
-    told: float = field(default_factory=time.monotonic)
+    shown: float = field(default_factory=time.monotonic)
 
     def advance(self, steps: float = 1, *, status: str | None = None) -> None:
         """Move by ``steps``; ``status`` replaces the text behind the bar."""
@@ -239,8 +239,8 @@ class LiveBar:
 
     def _tell(self) -> None:
         now = time.monotonic()
-        if now - self.told >= LINE_SECONDS:
-            self.told = now
+        if now - self.shown >= LINE_SECONDS:
+            self.shown = now
             of = "" if self.total is None else f" of {self.total:g}"
             note(f"{self.label}: {self.done:g}{of} {self.status}".rstrip())
 
@@ -295,14 +295,14 @@ class RelayedBar:
     send: Callable[[dict[str, Any]], None]
     depth: int
     steps: float = 0.0
-    told: float = field(default_factory=time.monotonic)
+    shown: float = field(default_factory=time.monotonic)
 
     def advance(self, steps: float = 1, *, status: str | None = None) -> None:
         """Move by ``steps``; ``status`` replaces the text behind the bar."""
         self.steps += steps
-        if status is not None or time.monotonic() - self.told >= RELAY_SECONDS:
+        if status is not None or time.monotonic() - self.shown >= RELAY_SECONDS:
             self.send({"op": "step", "bar": self.depth, "steps": self.steps, "status": status})
-            self.steps, self.told = 0.0, time.monotonic()
+            self.steps, self.shown = 0.0, time.monotonic()
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from harness.datasets.table import Row, listed, read_table
 _LARGEST = 16 * MEBIBYTE
 
 
-def reports_for(dataset: Dataset, slides: Sequence[str], *, sealed: Collection[str] = ()) -> tuple[str, ...]:
+def reports_for(dataset: Dataset, slides: Sequence[str], *, held_out: Collection[str] = ()) -> tuple[str, ...]:
     """The report of each slide, in this order. For training and validation slides only.
 
     A report usually holds the diagnosis: that of a test slide is closed like its label.
@@ -25,13 +25,13 @@ def reports_for(dataset: Dataset, slides: Sequence[str], *, sealed: Collection[s
     Args:
         dataset: the dataset.
         slides: slide ids.
-        sealed: slides whose reports stay closed: the test slides of the fold. So are those of their patients.
+        held_out: slides whose reports stay closed: the test slides of the fold. So are those of their patients.
 
     Raises:
-        LeakError: one of ``slides``, or another slide of its patient, is sealed.
+        LeakError: one of ``slides``, or another slide of its patient, is held out.
         DataError: the dataset has no reports, or not of all these slides.
     """
-    closed = {dataset.patients[slide] for slide in sealed}
+    closed = {dataset.patients[slide] for slide in held_out}
     if opened := [slide for slide in slides if dataset.patients[slide] in closed]:
         raise LeakError(
             f"reports of {len(opened)} slides of test patients were asked for: {listed(opened)}",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.bags.source import BagSource
     from harness.training.run import Run
 
-FOLDER = "watched"
+FOLDER = "epochs"
 """In the scratch space; jobs that were interrupted have it."""
 CLOSE = 1e-3
 """Two predictions by the same weights differ by less than this, in any precision."""
@@ -52,7 +52,7 @@ class EpochRecorder:
         *,
         predict: Callable[[Method, BagSource, Run], Prediction],
     ) -> None:
-        if not method.watched:
+        if not method.final_stage:
             raise MethodError(
                 f"method {method.card.name} cannot predict while it is trained, so its epochs cannot be compared",
                 place=f"method {method.card.name}",
@@ -65,7 +65,7 @@ class EpochRecorder:
 
     def __call__(self, stage: str, epoch: int) -> None:
         """Predict with the weights as they stand."""
-        if stage != self._method.watched:
+        if stage != self._method.final_stage:
             return
         with self._run.meter.stage("watch"):
             found: dict[str, Any] = {
@@ -84,7 +84,7 @@ class EpochRecorder:
         Raises:
             MethodError: they differ: ``predict`` did not follow the training.
         """
-        stage = self._method.watched
+        stage = self._method.final_stage
         facts = self._run.facts.get(stage, {})
         count, best = int(facts.get("epochs") or 0), int(facts.get("best_epoch") or 0)
         files = [self._read(epoch) for epoch in range(count)]
@@ -113,6 +113,6 @@ class EpochRecorder:
     def _differs(self, why: str) -> MethodError:
         return MethodError(
             f"the predictions of method {self._method.card.name} do not follow its training: {why}",
-            place=f"{type(self._method).__name__}.watched = {self._method.watched!r}",
-            fix="name the last stage, and let predict() answer with its module; or leave watched empty",
+            place=f"{type(self._method).__name__}.final_stage = {self._method.final_stage!r}",
+            fix="name the last stage, and let predict() answer with its module; or leave final_stage empty",
         )

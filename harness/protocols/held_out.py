@@ -200,23 +200,23 @@ class Scorer:
         return found
 
 
-def truth_for(dataset: Dataset, slides: Sequence[str], *, sealed: Collection[str] = ()) -> Truth:
+def truth_for(dataset: Dataset, slides: Sequence[str], *, held_out: Collection[str] = ()) -> Truth:
     """Labels of slides. For training and validation slides only.
 
     Args:
         dataset: the dataset.
         slides: slide ids.
-        sealed: slides whose labels stay closed: the test slides of the fold.
+        held_out: slides whose labels stay closed: the test slides of the fold.
 
     Raises:
-        LeakError: one of ``slides`` is sealed.
+        LeakError: one of ``slides`` is held out.
     """
-    closed = set(sealed)
+    closed = set(held_out)
     if opened := [slide for slide in slides if slide in closed]:
         raise LeakError(
             f"labels of {len(opened)} test slides were asked for: {listed(opened)}",
             place=f"dataset {dataset.name}",
-            fix="ask for training and validation slides only; the Scorer judges test predictions",
+            fix="ask for training and validation slides only; the Scorer scores test predictions",
         )
     return dataset.truth(slides)
 

@@ -33,15 +33,15 @@ class Masks:
     sizes: Mapping[str, tuple[int, int]]
     healthy: frozenset[str]
 
-    def only(self, slides: Collection[str], *, sealed: Collection[str]) -> Masks:
+    def only(self, slides: Collection[str], *, held_out: Collection[str]) -> Masks:
         """The masks of ``slides`` and of no others.
 
         Raises:
-            LeakError: one of them is sealed: a test slide.
+            LeakError: one of them is held out: a test slide.
         """
-        if opened := sorted(set(slides) & set(sealed)):
+        if opened := sorted(set(slides) & set(held_out)):
             raise LeakError(
-                f"lesion masks of sealed slides were asked for: {listed(opened)}",
+                f"lesion masks of held-out slides were asked for: {listed(opened)}",
                 place="the lesion masks",
                 fix="ask for those of training and validation slides only",
             )

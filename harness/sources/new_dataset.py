@@ -153,7 +153,7 @@ def target_folder(options: NewDataset) -> Path:
 
 
 def folds_of(found: Predicted, options: NewDataset) -> tuple[GivenSplits | None, Sequence[Fold]]:
-    """The splits that are given, audited; else folds made anew.
+    """The splits that are given, audited; else new folds.
 
     Raises:
         LeakError: the given splits leak.

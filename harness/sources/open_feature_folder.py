@@ -121,7 +121,7 @@ def files_of(
         raise DataError(
             f"the features are in format {found.name}, the card says {source.format}",
             place=str(root),
-            fix="give the folder that the card means, or make the dataset anew",
+            fix="give the folder that the card means, or make the dataset again",
         )
     by_id = by_slide(found)
     joined = join(dataset.slides, list(by_id), source.match)

@@ -166,7 +166,7 @@ def _check_reports(unit: PlannedUnit, dataset: Dataset) -> None:
 
 def _task(unit: PlannedUnit, dataset: Dataset, fitted: Sequence[str]) -> Task:
     """The task, fitted to the slides that are trained on and to them alone."""
-    truth = truth_for(dataset, fitted, sealed=unit.fold.test + unit.held_out)
+    truth = truth_for(dataset, fitted, held_out=unit.fold.test + unit.held_out)
     place = f"{unit.spec.dataset}, {unit.spec.protocol}, {unit.fold.name}"
     return in_use(dataset.task.fitted(truth, place=place), str(unit.spec.input["encoder"]))
 
@@ -175,13 +175,13 @@ def _labelled(unit: PlannedUnit, inputs: Inputs, slides: Sequence[str], task: Ta
     dataset, needs, held_out = inputs.dataset, unit.method.card.needs, unit.fold.test + unit.held_out
     reads = "reports" in needs
     # Annotations go to methods that say on their card that they use them, and never those of test slides.
-    masks = inputs.masks.only(slides, sealed=held_out) if "masks" in needs and inputs.masks is not None else None
-    truth = truth_for(dataset, slides, sealed=held_out)
+    masks = inputs.masks.only(slides, held_out=held_out) if "masks" in needs and inputs.masks is not None else None
+    truth = truth_for(dataset, slides, held_out=held_out)
     return LabelledSlides(
         slides=tuple(slides),
         labels=task.encode(truth),
         truth=truth,
-        reports=reports_for(dataset, slides, sealed=held_out) if reads else None,
+        reports=reports_for(dataset, slides, held_out=held_out) if reads else None,
         patients=tuple(dataset.patients[slide] for slide in slides) if reads else None,
         masks=masks,
     )

@@ -224,7 +224,7 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
     _check_devices(method, params, config.devices)
     protocol_name, protocol = dataset.protocol(config.protocol)
     splits = dataset.splits(protocol_name)
-    if protocol.select == "test" and not method.watched:
+    if protocol.select == "test" and not method.final_stage:
         raise UsageError(
             f"protocol {protocol_name} compares epochs on the test slides, and method {method.card.name} "
             "cannot predict while it is trained",

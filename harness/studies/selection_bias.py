@@ -91,7 +91,7 @@ def _folder(root: Path, study_id: str) -> Path:
 
 
 def _check(resolved: ResolvedStudy) -> None:
-    if not resolved.method.watched:
+    if not resolved.method.final_stage:
         raise UsageError(
             f"method {resolved.method_card.name} cannot predict while it is trained: its epochs cannot be compared",
             place="bench selection-bias",

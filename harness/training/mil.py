@@ -34,7 +34,7 @@ class MILMethod(Method):
     """
 
     Params: ClassVar[type[Params]] = MILParams
-    watched: ClassVar[str] = "train"
+    final_stage: ClassVar[str] = "train"
     shardable: ClassVar[bool] = True
     params: MILParams
     network: BagNetwork

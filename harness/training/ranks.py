@@ -120,9 +120,9 @@ class Ranks:
             return
         floats = [value.detach() for value in state.values() if value.is_floating_point()]
         digest = torch.stack([value.double().sum() for value in floats]).tolist() if floats else []
-        told = self.gathered((place, digest))
+        found = self.gathered((place, digest))
         # Not a number equals nothing, not even itself, so the texts are compared.
-        if any(repr(other) != repr(told[0]) for other in told):
+        if any(repr(other) != repr(found[0]) for other in found):
             raise MethodError(
                 "the devices have not trained the same weights",
                 place=" ".join(map(str, place)),

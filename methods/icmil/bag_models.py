@@ -100,7 +100,7 @@ class BagModel(MILMethod):
 
 @dataclass(frozen=True)
 class Teacher:
-    """What of a bag model judges single tiles: frozen copies, in evaluation mode.
+    """What of a bag model classifies single tiles: frozen copies, in evaluation mode.
 
     Attributes:
         reducer: D, features (n, D) → z (n, d).

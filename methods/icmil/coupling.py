@@ -164,8 +164,8 @@ class Coupling:
         ]
         assert pools[0] is not None
         work = Distillation(params, teacher, student, augment)
-        judged = params.distil_select == "bag_model" and self.val is not None and self.run.select == "best"
-        snapshots = Snapshots(self.run.workdir / f"snapshots{number}", student.embedder) if judged else None
+        evaluated = params.distil_select == "bag_model" and self.val is not None and self.run.select == "best"
+        snapshots = Snapshots(self.run.workdir / f"snapshots{number}", student.embedder) if evaluated else None
         stage = distil_stage(f"distil{number}", work, pools[0], pools[1], self.run, snapshots=snapshots)
         yield stage
         if snapshots is not None:

@@ -83,8 +83,8 @@ class Distillation:
     def disagreement(self, batch: TileBatch) -> Tensor:
         """``Σ |p_T - p_S|`` over tiles and classes, teacher on the tile and student on its augmented view."""
         target = self.teacher(batch.features)[1].softmax(-1)
-        answer = self.student(self.augment(batch.tiles, batch.seed)).softmax(-1)
-        gap: Tensor = (target.float() - answer.float()).abs().sum()
+        predicted = self.student(self.augment(batch.tiles, batch.seed)).softmax(-1)
+        gap: Tensor = (target.float() - predicted.float()).abs().sum()
         return gap
 
 

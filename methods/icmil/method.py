@@ -24,8 +24,8 @@ OPEN_POINTS = (
     "is the default, distil_select=last takes the end of the budget. With distil_select=bag_model (ours; preset "
     "journal) every one of distil_checks students embeds the training and validation slides, a bag model is trained on "
     "them for snapshot_epochs (from scratch, or with warm_start from the last one), and its best score on validation "
-    "slides decides: dear, and as noisy as the validation set is small. What a round was worth is judged by the score "
-    "of the next bag model on validation slides, which every record has (facts: coupling)",
+    "slides decides: dear, and as noisy as the validation set is small. What a round was worth is measured by the "
+    "score of the next bag model on validation slides, which every record has (facts: coupling)",
     "KL reduction: the code's mean over elements by default; kl_reduction=sample for a proper KL per tile",
     "start of later bag models: the code trains attention MIL from scratch and starts DTFD and max pooling from the "
     "model before; here all start from scratch with the same first weights and order of slides, so that before and "

@@ -87,10 +87,10 @@ class ICMILParams(Params):
         "bag model scores best with on validation slides; or the last",
     )
     distil_checks: int = fixed(
-        10, ge=1, help="how often the student is compared with the teacher, or kept to be judged"
+        10, ge=1, help="how often the student is compared with the teacher, or kept to be evaluated"
     )
     snapshot_epochs: int = fixed(
-        20, ge=1, help="epochs of the bag model that judges a student (distil_select=bag_model)"
+        20, ge=1, help="epochs of the bag model that evaluates a student (distil_select=bag_model)"
     )
     distil_val_tiles: int = fixed(2000, ge=1, help="tiles of validation slides that it is compared on")
 

@@ -1,4 +1,4 @@
-"""Students on the way, kept so that a bag model can judge each of them."""
+"""Students during a distillation, stored so that a bag model can evaluate each of them."""
 
 from __future__ import annotations
 

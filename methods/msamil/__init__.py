@@ -87,7 +87,7 @@ class MsaMIL(Method):
     )
 
     Params: ClassVar[type[Params]] = MsaMILParams
-    watched: ClassVar[str] = "train"
+    final_stage: ClassVar[str] = "train"
     params: MsaMILParams
     network: MsaMILNet
     tile_filter: TileFilter

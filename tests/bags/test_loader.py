@@ -63,7 +63,7 @@ def test_tiles_are_rgb_and_the_cache_changes_nothing():
         torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
-def test_sealed_bags_cannot_be_trained_on():
+def test_bags_without_labels_cannot_be_trained_on():
     source = FeatureBags(["a"], None, lambda _: np.ones((2, 4), np.float32), 4)
     with pytest.raises(ValueError, match="must have labels"):
         next(iter(BagLoader(source=source, stage="train", seeds=Seeds(0), batch_size=1)(0, 0)))

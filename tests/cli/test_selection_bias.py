@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from support.toy import PLUGIN, write_toy_dataset
 
-SILENT = PLUGIN.replace("class Tiny(MILMethod):", 'class Silent(MILMethod):\n    watched = ""').replace(
+SILENT = PLUGIN.replace("class Tiny(MILMethod):", 'class Silent(MILMethod):\n    final_stage = ""').replace(
     '"tiny"', '"silent"'
 )
 

@@ -58,11 +58,11 @@ def test_test_slides_and_their_patients_are_closed(folder):
     (folder / "labels.csv").write_text("\n".join(lines))
     _write_table(folder, slides)
     dataset = _with_reports(folder, {"table": "reports.csv", "column": "text"})
-    assert len(reports_for(dataset, slides[1:], sealed=())) == 5
+    assert len(reports_for(dataset, slides[1:], held_out=())) == 5
     with pytest.raises(LeakError, match=slides[0]):
-        reports_for(dataset, slides[:1], sealed=slides[:1])
+        reports_for(dataset, slides[:1], held_out=slides[:1])
     with pytest.raises(LeakError, match=slides[1]):
-        reports_for(dataset, slides[1:], sealed=slides[:1])
+        reports_for(dataset, slides[1:], held_out=slides[:1])
 
 
 def test_missing_reports_are_named(folder):

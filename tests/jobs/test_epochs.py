@@ -78,7 +78,7 @@ def test_an_interrupted_unit_keeps_the_epochs_it_has_seen(toy_unit, monkeypatch)
 
     with pytest.raises(InterruptedError):
         train_and_predict(prepared.job, Stopping)
-    seen = sorted(path.name for path in (unit.workdir / "watched").iterdir())
+    seen = sorted(path.name for path in (unit.workdir / "epochs").iterdir())
     assert seen == ["epoch-00000.npz", "epoch-00001.npz"]
     again = train_and_predict(prepared.job, unit.method).with_names(prepared.names)
     assert np.array_equal(again.epochs.test, whole.epochs.test)
@@ -100,8 +100,8 @@ def test_a_method_whose_predictions_do_not_follow_its_training_is_told_so(toy_un
         return type(name, (base,), {"card": tiny.card, "Params": tiny.Params, "aggregator": tiny.aggregator, **members})
 
     cases = {
-        "cannot predict while it is trained": made("Silent", watched=""),
-        "no stage named 'later'": made("Later", watched="later"),
+        "cannot predict while it is trained": made("Silent", final_stage=""),
+        "no stage named 'later'": made("Later", final_stage="later"),
         "predicts otherwise after the training": made("Hearing", Deaf),
     }
     for words, method in cases.items():

@@ -36,7 +36,7 @@ def small(cls: type[Method], preset: Preset) -> dict[str, Any]:
     return {**preset.params, **changes}
 
 
-def bags(cls: type[Method], preset: Preset, count: int, seed: int, *, sealed: bool = False) -> SyntheticBags:
+def bags(cls: type[Method], preset: Preset, count: int, seed: int, *, held_out: bool = False) -> SyntheticBags:
     """Bags of 5 to 9 features, or of four tiles at each scale (two where the encoder is a large one)."""
     settings = preset.input
     own = settings.get("encoder") in {"conv27", "conv64"}
@@ -47,12 +47,12 @@ def bags(cls: type[Method], preset: Preset, count: int, seed: int, *, sealed: bo
         seed=seed,
         n_scales=len(settings.get("mpp", (1,))),
         tile_px=settings["tile_px"] if own else 64,
-        sealed=sealed,
+        held_out=held_out,
         needs=cls.card.needs,
     )
     if kind == "features":
         return drawn
-    return drawn.with_bags([bag.cut(4 if own else 2) for bag in drawn.bags], sealed=sealed)
+    return drawn.with_bags([bag.cut(4 if own else 2) for bag in drawn.bags], held_out=held_out)
 
 
 @pytest.mark.parametrize(("name", "label"), PRESETS)
@@ -66,7 +66,7 @@ def test_a_preset_trains_for_an_epoch(name: str, label: str, make_run: Any) -> N
     method = cls(params, Classification(("no", "yes"), encoder=encoder))
     run = make_run(checkpoint_seconds=3600.0)
     method.fit(bags(cls, preset, 4, 1), bags(cls, preset, 2, 2), run)
-    test = bags(cls, preset, 2, 3, sealed=True)
+    test = bags(cls, preset, 2, 3, held_out=True)
     method.predict(test, run).check(test.ids, 2, method=name)
     losses = [row["loss"] for row in run.curve]
     assert losses

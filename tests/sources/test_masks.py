@@ -31,12 +31,12 @@ ASAP = """<?xml version="1.0"?>
 
 def test_masks_are_of_the_slides_that_were_given_and_of_no_others():
     masks = Masks({"b": Path("b.xml")}, {"a": (9, 9), "b": (9, 9), "c": (9, 9)}, frozenset({"a", "c"}))
-    shown = masks.only(("a", "b"), sealed=("c",))
+    shown = masks.only(("a", "b"), held_out=("c",))
     assert not shown("a", 4).any()
     with pytest.raises(LeakError, match="slide c"):
         shown("c", 4)
-    with pytest.raises(LeakError, match="sealed slides were asked for: c"):
-        masks.only(("a", "c"), sealed=("c",))
+    with pytest.raises(LeakError, match="held-out slides were asked for: c"):
+        masks.only(("a", "c"), held_out=("c",))
     assert set(pickle.loads(pickle.dumps(shown)).files) == {"b"}
 
 

@@ -1,4 +1,4 @@
-"""A unit of survival: what its training is told, what stays sealed, and what it leaves behind."""
+"""A unit of survival: what its training is told, what is held out, and what it leaves behind."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def survival_unit(tmp_path: Path):
     return make
 
 
-def test_a_unit_predicts_survival_and_is_scored_by_the_sealed_follow_up(survival_unit, lived: Dataset) -> None:
+def test_a_unit_predicts_survival_and_is_scored_by_the_held_out_follow_up(survival_unit, lived: Dataset) -> None:
     unit, inputs, scorer = survival_unit(lived)
     result = run_unit(unit, inputs, scorer)
     scored = result.rows
@@ -126,10 +126,10 @@ def test_labels_are_intervals_and_events_of_the_training_patients(survival_unit,
     assert job.val.truth.patients == tuple(lived.patients[slide] for slide in unit.fold.val)
 
 
-def test_follow_up_of_test_slides_is_sealed(lived: Dataset) -> None:
+def test_follow_up_of_test_slides_is_held_out(lived: Dataset) -> None:
     (fold, *_) = lived.splits().folds
     with pytest.raises(LeakError, match="labels of 1 test slides"):
-        truth_for(lived, [*fold.train, fold.test[0]], sealed=fold.test)
+        truth_for(lived, [*fold.train, fold.test[0]], held_out=fold.test)
 
 
 def test_too_few_events_are_an_error_before_training(survival_unit, lived: Dataset) -> None:

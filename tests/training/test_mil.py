@@ -12,7 +12,7 @@ from harness.bags.tile_source import PatchReader, TileBags
 from harness.training.mil_fit import build_network, predict
 
 
-def _bags(sealed: bool = False) -> TileBags:
+def _bags(held_out: bool = False) -> TileBags:
     """Positive bags hold two bright patches."""
     rng = np.random.default_rng(0)
     patches = rng.integers(60, 120, (160, 32, 32, 3), dtype=np.uint8)
@@ -21,7 +21,7 @@ def _bags(sealed: bool = False) -> TileBags:
         patches[bag * 10 : bag * 10 + 2] += 100
     ids = [f"b{k}" for k in range(16)]
     reader = PatchReader(patches, {name: (k * 10, k * 10 + 10) for k, name in enumerate(ids)})
-    return TileBags(ids, None if sealed else labels.astype(np.int64), reader)
+    return TileBags(ids, None if held_out else labels.astype(np.int64), reader)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_encoder_and_aggregator_train_together(tiny, make_run):
     method.fit(train, train, run)
     unmoved = [name for name, value in method.network.named_parameters() if torch.equal(value, before[name])]
     assert not unmoved
-    prediction = method.predict(_bags(sealed=True), run)
+    prediction = method.predict(_bags(held_out=True), run)
     assert ((prediction.probabilities[:, 1] > 0.5) == train.labels).all()
     bright = np.concatenate([np.repeat([1, 0], [2, 8]) for _ in range(8)]).astype(bool)
     weights = np.concatenate([prediction.attention[k] for k in range(1, 16, 2)])
@@ -68,7 +68,7 @@ def test_prediction_leaves_the_network_as_it_was_and_reads_every_tile_once(tiny,
     method.fit(_bags(), None, run)
     method.network.train()
     before = {name: value.clone() for name, value in method.network.state_dict().items()}
-    first, again = (predict(method.network, _bags(sealed=True), run) for _ in range(2))
+    first, again = (predict(method.network, _bags(held_out=True), run) for _ in range(2))
     assert method.network.training
     assert all(torch.equal(value, before[name]) for name, value in method.network.state_dict().items())
     assert np.array_equal(first.probabilities, again.probabilities)

@@ -1,4 +1,4 @@
-"""Inner folds: what the trials of one outer fold are trained and judged on. None of its test slides is among them."""
+"""Inner folds: what the trials of one outer fold are trained and scored on. None of its test slides is among them."""
 
 from __future__ import annotations
 

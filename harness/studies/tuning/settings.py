@@ -56,7 +56,7 @@ class TuneSettings(Options):
             ``grid``.
         batch: trials that are proposed together, from the results of all batches before. The proposals of random,
             qmc and grid do not depend on results, so that it only matters to ``tpe``, pruning and the budget.
-        folds: inner folds that a trial is judged on: 1 is the protocol's own validation slides, more split training and
+        folds: inner folds that a trial is scored on: 1 is the protocol's own validation slides, more split training and
             validation slides again, by patient.
         metric: validation score that decides: ``auc``, ``log_loss`` ...; empty takes AUC, or the C-index in survival.
         pruner: ``none``; ``median``: a trial whose mean over its inner folds so far is below the median of the others

@@ -17,7 +17,7 @@ WORDS = ("quiet tissue, nothing found", "bright carcinoma found in tissue")
 def make_bags():
     """A function that makes bags of 32-pixel tiles; positive ones hold bright tiles, and their reports say so."""
 
-    def make(bags: int = 12, tiles: int = 9, *, first: int = 0, sealed: bool = False) -> TileBags:
+    def make(bags: int = 12, tiles: int = 9, *, first: int = 0, held_out: bool = False) -> TileBags:
         rng = np.random.default_rng(first)
         counts = [tiles + k % 3 for k in range(bags)]
         starts = np.concatenate([[0], np.cumsum(counts)])
@@ -27,8 +27,8 @@ def make_bags():
             patches[starts[bag] : starts[bag] + max(1, tiles // 3), :, ::2] += 100
         ids = [f"s{first + k}" for k in range(bags)]
         rows = {name: (int(starts[k]), int(starts[k + 1])) for k, name in enumerate(ids)}
-        source = TileBags(ids, None if sealed else labels.astype(np.int64), PatchReader(patches, rows))
-        if not sealed:
+        source = TileBags(ids, None if held_out else labels.astype(np.int64), PatchReader(patches, rows))
+        if not held_out:
             source.reports = tuple(f"slide number {first + k}: {WORDS[k % 2]}" for k in range(bags))
             source.patients = tuple(ids)
         return source

@@ -12,6 +12,6 @@ def test_fallbacks_of_contrast_are_recorded_and_exact(make_method, make_bags, ma
             encode_chunk=0, recompute=False, epochs=1, downstream="probe", probe_epochs=2, warm_epochs=0
         )
         method.fit(make_bags(6), None, run)
-        return method.predict(make_bags(4, first=200, sealed=True), run).probabilities
+        return method.predict(make_bags(4, first=200, held_out=True), run).probabilities
 
     check_that_fallbacks_are_exact(monkeypatch, make_run, trained)

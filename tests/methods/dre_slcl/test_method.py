@@ -33,7 +33,7 @@ def test_the_card_is_read_without_torch():
 def test_a_toy_task_is_learned(make_method, make_bags, make_run, downstream):
     method, run = make_method(**LEARN, downstream=downstream), make_run()
     method.fit(make_bags(16), make_bags(8, first=100), run)
-    prediction = method.predict(make_bags(20, first=200, sealed=True), run)
+    prediction = method.predict(make_bags(20, first=200, held_out=True), run)
     assert ((prediction.probabilities[:, 1] > 0.5) == np.arange(20) % 2).mean() >= 0.9
     np.testing.assert_allclose(prediction.probabilities.sum(1), 1, atol=1e-12)
 
@@ -110,7 +110,7 @@ def test_an_interrupted_fit_ends_bit_for_bit_like_an_uninterrupted_one(
 def test_prediction_never_reads_a_bank(make_method, make_bags, make_run, monkeypatch):
     method, run = make_method(downstream="probe"), make_run()
     method.fit(make_bags(), None, run)
-    expected = method.predict(make_bags(sealed=True), run).probabilities
+    expected = method.predict(make_bags(held_out=True), run).probabilities
 
     def refuse(*_):
         raise AssertionError("the bank was read in prediction")
@@ -120,7 +120,7 @@ def test_prediction_never_reads_a_bank(make_method, make_bags, make_run, monkeyp
     original = feeding.encode_bag
     monkeypatch.setattr(feeding, "_encode", lambda b, t, r, f=feeding._encode: (read.append(len(t)), f(b, t, r))[1])
     assert original is feeding.encode_bag
-    bags = make_bags(sealed=True)
+    bags = make_bags(held_out=True)
     np.testing.assert_array_equal(method.predict(bags, run).probabilities, expected)
     assert sum(read) == sum(bags.count(k) for k in range(len(bags)))
 
@@ -128,9 +128,9 @@ def test_prediction_never_reads_a_bank(make_method, make_bags, make_run, monkeyp
 def test_a_bag_of_one_tile_trains_and_an_empty_one_is_refused(make_method, make_bags, make_run):
     method, run = make_method(codewords=2), make_run()
     method.fit(make_bags(8, tiles=1), make_bags(4, tiles=1, first=50), run)
-    assert np.isfinite(method.predict(make_bags(3, tiles=1, sealed=True), run).probabilities).all()
+    assert np.isfinite(method.predict(make_bags(3, tiles=1, held_out=True), run).probabilities).all()
     with pytest.raises(DataError, match="no tiles"):
-        method.predict(make_bags(2, tiles=0, sealed=True), run)
+        method.predict(make_bags(2, tiles=0, held_out=True), run)
     with pytest.raises(DataError, match="no tiles"):
         make_method().fit(make_bags(4, tiles=0), None, make_run("empty"))
 

@@ -47,12 +47,14 @@ class Slides(BagSource):
     dim = 0
     scales = (Scale(0.5, TILE), Scale(1.0, TILE), Scale(2.0, TILE))
 
-    def __init__(self, count: int, seed: int, *, sealed: bool = False, masks: bool = True, known: bool = True) -> None:
+    def __init__(
+        self, count: int, seed: int, *, held_out: bool = False, masks: bool = True, known: bool = True
+    ) -> None:
         rng = np.random.default_rng(seed)
         labels = np.arange(count) % 2
         self.ids = tuple(f"s{seed}_{k}" for k in range(count))
-        self.labels = None if sealed else labels.astype(np.int64)
-        self.masks, self.known, self.asked = masks and not sealed, known, []
+        self.labels = None if held_out else labels.astype(np.int64)
+        self.masks, self.known, self.asked = masks and not held_out, known, []
         self.images, self.lesions = [], []
         for label in labels:
             image = rng.normal((225, 170, 200), 10, (SIDE, SIDE, 3))

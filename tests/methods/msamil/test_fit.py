@@ -31,7 +31,7 @@ def test_the_card_says_that_annotations_are_used():
 
 
 def test_it_learns_lesions_and_labels_and_looks_at_no_mask_it_must_not_see(slides, make_method, make_run):
-    train, val, test = slides(12, seed=1), slides(6, seed=2), slides(8, seed=3, sealed=True)
+    train, val, test = slides(12, seed=1), slides(6, seed=2), slides(8, seed=3, held_out=True)
     method, run = make_method(seg_epochs=10, epochs=4), make_run()
     method.fit(train, val, run)
     # Every training and validation slide once, before anything is trained.
@@ -73,7 +73,7 @@ def test_without_masks_the_filter_is_off(slides, make_method, make_run):
     assert "segment" not in run.facts
     assert run.facts["filter"]["train_slides_by_off"] == 4
     assert run.facts["filter"]["train_tiles_scale_0"] == 13
-    assert method.predict(slides(2, seed=3, sealed=True), run).probabilities.shape == (2, 2)
+    assert method.predict(slides(2, seed=3, held_out=True), run).probabilities.shape == (2, 2)
     # Nor is it used where it is switched off.
     bags = slides(4, seed=1)
     make_method(segment=False).fit(bags, None, make_run("off"))
@@ -84,7 +84,7 @@ def test_tiles_without_places_are_a_set(slides, make_method, make_run):
     """Patches that came cut out: no slide, no coordinates; the order of the tiles means nothing."""
     method, run = make_method(), make_run()
     method.fit(slides(4, seed=1, known=False), None, run)
-    test = slides(3, seed=3, sealed=True, known=False)
+    test = slides(3, seed=3, held_out=True, known=False)
     other, _ = test.shuffled(0)
     one, two = (method.predict(bags, run).probabilities for bags in (test, other))
     np.testing.assert_allclose(one, two, atol=1e-5)
@@ -93,7 +93,7 @@ def test_tiles_without_places_are_a_set(slides, make_method, make_run):
 def test_the_order_of_tiles_does_not_matter(slides, make_method, make_run):
     method, run = make_method(), make_run()
     method.fit(slides(4, seed=1), None, run)
-    test = slides(4, seed=3, sealed=True)
+    test = slides(4, seed=3, held_out=True)
     other, orders = test.shuffled(0)
     one, two = method.predict(test, run), method.predict(other, run)
     np.testing.assert_allclose(one.probabilities, two.probabilities, atol=1e-5)
@@ -105,11 +105,11 @@ def test_a_bag_of_one_tile_and_one_of_none(slides, make_method, make_run):
     method, run = make_method(), make_run()
     method.fit(slides(4, seed=1).cut((1, 0, 0)), None, run)
     for keep in ((1, 0, 0), (0, 0, 1), (2, 1, 0)):
-        prediction = method.predict(slides(2, seed=3, sealed=True).cut(keep), run)
+        prediction = method.predict(slides(2, seed=3, held_out=True).cut(keep), run)
         assert np.isfinite(prediction.probabilities).all()
         assert [len(weights) for weights in prediction.attention] == [keep[0]] * 2
     with pytest.raises(ValueError, match="s3_0 has no tiles"):
-        method.predict(slides(2, seed=3, sealed=True).cut((0, 0, 0)), run)
+        method.predict(slides(2, seed=3, held_out=True).cut((0, 0, 0)), run)
 
 
 class Killed(Exception):
@@ -120,7 +120,7 @@ class Killed(Exception):
 def test_a_run_that_is_interrupted_anywhere_ends_the_same(slides, make_method, make_run, after, monkeypatch):
     """Stage A has 2 x 4 steps, stage B 2 x 8: stops in A, between, and in B."""
     settings = {"seg_epochs": 2, "dropout": 0.3}
-    train, val, test = slides(8, seed=1), slides(4, seed=2), slides(4, seed=3, sealed=True)
+    train, val, test = slides(8, seed=1), slides(4, seed=2), slides(4, seed=3, held_out=True)
     whole, run = make_method(**settings), make_run("whole")
     whole.fit(train, val, run)
     backward, steps = torch.autograd.backward, 0

@@ -9,6 +9,6 @@ def test_fallbacks_of_the_bag_stage_are_recorded_and_exact(slides, make_method, 
     def trained(run):
         method = make_method(encode_chunk=0, recompute=False, dropout=0.0, epochs=1, segment=False)
         method.fit(slides(4, seed=1), None, run)
-        return method.predict(slides(4, seed=3, sealed=True), run).probabilities
+        return method.predict(slides(4, seed=3, held_out=True), run).probabilities
 
     check_that_fallbacks_are_exact(monkeypatch, make_run, trained)

@@ -78,7 +78,7 @@ def test_masks_of_other_slides_than_training_ones_are_refused_by_name(slides, ma
 
 
 def test_a_segmenter_of_one_fold_predicts_in_no_other(slides, make_method, make_run):
-    train, test = slides(4, seed=1), slides(2, seed=3, sealed=True)
+    train, test = slides(4, seed=1), slides(2, seed=3, held_out=True)
     method, run = make_method(seg_epochs=1, epochs=1), make_run()
     run.fold = Fold(0, 0, train.ids, (), test.ids)
     method.fit(train, None, run)
