@@ -15,12 +15,12 @@ class BagOutput:
     Attributes:
         logits: (B, C).
         attention: weights that sum to one over each bag: (T,) or (T, heads); None where there are none.
+        extra: whatever the aggregator's own loss needs.
         tiles: further numbers per tile by name, (T,) each, such as a second attention map. They are predicted, stored
             with the result of a job and drawn like attention, whatever they are called.
-        extra: whatever the aggregator's own loss needs.
     """
 
     logits: Tensor
     attention: Tensor | None = None
-    tiles: Mapping[str, Tensor] = field(default_factory=dict)
     extra: Mapping[str, Tensor] = field(default_factory=dict)
+    tiles: Mapping[str, Tensor] = field(default_factory=dict)
