@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 import yaml
@@ -71,6 +72,11 @@ def test_a_run_ends_with_scores_and_where_to_look_and_is_not_repeated(bench, tmp
     assert again.code == 0
     assert "1 unit done, 1 of them from before, 0 failed" in again.out
     assert record.stat().st_mtime_ns == written
+
+    before = record.with_name("predictions.parquet").read_bytes()
+    shutil.rmtree(record.parent)  # a unit that was lost is run again
+    assert "1 unit done, 0 of them from before, 0 failed" in bench(*RUN, "--fold", "0").out
+    assert record.with_name("predictions.parquet").read_bytes() == before
 
 
 def test_a_failing_unit_is_named_and_the_code_is_one(bench):

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -123,41 +118,6 @@ def test_a_protocol_of_the_literature_stands_apart_and_has_no_rank(bench, place,
     assert [(row.rank, row.reason) for row in groups["cv2"]] == [(1, "")]
     assert [(row.rank, row.reason) for row in groups["on-test"]] == [(None, "protocol is not ranked")]
     assert "protocol is not ranked" in bench("leaderboard", "show", "--out", str(out)).out
-
-
-@pytest.mark.slow
-def test_killed_and_started_again_it_ends_with_the_same_result(place, tmp_path):
-    environment = os.environ | {"BENCH_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
-    environment["BENCH_CHECKPOINT_SECONDS"] = "0"
-
-    def start(out: Path) -> subprocess.Popen[str]:
-        options = [str(out) if word == str(tmp_path / "runs") else word for word in place]
-        words = ["selection-bias", "tiny", str(tmp_path / "toy"), "--trials", "3", "--fold", "0", *options]
-        return subprocess.Popen(
-            [sys.executable, "-m", "harness.cli.main", *words],
-            env=environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    output, _ = (process := start(whole)).communicate(timeout=120)
-    assert process.returncode == 0, output
-    process = start(broken)
-    deadline = time.monotonic() + 120
-    while len(list(broken.glob("selection-bias/*/trainings/*/result/result.json"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.005)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert not list(broken.glob("selection-bias/*/result-*.json"))
-    kept = {path: path.stat().st_mtime_ns for path in broken.glob("selection-bias/*/trainings/*/result/result.json")}
-    output, _ = (process := start(broken)).communicate(timeout=120)
-    assert process.returncode == 0, output
-    assert result(broken) == result(whole)
-    assert {path: path.stat().st_mtime_ns for path in kept} == kept
-    assert not list(broken.glob("selection-bias/*/trainings/*/work"))
 
 
 def test_what_was_found_under_the_former_name_still_opens(bench, place, tmp_path):
