@@ -22,6 +22,7 @@ from harness.cli import (
     leaderboard,
     methods,
     plugins,
+    predict,
     prepare,
     run,
     selection_bias,
@@ -46,6 +47,7 @@ _ORDER = (
     "test",
     "leaderboard",
     "compare",
+    "predict",
     "tune",
     "selection-bias",
     "ui",
@@ -88,6 +90,7 @@ app.add_typer(plugins.app, name="plugins", cls=Group)
 app.command("test")(test.test)
 app.add_typer(leaderboard.app, name="leaderboard", cls=Group)
 app.command("compare")(compare.compare)
+app.command("predict")(predict.predict)
 app.add_typer(tune.app, name="tune", cls=Group)
 app.command("selection-bias")(selection_bias.selection_bias)
 app.command("ui")(ui.ui)

@@ -105,7 +105,8 @@ class Origin(_Part):
         classes: names of what has a probability.
         threshold: on the second class's probability, from validation; None decides by the largest one.
         input: the input settings of the study.
-        sources: kind of the data source that the bags came from.
+        source: kind of the data source that the bags came from.
+        tissue: how tissue was told from background, where that is not the default.
         licence: of the dataset.
         trained_on, chosen_on: hashes of the content of training and of validation slides, 16 digits each.
     """
@@ -121,6 +122,7 @@ class Origin(_Part):
     threshold: float | None
     input: dict[str, Any]
     source: _Text
+    tissue: dict[str, Any] = {}
     licence: _Text = ""
     trained_on: tuple[str, ...] = ()
     chosen_on: tuple[str, ...] = ()

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from harness.bags.feature_source import Normaliser
     from harness.bags.source import BagSource
 
+CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True)
 class KeptModel:
@@ -64,11 +66,14 @@ class KeptModel:
         method = kind(kind.Params.build(description.params, place=str(folder)), description.task.restored())
         run = Run(
             seeds=Seeds(description.root_seed),
-            device=device or torch.device("cpu"),
+            device=device or CPU,
             # Nothing is written there: only training leaves files.
             workdir=Path(tempfile.gettempdir()),
-            meter=Meter(str(device or "cpu")),
-            precision=description.precision,
+            meter=Meter(str(device or CPU)),
+            # No CPU has fp16; the weights are float32 either way.
+            precision="fp32"
+            if (device or CPU).type == "cpu" and description.precision == "fp16"
+            else description.precision,
         )
         bags = description.bags
         with nullcontext() if description.published else without_weights():

@@ -103,6 +103,7 @@ def origin_of(resolved: ResolvedStudy, prepared: PreparedUnit, scored: ScoredUni
         threshold=scored.threshold,
         input=dict(spec.input),
         source=card.source.kind,
+        tissue=card.tissue.model_dump(mode="json", exclude_defaults=True),
         licence=card.licence,
         trained_on=tuple(sorted(hashes[slide] for slide in job.train.slides)),
         chosen_on=() if job.val is None else tuple(sorted(hashes[slide] for slide in job.val.slides)),

@@ -25,6 +25,7 @@ LINES = (
     "encoders show uni_v1",
     "leaderboard --help",
     "compare --help",
+    "predict --help",
     "ui --help",
     "doctor --help",
     "run --method abmil --dataset musk1 --dry-run --fold 0",
