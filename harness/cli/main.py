@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import traceback
@@ -42,6 +43,7 @@ _ORDER = (
     "prepare",
     "datasets",
     "features",
+    "encoders",
     "methods",
     "plugins",
     "test",
@@ -132,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = [word for word in words if word != "--debug"]
     console.debug(debug)
     console.write_out_what_cannot_be_encoded()
-    command = typer.main.get_command(app)
+    command = _command()
     with stopped_by_signals() as stop:
         try:
             settle_home()
@@ -146,6 +148,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with suppress(OSError):  # with SIGHUP, the terminal is gone
             console.note("interrupted; the same command continues" if resumable else "interrupted")
     return stop.code
+
+
+@functools.cache
+def _command() -> Any:
+    """What Typer makes of all the signatures; a process that gives several commands makes it once."""
+    return typer.main.get_command(app)
 
 
 _RESUMABLE = {
