@@ -57,7 +57,7 @@ class Cluster:
             self._check_room()
             return self
         try:
-            with warnings.catch_warnings(), _own_signals(), _empty_folder():
+            with warnings.catch_warnings(), _signals_held(), _empty_folder():
                 warnings.simplefilter("ignore")
                 self._connected = True
                 self._start()
@@ -163,15 +163,38 @@ def _empty_folder() -> Iterator[None]:
         yield
 
 
+_HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 @contextmanager
-def _own_signals() -> Iterator[None]:
-    """Keep our handler of SIGTERM: Ray sets one that exits without cleaning up."""
-    before = signal.getsignal(signal.SIGTERM)
+def _signals_held() -> Iterator[None]:
+    """Let signals wait until the block ends: Ray has no state in the midst of its start that could be cleaned up.
+
+    The second signal does not wait. Ray's own handler of SIGTERM, which exits without cleaning up, is not installed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    from ray._private import utils
+
+    noted: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        noted.append(number)
+        if len(noted) > 1:
+            raise KeyboardInterrupt
+
+    wanted = [one for one in _HELD if signal.getsignal(one) not in (signal.SIG_IGN, None)]
+    before = {number: signal.signal(number, note) for number in wanted}
+    theirs, utils.set_sigterm_handler = utils.set_sigterm_handler, lambda handler: None
     try:
         yield
     finally:
-        if threading.current_thread() is threading.main_thread() and before is not None:
-            signal.signal(signal.SIGTERM, before)
+        utils.set_sigterm_handler = theirs
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if noted:
+            signal.raise_signal(noted[0])
 
 
 def _check_address(address: str) -> None:

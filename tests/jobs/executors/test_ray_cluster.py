@@ -1,9 +1,12 @@
-"""Room on a Ray cluster is counted node by node."""
+"""Room on a Ray cluster is counted node by node, and signals amid its start wait."""
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
+from harness.jobs.executors import ray_cluster
 from harness.jobs.executors.executor import Resources
 from harness.jobs.executors.ray_cluster import Cluster
 
@@ -29,3 +32,32 @@ def test_room_is_counted_node_by_node(cpus, gpus, room):
     assert cluster.room() == room
     wished = Cluster(None, Resources(cpus=cpus, gpus=gpus, parallel=7), cores=1)
     assert wished.room() == 7
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_amid_the_start_waits_for_its_end(number):
+    from ray._private import utils
+
+    done = []
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    def handler_of_ray(*_):
+        raise SystemExit(number)
+
+    before = signal.signal(number, stop)
+    try:
+        with pytest.raises(KeyboardInterrupt), ray_cluster._signals_held():
+            utils.set_sigterm_handler(handler_of_ray)
+            signal.raise_signal(number)
+            done.append("the start goes on")
+        assert done
+        with pytest.raises(KeyboardInterrupt), ray_cluster._signals_held():
+            signal.raise_signal(number)
+            signal.raise_signal(number)
+            done.append("not reached")
+        assert len(done) == 1
+        assert signal.getsignal(number) is stop
+    finally:
+        signal.signal(number, before)
