@@ -28,12 +28,16 @@ def show(
     metric: Annotated[
         str | None, typer.Option(help="Score to rank by, such as accuracy or f1 (default: the first of the task).")
     ] = None,
+    ties: Annotated[
+        bool, typer.Option("--ties", help="Say which studies do not differ: all pairs, with Holm's correction.")
+    ] = False,
     plugin: Plugins = None,
 ) -> None:
     """Rank complete studies by dataset and protocol; the others stand below, each with the reason."""
     from harness.cli.leaderboard_table import group_table
     from harness.results.leaderboard import leaderboard
     from harness.results.store import RunStore
+    from harness.results.ties import group_ties
     from harness.tasks.registry import metrics_of_tasks
 
     if metric is not None:
@@ -56,7 +60,7 @@ def show(
         raise unknown("dataset", dataset, known, place="--dataset", listing="bench leaderboard show")
     board = leaderboard(store, metric=metric, datasets=None if dataset is None else [dataset])
     for group in board.groups:
-        console.show(group_table(group, board))
+        console.show(group_table(group, board, group_ties(store, group) if ties else None))
     if board.apart:
         rows = [{"name": one.name, "reason": one.reason} for one in board.apart]
         console.show(Table("Damaged evidence", [Column("name"), Column("reason")], rows))

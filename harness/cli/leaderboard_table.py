@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from harness.core import console
 from harness.core.table import Column, Table
 from harness.results import study_table as text
 from harness.results.differences import distinctions, mpp_text, settings_text
@@ -37,47 +38,112 @@ def label(metric: str) -> str:
     return _LABELS.get(metric, metric)
 
 
-def group_table(group: Group, board: Leaderboard) -> Table:
+def group_table(group: Group, board: Leaderboard, letters: Mapping[str, str] | None = None) -> Table:
     """The table of one group.
 
     Args:
         group: the studies.
         board: where they come from; groups of the same names but other content are told apart.
+        letters: id of a study → its tie groups; None shows none.
     """
     from harness.tasks.registry import added_metrics
 
     title = f"{group.dataset}, protocol {group.protocol}"
     if sum((one.dataset, one.protocol) == (group.dataset, group.protocol) for one in board.groups) > 1:
         title += f" (split {group.split[:8]}, data {group.data[:8]})"
-    apart = distinctions([row.summary.study for row in group.rows])
-    rows = [_values(row, group, what) for row, what in zip(group.rows, apart, strict=True)]
-    rows += [{"method": "damaged evidence", "not_ranked": f"{one.name}: {one.reason}"} for one in group.damaged]
-    marks = [column for column in _DISTINCTION if any(row.get(column.names[0]) for row in rows)]
-    marks = [one for one in marks if one.title == "differs in" or len({str(row.get(one.names[0])) for row in rows}) > 1]
-    # What does not compare with the rest must not pass for it: a method on another input than its published one, an
-    # encoder that has seen the slides, what was learnt from pixel masks or reports.
-    marks += [Column("input", ("input_differs",))] * any(row.get("input_differs") for row in rows)
-    marks += [Column("pre-training", ("pretraining_overlap",))] * any(row.get("pretraining_overlap") for row in rows)
-    marks += [Column("labels used")] * any(
-        row.get("labels_used", text.SLIDE_LABELS) != text.SLIDE_LABELS for row in rows
-    )
+    rows = _rows(group, letters)
     names = [name for name in ("accuracy", "auc", "c_index", *added_metrics()) if any(name in row for row in rows)]
-    others = [Column(label(name), (name,), text.number_text, right=True) for name in names if name != group.metric]
     columns = [
-        Column("rank", text=lambda rank: "-" if rank is None else str(rank), right=True),
-        Column("method"),
-        *marks,
+        _RANK,
+        *_what(rows),
         Column("study", ("study_id",), lambda name: name.rpartition("-")[2][:6]),
         Column(f"{label(group.metric)} [95 % interval]", _with_limits(group.metric), text.interval_text),
-        *others,
+        *[_TIES] * (letters is not None),
+        *(Column(label(name), (name,), text.number_text, right=True) for name in names if name != group.metric),
         *cost_columns(),
-        *[Column("not ranked")] * any(row.get("not_ranked") for row in rows),
+        *[_NOT_RANKED] * any(row.get("not_ranked") for row in rows),
     ]
-    caption = (
-        f"ranked by {label(group.metric)}; intervals over patients; accesses: how often test labels were used; "
-        "trials: of tuning on validation, their hours apart; memory of the GPU, or RSS without one"
-    )
-    return Table(title, columns, [{"rank": None, **row} for row in rows], caption)
+    caption = f"ranked by {label(group.metric)}; {_CAPTION}" + ("" if letters is None else f"; {_TIED}")
+    return Table(title, columns, rows, caption)
+
+
+def suite_table(board: Leaderboard, letters: Mapping[str, str]) -> Table:
+    """One table of several groups, with the score that each is ranked by.
+
+    Args:
+        board: the groups.
+        letters: id of a study → its tie groups.
+    """
+    rows = []
+    for group in board.groups:
+        for row in _rows(group, letters):
+            score = dict(zip(_SCORE, map(row.get, _with_limits(group.metric)), strict=True))
+            rows.append({"dataset": group.dataset, "protocol": group.protocol, **row, **score})
+    metrics = {label(group.metric) for group in board.groups}
+    heading = metrics.pop() if len(metrics) == 1 else "score"
+    columns = [
+        Column("dataset"),
+        *[Column("protocol")] * (len({group.protocol for group in board.groups}) > 1),
+        _RANK,
+        *_what(rows),
+        *[Column("metric", text=label)] * (heading == "score"),
+        Column(f"{heading} [95 % interval]", _SCORE, text.interval_text),
+        _TIES,
+        *cost_columns(),
+        *[_NOT_RANKED] * any(row.get("not_ranked") for row in rows),
+    ]
+    count = sum(len(group.rows) for group in board.groups)
+    return Table(f"{console.count(count, 'study')}", columns, rows, f"{_CAPTION}; {_TIED}")
+
+
+_SCORE = ("score", "score_low", "score_high")
+_RANK = Column("rank", text=lambda rank: "-" if rank is None else str(rank), right=True)
+_NOT_RANKED = Column("not ranked")
+_TIES = Column("ties", text=lambda letters: letters or "-")
+_CAPTION = (
+    "intervals over patients; accesses: how often test labels were used; trials: of tuning on validation, their "
+    "hours apart; memory of the GPU, or RSS without one"
+)
+_TIED = (
+    "ties: of one dataset, studies that share a letter do not differ (paired bootstrap over patients, two-sided, "
+    "p < 0.05 after Holm's correction for the number of pairs)"
+)
+
+
+def _rows(group: Group, letters: Mapping[str, str] | None) -> list[dict[str, Any]]:
+    """The values of a group's studies, and of its units that cannot be read."""
+    apart = distinctions([row.summary.study for row in group.rows])
+    rows = [_values(row, group, what) for row, what in zip(group.rows, apart, strict=True)]
+    if letters is not None:
+        rows = [{**row, "ties": letters.get(row["study_id"])} for row in rows]
+    damaged = [{"method": "damaged evidence", "not_ranked": f"{one.name}: {one.reason}"} for one in group.damaged]
+    return [{"rank": None, **row} for row in [*rows, *damaged]]
+
+
+def _what(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
+    """The columns that say what a row is: its method, and whatever else is not the same in all rows."""
+    columns = [column for column in _DISTINCTION if _tells_apart(column, rows)]
+    # What does not compare with the rest must not pass for it: a method on another input than its published one, an
+    # encoder that has seen the slides, what was learnt from pixel masks or reports.
+    columns += [Column("input", ("input_differs",))] * any(row.get("input_differs") for row in rows)
+    columns += [Column("pre-training", ("pretraining_overlap",))] * any(row.get("pretraining_overlap") for row in rows)
+    usual = text.SLIDE_LABELS
+    columns += [Column("labels used")] * any(row.get("labels_used", usual) != usual for row in rows)
+    return [Column("method"), *columns]
+
+
+def _tells_apart(column: Column, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a column says something, and not the same everywhere; presets, for instance, go with datasets."""
+    (name,) = column.names
+    places = {row.get("dataset") if name in _WITHIN else None for row in rows if name in row}
+    values = {
+        (row.get("dataset") if name in _WITHIN else None, str(row.get(name) or "")) for row in rows if name in row
+    }
+    return len(values) > len(places)
+
+
+_WITHIN = ("preset", "differs_in")
+"""What tells only the studies of one dataset apart."""
 
 
 def cost_columns() -> list[Column]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,14 +24,26 @@ def run(
 ) -> None:
     """Train and test a method on a dataset under a fixed protocol.
 
-    Units that are finished already are not run again; an interrupted one continues.
+    Units that are finished already are not run again; an interrupted one continues. Several methods, datasets, encoders
+    or presets, with commas, are a suite: all combinations, and one table.
     """
-    options = merged(options, config_file(config, NAMES) if config else {})
     from harness.api.registry import use_plugin
+    from harness.cli import suite
+    from harness.studies.suite import NAMES as SUITE_NAMES
+    from harness.studies.suite import combinations
 
+    options = merged(options, config_file(config, (*NAMES, *SUITE_NAMES)) if config else {})
     loaded = [name for spec in plugins(options) for name in use_plugin(spec)]
+    every = combinations(options)
+    _warn_of_broken(loaded, wanted={str(one.get("method")) for one in every})
+    if len(every) > 1:
+        suite.run(every, dry_run=dry_run)
+    else:
+        _run(every[0], dry_run=dry_run)
+
+
+def _run(options: Mapping[str, Any], *, dry_run: bool) -> None:
     study = study_config(options)
-    _warn_of_broken(loaded, wanted=study.method)
     if not dry_run:
         check_folders(study)
 
@@ -62,12 +74,12 @@ def run(
         )
 
 
-def _warn_of_broken(names: Sequence[str], *, wanted: str) -> None:
+def _warn_of_broken(names: Sequence[str], *, wanted: Collection[str]) -> None:
     """A broken plugin harms no other method, but whoever names it will want to know."""
     from harness.api.registry import find_method
 
     for name in names:
-        if name != wanted:
+        if name not in wanted:
             try:
                 find_method(name)
             except MethodError as error:

@@ -165,8 +165,9 @@ def flush() -> None:
 
 
 def count(number: int, noun: str) -> str:
-    """``1 unit``, ``2 units``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """``1 unit``, ``2 units``, ``2 studies``."""
+    many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number} {noun if number == 1 else many}"
 
 
 def trace(problem: BaseException) -> None:

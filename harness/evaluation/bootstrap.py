@@ -137,13 +137,13 @@ def paired_difference(
         name: Difference(
             float(observed[name][0]),
             percentile_interval(drawn[name], n_patients=n_patients, level=level),
-            _two_sided(drawn[name]),
+            two_sided(drawn[name]),
         )
         for name in observed
     }
 
 
-def _two_sided(drawn: Floats) -> float:
+def two_sided(drawn: Floats) -> float:
     """Twice the share of resamples at or beyond zero, on the rarer side; NaN without any resample."""
     defined = drawn[np.isfinite(drawn)]
     if not len(defined):

@@ -176,12 +176,8 @@ def compare(first: Rows, second: Rows, *, resamples: int = RESAMPLES, seed: int 
     Raises:
         ValueError: the two do not hold the same slides, repeats, folds and seeds.
     """
-    a, b = _ordered(first), _ordered(second)
-    if a.truth != b.truth:
-        raise ValueError("the studies differ in what they predict")
-    for name in ("slide", "patient", *a.truth, "repeat", "fold", "seed"):
-        if not np.array_equal(getattr(a, name), getattr(b, name)):
-            raise ValueError(f"the studies differ in their column {name!r}: a paired comparison needs the same rows")
+    a, b = ordered(first), ordered(second)
+    same_rows(a, b)
     found = paired_difference(study_statistic(a), study_statistic(b), a.patient, resamples=resamples, seed=seed)
     points = _point(a), _point(b)
     return {
@@ -220,7 +216,25 @@ def _unit_scores(data: Rows) -> dict[str, Floats]:
     return {name: np.concatenate([unit[name] for unit in units]) for name in data.names}
 
 
-def _ordered(data: Rows) -> Rows:
+def same_rows(first: Rows, second: Rows) -> None:
+    """See that two studies, as :func:`ordered` gives them, predict the same of the same slides.
+
+    Raises:
+        ValueError: they do not hold the same slides, repeats, folds and seeds.
+    """
+    if first.truth != second.truth:
+        raise ValueError("the studies differ in what they predict")
+    for name in ("slide", "patient", *first.truth, "repeat", "fold", "seed"):
+        if not np.array_equal(getattr(first, name), getattr(second, name)):
+            raise ValueError(f"the studies differ in their column {name!r}: a paired comparison needs the same rows")
+
+
+def ordered(data: Rows) -> Rows:
+    """The rows by unit and slide, as a paired comparison needs them.
+
+    Raises:
+        ValueError: there are no slide ids.
+    """
     columns = data.columns()
     if "slide" not in columns:
         raise ValueError("a paired comparison needs slide ids")

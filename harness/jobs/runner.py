@@ -71,6 +71,10 @@ class Work(ABC, Generic[Key]):
     def record(self, key: Key, outcome: JobResult | Exception) -> None:
         """Store what came of it."""
 
+    def confirmed(self, key: Key, outcome: JobResult | Exception, sources: Sources) -> JobResult | Exception:
+        """What came of a piece, if the files that it reads did not change meanwhile; else an error that says so."""
+        return sources.confirmed(outcome, self.slides(key))
+
     def status(self, key: Key) -> str | None:
         """What to say behind the progress bar after this piece; None for nothing new."""
         return None
@@ -199,7 +203,7 @@ class _Loop(Generic[Key]):
             if isinstance(outcome, WorkerDiedError) and one.attempt > 1:
                 problem = f"{outcome.problem}, {one.attempt} times"
                 outcome = WorkerDiedError(problem, place=outcome.place, fix=outcome.fix)
-            yield one.key, self.sources.confirmed(outcome, self.work.slides(one.key))
+            yield one.key, self.work.confirmed(one.key, outcome, self.sources)
 
 
 def _outcome(submitted: Submitted) -> JobResult | Exception:

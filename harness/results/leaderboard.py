@@ -65,7 +65,13 @@ class Leaderboard:
         return tuple(one for one in self.broken if one.name not in named)
 
 
-def leaderboard(store: RunStore, *, metric: str | None = None, datasets: Iterable[str] | None = None) -> Leaderboard:
+def leaderboard(
+    store: RunStore,
+    *,
+    metric: str | None = None,
+    datasets: Iterable[str] | None = None,
+    studies: Iterable[str] | None = None,
+) -> Leaderboard:
     """Rank the studies of a runs folder.
 
     Only a study whose protocol may be ranked and whose units are all done has a rank.
@@ -74,13 +80,16 @@ def leaderboard(store: RunStore, *, metric: str | None = None, datasets: Iterabl
         store: the evidence.
         metric: name of the score to rank by; None takes the first one of the task.
         datasets: show these only; None shows all.
+        studies: ids of the studies to show; None shows all.
     """
-    studies, broken = store.studies_and_broken()
-    wanted = None if datasets is None else set(datasets)
+    found, broken = store.studies_and_broken()
+    wanted, named = (None if names is None else set(names) for names in (datasets, studies))
     members: dict[tuple[str, str, str, str, str], list[Row]] = {}
     unreadable = []
-    for study in studies:
+    for study in found:
         if not study.records or (wanted is not None and study.dataset not in wanted):
+            continue
+        if named is not None and study.study_id not in named:
             continue
         try:
             summary = summarise(store, study)

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness.core import console
+from harness.core.hashing import sha256_json
 from harness.core.resources import cache_root
 from harness.jobs.executors.settings import make_executor
 from harness.jobs.runner import run
-from harness.protocols.audit_study import audit_study
+from harness.protocols.audit_study import AuditReport, audit_study
 from harness.protocols.fold_checks import fold_warnings
 from harness.results.damage import damage_of
 from harness.results.store import EXECUTORS, RunStore
 from harness.results.stored_scores import store_scores
 from harness.results.summary import summarise
+from harness.sources.inputs import Inputs
 from harness.sources.open_inputs import open_inputs
 from harness.sources.opening import Opening
 from harness.studies.result import StudyResult, result_of
@@ -30,8 +32,6 @@ from harness.training.device import choose_device, choose_precision
 
 if TYPE_CHECKING:
     from harness.jobs.executors.executor import Executor
-    from harness.protocols.audit_study import AuditReport
-    from harness.sources.inputs import Inputs
     from harness.studies.config import StudyConfig
     from harness.studies.resolve import ResolvedStudy
     from harness.studies.unit_spec import UnitSpec
@@ -56,8 +56,16 @@ class OpenStudy:
     device: torch.device
 
 
-def open_study(resolved: ResolvedStudy, config: StudyConfig) -> OpenStudy:
+Opened = dict[str, tuple[Inputs, AuditReport]]
+"""What was opened and audited in this process; studies on the same input and folds share it."""
+
+
+def open_study(resolved: ResolvedStudy, config: StudyConfig, opened: Opened | None = None) -> OpenStudy:
     """Open the data of a study and audit its splits.
+
+    Args:
+        resolved, config: the study.
+        opened: what other studies have opened; this one adds its own.
 
     Raises:
         DataError: data is missing or unreadable.
@@ -66,10 +74,83 @@ def open_study(resolved: ResolvedStudy, config: StudyConfig) -> OpenStudy:
     device = choose_device(config.device, config.devices, elsewhere=config.launch.find()[0].reserves)
     precision = choose_precision(config.precision, device)
     here = device if device.type == "cpu" or torch.cuda.is_available() else torch.device("cpu")
-    inputs = open_study_inputs(resolved, config, here)
+    known = {} if opened is None else opened
+    key = _opened_key(resolved, config)
+    inputs = known[key][0] if key in known else open_study_inputs(resolved, config, here)
     resolved = replace(resolved, precision=precision, fingerprint=inputs.fingerprint, opened=inputs.identity)
-    audit = audit_inputs(resolved, inputs)
-    return OpenStudy(resolved=resolved, inputs=inputs, audit=audit, store=RunStore(config.out), device=device)
+    if key not in known:
+        known[key] = inputs, audit_inputs(resolved, inputs)
+    return OpenStudy(resolved=resolved, inputs=inputs, audit=known[key][1], store=RunStore(config.out), device=device)
+
+
+def _opened_key(resolved: ResolvedStudy, config: StudyConfig) -> str:
+    """Everything that inputs and audit depend on, within one process."""
+    return sha256_json(
+        {
+            "dataset": str(resolved.dataset.folder),
+            "input": resolved.input.model_dump(mode="json"),
+            "protocol": resolved.protocol_name,
+            "split": resolved.splits.sha256,
+            "folds": [fold.name for fold in resolved.folds],
+            "features": str(config.features),
+            "data_root": str(config.data_root),
+        }
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyRun:
+    """A study that is ready to be run.
+
+    Attributes:
+        study: with its data open.
+        units: what is not done yet.
+        reused: how many of its units were done before.
+    """
+
+    study: OpenStudy
+    units: Units
+    reused: int
+
+    def tune(self, executor: Executor) -> None:
+        """Search the hyper-parameters of every fold, if the study is tuned and something is to be run."""
+        if self.units.todo and self.study.resolved.tuning is not None:
+            self.units.tuner = _tuned(self.study, executor)
+
+    def result(self) -> StudyResult:
+        """What it came to, once its units are run; it is written to study.json and shown in MLflow."""
+        resolved, store = self.study.resolved, self.study.store
+        store_scores(store, summarise(store, store.study(resolved.study_id)))
+        self.units.publisher.study(resolved.study_id)
+        return result_of(
+            store,
+            resolved.study_id,
+            reused=self.reused + self.units.n_elsewhere,
+            failed=self.units.n_failed,
+            asked=[unit.unit_id for unit in resolved.units],
+        )
+
+
+def begin(resolved: ResolvedStudy, config: StudyConfig, opened: Opened | None = None) -> StudyRun:
+    """Open the data of a study, write its plan, and see what is to be done.
+
+    Args:
+        resolved, config, opened: see :func:`open_study`.
+
+    Raises:
+        DataError: data is missing or unreadable.
+        LeakError: a split leaks.
+    """
+    study = open_study(resolved, config, opened)
+    resolved, store = study.resolved, study.store
+    _write_plan(store, resolved, study.audit)
+    done = [unit for unit in resolved.units if store.is_done(unit.unit_id)]
+    if done:
+        console.note(f"{resolved.study_id}: {len(done)} of {console.count(len(resolved.units), 'unit')} done already")
+    todo = [unit for unit in resolved.units if unit not in done]
+    _look_over(store, done, todo)
+    units = Units(resolved, study.inputs, store, str(study.device), todo=todo, keep_models=config.keep_model)
+    return StudyRun(study=study, units=units, reused=len(done))
 
 
 def run_study(resolved: ResolvedStudy, config: StudyConfig) -> StudyResult:
@@ -79,29 +160,14 @@ def run_study(resolved: ResolvedStudy, config: StudyConfig) -> StudyResult:
         DataError: data is missing or unreadable.
         LeakError: a split leaks; nothing has been trained.
     """
-    study = open_study(resolved, config)
-    resolved, inputs, store, device = study.resolved, study.inputs, study.store, str(study.device)
-    _write_plan(store, resolved, study.audit)
-    done = [unit for unit in resolved.units if store.is_done(unit.unit_id)]
-    if done:
-        console.note(f"{len(done)} of {console.count(len(resolved.units), 'unit')} done already")
-    todo = [unit for unit in resolved.units if unit not in done]
-    _look_over(store, done, todo)
-    units = Units(resolved, inputs, store, device, todo=todo, keep_models=config.keep_model)
-    if todo:
-        with make_executor(config.launch, study.device, config.devices, folder=store.root / EXECUTORS) as executor:
-            if resolved.tuning is not None:
-                units.tuner = _tuned(study, executor)
-            run(units, executor, inputs.sources)
-    store_scores(store, summarise(store, store.study(resolved.study_id)))
-    units.publisher.study(resolved.study_id)
-    return result_of(
-        store,
-        resolved.study_id,
-        reused=len(done) + units.n_elsewhere,
-        failed=units.n_failed,
-        asked=[unit.unit_id for unit in resolved.units],
-    )
+    begun = begin(resolved, config)
+    study = begun.study
+    if begun.units.todo:
+        folder = study.store.root / EXECUTORS
+        with make_executor(config.launch, study.device, config.devices, folder=folder) as executor:
+            begun.tune(executor)
+            run(begun.units, executor, study.inputs.sources)
+    return begun.result()
 
 
 def _look_over(store: RunStore, done: Sequence[UnitSpec], todo: Sequence[UnitSpec]) -> None:
