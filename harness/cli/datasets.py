@@ -91,6 +91,9 @@ def show(name: Name, plugin: Plugins = None) -> None:
     }
     if card.presets:
         facts["presets"] = ", ".join(f"{preset} for {method}" for method, preset in card.presets.items())
+    if card.feature_sets:
+        sets = [f"{name} ({one.encoder}, {one.hub})" for name, one in card.feature_sets.items()]
+        facts["features"] = f"{'; '.join(sets)}; see bench features get"
     for fact, value in facts.items():
         console.say(f"  {fact:<10}{value}")
     console.say()

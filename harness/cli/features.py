@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from harness.cli.get_features import get
 from harness.cli.options import Cache, Plugins, folder_option
 from harness.cli.table_options import exportable
 from harness.core import console
@@ -19,7 +20,9 @@ from harness.core.table import Column, Table
 if TYPE_CHECKING:
     from harness.features.cached import CachedSet
 
-app = typer.Typer(no_args_is_help=True, help="List, show, export or remove packed features.")
+app = typer.Typer(no_args_is_help=True, help="List, show, fetch, export or remove features.")
+
+app.command("get")(get)
 
 Name = Annotated[str, typer.Argument(help="Name of a set, or of a dataset that has one.")]
 

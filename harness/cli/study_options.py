@@ -160,5 +160,6 @@ def check_folders(study: StudyConfig) -> None:
     if study.cache is not None:
         writable_folder(study.cache, "--cache")
     for option, place in (("--data-root", study.data_root), ("--features", study.features)):
-        if place is not None:
+        # A name without folders may be that of a set that the dataset's card names.
+        if place is not None and not (option == "--features" and place.name == str(place) and not place.exists()):
             readable_folder(place, option)

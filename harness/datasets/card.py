@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from harness.core.errors import BenchError
 from harness.core.folders import expanded
+from harness.datasets.feature_set_card import FeatureSetCard, Microns, Pixels
 from harness.datasets.source import Source
 from harness.datasets.source_registry import find_source
 from harness.tasks.follow_up import INTERVALS
@@ -30,11 +31,6 @@ InputKind = Literal["features", "tiles"]
 DamagedTiles = Literal["refuse", "leave_out"]
 
 
-# Numbers are strict: text such as "010" and true are none, and what no slide can have is refused.
-Microns = Annotated[float, Field(strict=True, ge=0.01, le=1000, allow_inf_nan=False)]
-"""Microns per pixel."""
-Pixels = Annotated[int, Field(strict=True, ge=1, le=2**14)]
-"""Side of a tile."""
 Count = Annotated[int, Field(strict=True, ge=0, le=2**53)]
 
 
@@ -284,6 +280,7 @@ class DatasetCard(_Strict):
         reports: where the pathology reports are, for methods that learn from them; None without any.
         protocols, default_protocol: how to split, train, select and score.
         inputs: what methods can read of it.
+        feature_sets: name → a public set of features of these slides, which ``bench features get`` fetches.
         tissue: how tissue is told from background.
         presets: method name → the preset of that method which suits this dataset.
         errata: known defects.
@@ -313,6 +310,7 @@ class DatasetCard(_Strict):
     protocols: dict[str, ProtocolCard]
     default_protocol: str
     inputs: tuple[InputSettings, ...]
+    feature_sets: dict[str, FeatureSetCard] = {}
     tissue: TissueSettings = TissueSettings()
     presets: dict[str, str] = {}
     errata: tuple[Erratum, ...] = ()

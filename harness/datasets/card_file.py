@@ -13,7 +13,7 @@ from harness.core.plain_yaml import YamlError, read_yaml
 from harness.core.suggest import nearest
 from harness.datasets import card as cards
 from harness.datasets.card import DatasetCard, ReportsSource
-from harness.datasets.names import check_label
+from harness.datasets.names import check_label, check_name
 from harness.datasets.source_registry import find_source
 from harness.tasks.registry import find_task, task_registry
 
@@ -144,6 +144,9 @@ def _check(card: DatasetCard, path: Path) -> None:
                 f"protocol {name} allows leaks and is ranked",
                 "add ranked: false, or remove allow_leaks and correct the splits",
             )
+    for name, one in card.feature_sets.items():
+        for problem in one.problems():
+            raise _wrong(path, f"feature_sets.{name}", problem, "correct the pattern")
     inside = {"labels": card.labels} | {f"protocols.{name}.splits": p.splits for name, p in card.protocols.items()}
     inside |= {f"source.{field}": file for field, file in card.source.relative_files().items()}
     if card.reports is not None:
@@ -184,6 +187,8 @@ def _check_names(card: DatasetCard, path: Path) -> None:
         check_label(name, "class", f"{path}, field classes")
     for name in card.protocols:
         check_label(name, "protocol", f"{path}, field protocols")
+    for name in card.feature_sets:
+        check_name(name, "feature set", f"{path}, field feature_sets")
 
 
 def _check_reports(reports: ReportsSource, path: Path) -> None:

@@ -139,6 +139,10 @@ class Source(BaseModel, ABC):
         """
         return {}
 
+    def evidence(self) -> Mapping[str, Any]:
+        """What a study's configuration says about where its data is from, beside the card; JSON-able."""
+        return {}
+
     @property
     def fixed(self) -> Mapping[str, Any]:
         """Input settings that the data itself decides: the size of patches."""

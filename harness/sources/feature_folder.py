@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from harness.datasets.card import Microns, Pixels
+from harness.datasets.feature_set_card import Microns, Pixels
 from harness.datasets.match_ids import Rule
 from harness.datasets.source import Source
 

@@ -84,7 +84,11 @@ class StudyConfig(Options):
     ] = (0,)
     features: Annotated[
         Path | None,
-        Option("features", folder, "Feature set to read, such as one that an ICMIL unit left (default: made again)."),
+        Option(
+            "features",
+            folder,
+            "Features to read: a set of the card that was fetched, or a folder (default: made when needed).",
+        ),
     ] = None
     device: Annotated[str, Option("device", device_name, "auto, cpu, cuda or cuda:N (default: auto).")] = "auto"
     devices: Annotated[

@@ -13,6 +13,7 @@ from harness.api.params import Params
 from harness.api.published import nearest_input
 from harness.api.registry import find_method, list_methods, method_version
 from harness.core.errors import UsageError
+from harness.core.resources import cache_root
 from harness.core.suggest import unknown
 from harness.datasets.card import InputSettings, ProtocolCard
 from harness.datasets.catalog import find_dataset
@@ -22,6 +23,7 @@ from harness.datasets.reports import read_reports, reports_fingerprint
 from harness.datasets.splits import Fold, Splits
 from harness.encoders.overlap import pretraining_overlap
 from harness.protocols.fold_checks import check_folds
+from harness.sources.fetched_set import with_fetched
 from harness.studies.choosing import check_select_metric, metric_versions
 from harness.studies.config import COMMAND_LINE, StudyConfig
 from harness.studies.feature_set import FeatureSet
@@ -129,6 +131,7 @@ class ResolvedStudy:
             "seeds": list(self.seeds),
             "precision": self.precision,
             **({} if self.features is None else {"features": str(self.features.folder)}),
+            **self.dataset.card.source.evidence(),
             **({"devices": self.devices} if self.devices > 1 else {}),
             "dataset_fingerprint": self.fingerprint,
             **self._tuned,
@@ -209,12 +212,11 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
     """
     config.launch.find()
     method = find_method(config.method)
-    dataset = find_dataset(config.dataset)
+    dataset, features = _dataset(config)
     _check_task(method.card, dataset)
     name, preset = _preset(method.card, dataset, config)
     params_set, input_set = _split_settings(config.set)
     asked = {key: config.origins.get(f"set.{key}", COMMAND_LINE) for key in config.set}
-    features = None if config.features is None else FeatureSet.read(config.features, dataset)
     params = method.Params.build({**preset.params, **params_set}, place=f"hyper-parameters of {method.card.name}")
     refuse_unused_options(config, dataset)
     layers = _layers(input_set, asked, preset, preset_origin(config, name))
@@ -257,6 +259,17 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
         features=features,
         origins=origins_of(config, method, name, preset, input_origins),
     )
+
+
+def _dataset(config: StudyConfig) -> tuple[Dataset, FeatureSet | None]:
+    """The dataset, with the features of a set that its card names; or with a folder of features that are read."""
+    dataset = find_dataset(config.dataset)
+    if config.features is None:
+        return dataset, None
+    name = str(config.features)
+    if not config.features.exists() and (name in dataset.card.feature_sets or config.features.name == name):
+        return with_fetched(dataset, name, config.cache or cache_root()), None
+    return dataset, FeatureSet.read(config.features, dataset)
 
 
 def _layers(

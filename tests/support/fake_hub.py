@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 import pytest
 
@@ -15,7 +18,12 @@ COMMIT = "0" * 40
 
 @contextmanager
 def fake_hub(
-    patch: pytest.MonkeyPatch, cache: Path, files: dict[str, bytes], refusals: dict[str, tuple[int, str]] | None = None
+    patch: pytest.MonkeyPatch,
+    cache: Path,
+    files: dict[str, bytes],
+    refusals: dict[str, tuple[int, str]] | None = None,
+    *,
+    dropped: dict[str, int] | None = None,
 ) -> Iterator[list[str]]:
     """Have the hub's client of this process ask a server here, with an empty cache.
 
@@ -24,6 +32,7 @@ def fake_hub(
         cache: folder for the client's cache.
         files: content by path, such as ``owner/name/resolve/main/model.safetensors``.
         refusals: status and the hub's word for it by the start of a path.
+        dropped: how often the connection is lost in the middle of a file, by its path; counted down.
 
     Yields:
         The requests that were made, as ``METHOD path``.
@@ -38,14 +47,31 @@ def fake_hub(
             self._answer(body=True)
 
         def _answer(self, *, body: bool) -> None:
-            path = self.path.lstrip("/").partition("?")[0]
+            path = unquote(self.path.lstrip("/").partition("?")[0])
             asked.append(f"{self.command} {path}")
             for start, (status, word) in (refusals or {}).items():
                 if path.startswith(start):
                     return self._reply(status, b"", {"X-Error-Code": word, "X-Error-Message": word}, body=body)
             if path not in files:
                 return self._reply(404, b"", {"X-Error-Code": "EntryNotFound"}, body=body)
-            headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{abs(hash(files[path])):x}"'}
+            commit = next((part for part in path.split("/") if len(part) == 40 and part.isdigit()), COMMIT)
+            headers = {"X-Repo-Commit": commit, "ETag": f'"{abs(hash(files[path])):x}"'}
+            if body and (dropped or {}).get(path, 0) > 0:
+                assert dropped is not None
+                dropped[path] -= 1
+                self.send_response(200)
+                for name, value in {**headers, "Content-Length": str(len(files[path]))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(files[path][: len(files[path]) // 2])
+                self.close_connection = True
+                return None
+            start = (
+                int(self.headers["Range"].removeprefix("bytes=").partition("-")[0]) if "Range" in self.headers else 0
+            )
+            if start and body:
+                headers["Content-Range"] = f"bytes {start}-{len(files[path]) - 1}/{len(files[path])}"
+                return self._reply(206, files[path][start:], headers, body=body)
             return self._reply(200, files[path], headers, body=body)
 
         def _reply(self, status: int, content: bytes, headers: dict[str, str], *, body: bool) -> None:
@@ -77,3 +103,30 @@ def fake_hub(
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def dataset_repo(name: str, files: dict[str, bytes], *, commit: str = COMMIT) -> dict[str, bytes]:
+    """What the hub answers for a dataset repository whose large files it lists with their SHA-256.
+
+    Args:
+        name: ``owner/name``.
+        files: content by path within the repository.
+        commit: that ``main`` points at.
+    """
+    about = json.dumps({"id": name, "sha": commit, "private": False, "tags": [], "siblings": []}).encode()
+    found = {f"api/datasets/{name}/revision/{one}": about for one in ("main", commit)} | {f"api/datasets/{name}": about}
+    folders = {"", *(str(parent) for path in files for parent in PurePosixPath(path).parents if str(parent) != ".")}
+    for folder in folders:
+        below = [path for path in files if path.startswith(f"{folder}/" if folder else "")]
+        entries = [
+            {
+                "type": "file",
+                "path": path,
+                "size": len(files[path]),
+                "oid": "0" * 40,
+                "lfs": {"oid": sha256(files[path]).hexdigest(), "size": len(files[path]), "pointerSize": 1},
+            }
+            for path in below
+        ]
+        found[f"api/datasets/{name}/tree/{commit}" + (f"/{folder}" if folder else "")] = json.dumps(entries).encode()
+    return found | {f"datasets/{name}/resolve/{commit}/{path}": content for path, content in files.items()}
