@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from harness.jobs.isolation.worker import Worker
     from harness.jobs.job import Job
     from harness.jobs.result import JobResult
+    from harness.models.kept_model import KeptModel
     from harness.protocols.verify import Finding
     from harness.sources.inputs import Inputs
     from harness.sources.opening import Opening
@@ -55,6 +56,7 @@ _LAZY = {
     "FeatureAccess": "harness.bags.access",
     "Job": "harness.jobs.job",
     "JobResult": "harness.jobs.result",
+    "KeptModel": "harness.models.kept_model",
     "Resources": "harness.jobs.executors.executor",
     "Worker": "harness.jobs.isolation.worker",
     "Finding": "harness.protocols.verify",
@@ -103,6 +105,7 @@ __all__ = [
     "Inputs",
     "Job",
     "JobResult",
+    "KeptModel",
     "LeakError",
     "Opening",
     "PrecomputedFeatures",

@@ -19,6 +19,7 @@ from harness.cli import (
     datasets,
     doctor,
     encoders,
+    export,
     features,
     leaderboard,
     methods,
@@ -50,6 +51,7 @@ _ORDER = (
     "leaderboard",
     "compare",
     "predict",
+    "export",
     "tune",
     "selection-bias",
     "ui",
@@ -93,6 +95,7 @@ app.command("test")(test.test)
 app.add_typer(leaderboard.app, name="leaderboard", cls=Group)
 app.command("compare")(compare.compare)
 app.command("predict")(predict.predict)
+app.command("export")(export.export)
 app.add_typer(tune.app, name="tune", cls=Group)
 app.command("selection-bias")(selection_bias.selection_bias)
 app.command("ui")(ui.ui)

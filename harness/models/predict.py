@@ -52,7 +52,7 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class _One:
+class ModelAnswer:
     """A model's predictions: probabilities (n, C), the threshold, and of which slides it learnt (n,)."""
 
     task: Task
@@ -128,7 +128,7 @@ def predict(
             bar.advance()
     names = [_unit(model) for model in models.found]
     if ensemble:
-        found, names = [_mean(found)], [{"unit": f"mean of {len(found)}", "repeat": 0, "fold": 0, "seed": 0}]
+        found, names = [mean_of(found)], [{"unit": f"mean of {len(found)}", "repeat": 0, "fold": 0, "seed": 0}]
     frame = _table(found, names, dataset, labelled=labelled)
     scores = None
     if labelled:
@@ -139,11 +139,11 @@ def predict(
     return Answers(frame, scores, tuple(unchecked))
 
 
-def _predicted(model: Found, inputs: Inputs, device: torch.device) -> _One:
+def _predicted(model: Found, inputs: Inputs, device: torch.device) -> ModelAnswer:
     slides = inputs.dataset.slides
     loaded = KeptModel.load(model.folder, device=device)
     prediction = loaded.predict(loaded.bags(inputs.access, slides))
-    return _One(loaded.method.task, prediction.probabilities, model.origin.threshold, seen_by(model, inputs))
+    return ModelAnswer(loaded.method.task, prediction.probabilities, model.origin.threshold, seen_by(model, inputs))
 
 
 def seen_by(model: Found, inputs: Inputs) -> NDArray[np.str_]:
@@ -157,7 +157,7 @@ def _unit(model: Found) -> dict[str, Any]:
     return {"unit": origin.unit, "repeat": origin.repeat, "fold": origin.fold, "seed": origin.seed}
 
 
-def _mean(found: Sequence[_One]) -> _One:
+def mean_of(found: Sequence[ModelAnswer]) -> ModelAnswer:
     """The mean of probabilities and thresholds; a slide was seen if any model has seen it."""
     if len({one.task.columns for one in found}) > 1:
         raise DataError(
@@ -167,7 +167,7 @@ def _mean(found: Sequence[_One]) -> _One:
         )
     thresholds = [one.threshold for one in found if one.threshold is not None]
     seen = np.stack([one.seen for one in found])
-    return _One(
+    return ModelAnswer(
         task=found[0].task,
         probabilities=np.mean([one.probabilities for one in found], axis=0),
         threshold=float(np.mean(thresholds)) if len(thresholds) == len(found) else None,
@@ -175,7 +175,9 @@ def _mean(found: Sequence[_One]) -> _One:
     )
 
 
-def _table(found: Sequence[_One], names: Sequence[dict[str, Any]], dataset: Dataset, *, labelled: bool) -> pd.DataFrame:
+def _table(
+    found: Sequence[ModelAnswer], names: Sequence[dict[str, Any]], dataset: Dataset, *, labelled: bool
+) -> pd.DataFrame:
     import pandas as pd
 
     slides, n = dataset.slides, len(dataset.slides)

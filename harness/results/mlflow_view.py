@@ -161,6 +161,13 @@ class MlflowView:
             self._finish(run_id, shows, status, last)
         return True
 
+    def add_folder(self, study: Study, folder: Path, name: str) -> str:
+        """Put a folder among the artefacts of a study's run, under ``name``; where it is now, as a URI."""
+        with self._turn():
+            run_id = self._parent(study.study_id, _spec_of(study), None)
+            self._client.log_artifacts(run_id, str(folder), artifact_path=name)
+        return f"runs:/{run_id}/{name}"
+
     def experiments(self) -> dict[str, str]:
         """Experiments made by this project: dataset → where its table of studies is, relative to the UI's address."""
         with self._turn():

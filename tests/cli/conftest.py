@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 from support.installed import forget_plugins
+from support.toy import PLUGIN, write_toy_dataset
 
 from harness.cli.main import main
 
@@ -64,3 +65,18 @@ def bench(capsys, monkeypatch, tmp_path, request) -> Callable[..., Answer]:
 
     yield run
     forget_plugins()
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A folder with a plugin, a toy dataset, and a study of both of its folds in ``runs``."""
+    root = tmp_path_factory.mktemp("trained")
+    (root / "tiny_plugin.py").write_text(PLUGIN)
+    write_toy_dataset(root / "toy")
+    forget_plugins()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        assert main(["run", "--plugin", "tiny_plugin.py", "--method", "tiny", "--dataset", "./toy"]) == 0
+    forget_plugins()
+    return root

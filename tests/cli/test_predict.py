@@ -11,24 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from support.toy import PLUGIN, write_toy_dataset
+from support.toy import write_toy_dataset
 from support.toy_slides import write_toy_slides
 
-from harness.cli.main import main
-
 COLUMNS = ["p_negative", "p_positive"]
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> Path:
-    """A folder with a plugin, a toy dataset, and a study of both of its folds in ``runs``."""
-    root = tmp_path_factory.mktemp("trained")
-    (root / "tiny_plugin.py").write_text(PLUGIN)
-    write_toy_dataset(root / "toy")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        assert main(["run", "--plugin", "tiny_plugin.py", "--method", "tiny", "--dataset", "./toy"]) == 0
-    return root
 
 
 @pytest.fixture
