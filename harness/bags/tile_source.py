@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -168,6 +169,7 @@ class CachingReader:
         self._reader = reader
         self._budget = self._free = budget
         self._kept: dict[tuple[str, int], tuple[NDArray[np.uint8], NDArray[np.bool_]] | None] = {}
+        self._lock = Lock()
 
     def count(self, slide: str, scale: int) -> int:
         """Number of tiles of a slide at a scale."""
@@ -188,8 +190,9 @@ class CachingReader:
     def read(self, slide: str, scale: int, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Tiles (n, H, W, 3), decoded now or earlier."""
         key = (slide, scale)
-        if key not in self._kept:
-            self._kept[key] = self._admit(slide, scale)
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = self._admit(slide, scale)
         kept = self._kept[key]
         if kept is None:
             return self._reader.read(slide, scale, rows)

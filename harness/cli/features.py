@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from harness.cli.extract import cost_text, extract
 from harness.cli.get_features import get
 from harness.cli.options import Cache, Plugins, folder_option
 from harness.cli.table_options import exportable
@@ -20,8 +21,9 @@ from harness.core.table import Column, Table
 if TYPE_CHECKING:
     from harness.features.cached import CachedSet
 
-app = typer.Typer(no_args_is_help=True, help="List, show, fetch, export or remove features.")
+app = typer.Typer(no_args_is_help=True, help="Make, list, show, fetch, export or remove features.")
 
+app.command("extract")(extract)
 app.command("get")(get)
 
 Name = Annotated[str, typer.Argument(help="Name of a set, or of a dataset that has one.")]
@@ -78,8 +80,11 @@ def show(name: Name, cache: Cache = None) -> None:
         "features": f"{header.dim} columns, {header.dtype}",
         "positions": f"of {located:,} slides, in {about.pop('unit', 'level0_px')}",
         **{str(word): str(value) for word, value in about.items() if value is not None},
+        "cost": cost_text(one.folder),
     }
     for word, value in lines.items():
+        if not value:
+            continue
         console.say(f"  {word:<9} {value}")
 
 

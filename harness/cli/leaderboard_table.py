@@ -61,6 +61,7 @@ def group_table(group: Group, board: Leaderboard, letters: Mapping[str, str] | N
         *[_TIES] * (letters is not None),
         *(Column(label(name), (name,), text.number_text, right=True) for name in names if name != group.metric),
         *cost_columns(),
+        *_shared_columns(rows),
         *[_NOT_RANKED] * any(row.get("not_ranked") for row in rows),
     ]
     caption = f"ranked by {label(group.metric)}; {_CAPTION}" + ("" if letters is None else f"; {_TIED}")
@@ -90,6 +91,7 @@ def suite_table(board: Leaderboard, letters: Mapping[str, str]) -> Table:
         Column(f"{heading} [95 % interval]", _SCORE, text.interval_text),
         _TIES,
         *cost_columns(),
+        *_shared_columns(rows),
         *[_NOT_RANKED] * any(row.get("not_ranked") for row in rows),
     ]
     count = sum(len(group.rows) for group in board.groups)
@@ -156,6 +158,20 @@ def cost_columns() -> list[Column]:
         Column("CPU-hours", text=text.hours_text, right=True),
         Column("peak memory", ("peak_memory_mb",), text.memory_text, right=True),
     ]
+
+
+def _shared_columns(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
+    """What features cost that several studies use, where one has such: else frozen features would look free."""
+    if not any(row.get("shared_wall_s") is not None for row in rows):
+        return []
+    names = ("shared_gpu_hours", "shared_cpu_hours")
+    return [Column("features, shared", names, _shared_text, right=True)]
+
+
+def _shared_text(gpu_hours: float | None, cpu_hours: float | None) -> str:
+    if gpu_hours is not None:
+        return f"{text.hours_text(gpu_hours)} GPU-hours"
+    return "-" if cpu_hours is None else f"{text.hours_text(cpu_hours)} CPU-hours"
 
 
 def _values(row: Row, group: Group, what: Distinction) -> dict[str, Any]:

@@ -57,6 +57,17 @@ def build_encoder(name: str, *, tile_px: int, seed: int) -> TileEncoder:
     return encoder.to(memory_format=torch.channels_last)
 
 
+def fetch_weights(name: str) -> None:
+    """See that the published weights of an encoder of the table are on this machine; others are left to be built.
+
+    Raises:
+        DataError: they can neither be fetched nor found.
+    """
+    parsed = parse_name(name)
+    if parsed.origin == "own" and (own := registered(parsed)) is not None:
+        own.published()
+
+
 def _registered(name: EncoderName, own: Encoder, tile_px: int) -> TileEncoder:
     """A network that is registered under its name, with weights from a file where one is named."""
     check_registered(name, own, tile_px)

@@ -26,7 +26,8 @@ class Record:
         scores: test scores: metric → value, low, high (95 % interval over patients) and how many resamples were
             undefined.
         validation: validation scores.
-        compute: the meter's account (see :class:`harness.accounting.meter.Meter`).
+        compute: the meter's account (see :class:`harness.accounting.meter.Meter`); under ``shared`` what was spent once
+            for all studies that use it, such as the features, which is not in the account.
         environment: software, code and hardware (see :func:`harness.accounting.environment.environment`).
         started, finished: ISO 8601 times with zone.
         extra: further results, such as the localisation of a method with attention.

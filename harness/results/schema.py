@@ -96,6 +96,7 @@ class Compute(Cost):
     gpu_count: Count | None = None
     peak_memory_mb: Amount | None = None
     stages: dict[str, Cost] = {}
+    shared: dict[str, Cost | None] = {}
 
 
 class Search(_Open):

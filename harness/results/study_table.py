@@ -42,6 +42,20 @@ def cost_rows(cost: Cost) -> list[tuple[str, str]]:
     ]
 
 
+def shared_rows(study: Study) -> list[tuple[str, str]]:
+    """What the features of a study cost, in words; nothing where none were made for it."""
+    shared = [record.compute.get("shared") or {} for record in study.records]
+    if not any("features" in one for one in shared):
+        return []
+    cost = Cost.of(study.records)
+    if cost.shared_wall_s is None:
+        return [("features, shared", f"{UNKNOWN}: made elsewhere, or before costs were kept")]
+    hours = cost.shared_gpu_hours
+    spent = f"{hours_text(cost.shared_cpu_hours)} CPU-hours" if hours is None else f"{hours_text(hours)} GPU-hours"
+    text = f"{duration_text(cost.shared_wall_s)}, {spent}, once for all studies that use them; not in the above"
+    return [("features, shared", text)]
+
+
 def access_rows(accesses: AccessCounts) -> list[tuple[str, str]]:
     """Test-set accesses, and what tuning cost, in words."""
     rows = [("test-set accesses", accesses_text(accesses.accesses, accesses.units))]
@@ -75,6 +89,7 @@ def markdown(summary: Summary) -> str:
         "| cost | |",
         "|---|---|",
         *(f"| {name} | {literal(text)} |" for name, text in cost_rows(summary.cost)),
+        *(f"| {name} | {literal(text)} |" for name, text in shared_rows(study)),
         *(f"| {name} | {literal(text)} |" for name, text in access_rows(summary.accesses)),
     ]
     return "\n".join(lines)

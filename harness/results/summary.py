@@ -40,6 +40,8 @@ class Cost:
         peak_memory_mb: the largest of any unit, on the device it ran on, in 10^6 bytes.
         peak_rss_mb: the largest resident set.
         peak_gpu_allocated_mb: the largest allocation on a GPU.
+        shared_wall_s, shared_cpu_hours, shared_gpu_hours: what was spent once for all studies that use it, such as
+            making the features: in none of the numbers above. None where nothing was, or nobody knows.
     """
 
     gpu: str
@@ -49,6 +51,9 @@ class Cost:
     peak_memory_mb: float | None
     peak_rss_mb: float | None
     peak_gpu_allocated_mb: float | None
+    shared_wall_s: float | None = None
+    shared_cpu_hours: float | None = None
+    shared_gpu_hours: float | None = None
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> Cost:
@@ -63,6 +68,7 @@ class Cost:
             peak_memory_mb=_most(compute, "peak_memory_mb"),
             peak_rss_mb=_most(compute, "peak_rss_mb"),
             peak_gpu_allocated_mb=_most(compute, "peak_gpu_allocated_mb"),
+            **{f"shared_{name}": _most(_shared(compute), name) for name in ("wall_s", "cpu_hours", "gpu_hours")},
         )
 
 
@@ -199,6 +205,12 @@ def _extra(records: Sequence[Record]) -> dict[str, float]:
                 if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
                     found.setdefault(f"{group}.{key}", []).append(math.nan if value is None else float(value))
     return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def _shared(compute: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """What was spent on the features of each unit, as far as it is known; GPU-hours only where a GPU was used."""
+    found = [shared for one in compute if (shared := (one.get("shared") or {}).get("features"))]
+    return [{**one, "gpu_hours": None} if one.get("gpu") == NO_GPU else one for one in found]
 
 
 def _total(compute: Sequence[Mapping[str, Any]], name: str) -> float | None:

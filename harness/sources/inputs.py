@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.datasets.fingerprint import dataset_fingerprint
 from harness.sources.content_check import Sources
@@ -43,6 +43,9 @@ class Inputs:
         sources: the files that units read, and what they were when they were opened.
         identity: what a unit depends on beside the content: tile grids, annotations, weights in a file; a hash of each.
         unchecked: what the leak audit cannot check, one sentence each.
+        feature_set: the folder of the packed features that are read; None where none are, or they come otherwise.
+        shared_cost: what was spent once for all studies that use it, by what it was spent on: ``features`` → seconds,
+            device hours and the device, see :func:`harness.features.cost.cost_of`; None where it is not known.
     """
 
     dataset: Dataset
@@ -57,6 +60,8 @@ class Inputs:
     unchecked: tuple[str, ...] = ()
     sources: Sources = field(default_factory=Sources)
     identity: Mapping[str, str] = field(default_factory=dict)
+    feature_set: Path | None = None
+    shared_cost: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:

@@ -12,6 +12,7 @@ from harness.bags.tile_source import TileBags
 from harness.core.errors import DataError
 from harness.datasets.content import ContentHashes
 from harness.datasets.table import listed
+from harness.features.cost import cost_of
 from harness.features.extract import tiles_fingerprint
 from harness.features.manifest import Manifest
 from harness.features.store import FeatureStore
@@ -89,4 +90,6 @@ def open_features(tiles: Inputs, folder: Path) -> Inputs:
         masks=None,
         trained_elsewhere={} if seen is None else {f"features {folder.name}": seen},
         unchecked=(*tiles.unchecked, *(silent if seen is None else ())),
+        feature_set=folder,
+        shared_cost={"features": cost_of(folder)},
     )

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from harness.bags.access import FeatureAccess
 from harness.bags.tile_source import TileBags
 from harness.datasets.content import ContentHashes
+from harness.features.cost import cost_of
+from harness.features.extraction import set_name
 from harness.sources.inputs import Inputs
 from harness.sources.open_features import check_store, open_features, sources_of
 from harness.training.device import make_repeatable
 
 if TYPE_CHECKING:
     from harness.datasets.dataset import Dataset
+    from harness.encoders import TileEncoder
     from harness.sources.opening import Opening
 
 
@@ -23,13 +26,31 @@ def open_inputs(dataset: Dataset, opening: Opening) -> Inputs:
     Raises:
         DataError: files are missing or unreadable, in three lines.
     """
+    encoder = _encoder(dataset, opening)  # slides are prepared for hours, and weights may be missing
     tiles = dataset.card.source.open(dataset, opening)
     if isinstance(tiles.access, FeatureAccess):
-        return tiles
+        return replace(tiles, shared_cost={"features": None}) if opening.settings.encoder else tiles
     if opening.features is not None:
         return open_features(tiles, opening.features)
     tiles = _with_provenance(tiles, opening.settings.encoder)
-    return tiles if opening.settings.kind == "tiles" else _encode(dataset, tiles, opening)
+    return tiles if encoder is None else _encode(dataset, tiles, opening, encoder)
+
+
+def _encoder(dataset: Dataset, opening: Opening) -> TileEncoder | None:
+    """The encoder whose features are made; None where none are. One that is to be trained has its weights fetched.
+
+    Raises:
+        DataError: its weights cannot be had.
+    """
+    from harness.encoders.build import build_encoder, fetch_weights
+
+    settings = opening.settings
+    if not settings.encoder or opening.features is not None or "encoder" not in dataset.card.source.reads:
+        return None
+    if settings.kind == "tiles":
+        fetch_weights(settings.encoder)
+        return None
+    return build_encoder(settings.encoder, tile_px=settings.tile_px, seed=0)
 
 
 def _with_provenance(tiles: Inputs, encoder: str) -> Inputs:
@@ -55,21 +76,37 @@ def _with_provenance(tiles: Inputs, encoder: str) -> Inputs:
     )
 
 
-def _encode(dataset: Dataset, tiles: Inputs, opening: Opening) -> Inputs:
+def _encode(dataset: Dataset, tiles: Inputs, opening: Opening, encoder: TileEncoder) -> Inputs:
     """Features of all slides by a frozen encoder, extracted once and kept."""
     from harness.core.hashing import sha256_json
-    from harness.encoders import build_encoder
     from harness.features.extract import extract_features
 
     make_repeatable()  # the one thing that is computed in this process
     bags = tiles.access.bags(opening.slides)
     assert isinstance(bags, TileBags)
-    encoder = build_encoder(opening.settings.encoder, tile_px=bags.scales[0].tile_px, seed=0)
-    identity = opening.settings.model_dump(mode="json") | {"content": sorted(tiles.content.items()), **tiles.identity}
-    folder = opening.cache / dataset.name / "features" / sha256_json(identity)[:16]
-    seen = next(iter(tiles.trained_elsewhere.values()), None)
-    store = extract_features(bags, encoder, folder, device=opening.device, encoder_trained_on=seen)
+    settings, how = opening.settings, opening.extraction
+    identity = settings.model_dump(mode="json") | {"content": sorted(tiles.content.items()), **tiles.identity}
+    scale = bags.scales[0]
+    name = set_name(settings.encoder, scale.mpp, scale.tile_px, sha256_json(identity | how.identity))
+    store = extract_features(
+        bags,
+        encoder,
+        opening.cache / dataset.name / "features" / name,
+        device=opening.device,
+        devices=how.devices,
+        batch=how.batch,
+        dtype=how.dtype,
+        precision=how.precision,
+        encoder_trained_on=next(iter(tiles.trained_elsewhere.values()), None),
+    )
     tiles.sources.check(tiles.content)
     check_store(store, bags)
-    sources = sources_of(store, tiles.sources)
-    return replace(tiles, access=FeatureAccess.of_store(store), sources=sources, picture_of=None, masks=None)
+    return replace(
+        tiles,
+        access=FeatureAccess.of_store(store),
+        sources=sources_of(store, tiles.sources),
+        picture_of=None,
+        masks=None,
+        feature_set=store.folder,
+        shared_cost={"features": cost_of(store.folder)},
+    )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from harness.features.extraction import Extraction
 
 if TYPE_CHECKING:
     import torch
@@ -24,6 +26,7 @@ class Opening:
         workers: processes and threads.
         device: where frozen encoders run.
         features: a feature set that is read instead of being made; None where there is none.
+        extraction: how features are made, where they have to be.
     """
 
     settings: InputSettings
@@ -33,3 +36,4 @@ class Opening:
     workers: int
     device: torch.device
     features: Path | None = None
+    extraction: Extraction = field(default_factory=Extraction)

@@ -59,7 +59,7 @@ def record_of(
         config=resolved.as_dict(),
         classes=scored.rows.classes,
         scores=_scores(predictions),
-        compute=result.accounting,
+        compute={**result.accounting, **({"shared": dict(shared)} if (shared := resolved.shared_cost) else {})},
         environment=result.environment,
         started=prepared.started.isoformat(timespec="seconds"),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),

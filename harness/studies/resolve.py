@@ -63,6 +63,7 @@ class ResolvedStudy:
         fixed: hyper-parameters that the user has set, and that are not searched therefore.
         devices: how many devices train one unit together.
         features: the feature set that is read; None makes the features that are needed.
+        shared_cost: what was spent once for all studies that use it (``Inputs.shared_cost``).
         origins: where values come from, by their dotted names in :meth:`as_dict`.
     """
 
@@ -83,6 +84,7 @@ class ResolvedStudy:
     fixed: tuple[str, ...] = ()
     devices: int = 1
     features: FeatureSet | None = None
+    shared_cost: Mapping[str, Any] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.results.study_table import access_rows, known
+from harness.results.study_table import access_rows, known, shared_rows
 from harness.results.summary import summarise
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class StudyResult:
         n_failed: units that failed now.
         lost: ids of units that were asked for and are neither done nor failed: what they left behind cannot be read.
         compute: name → amount, over all done units.
-        accesses: test-set accesses, and what tuning cost, in words.
+        accesses: what features cost, test-set accesses, and what tuning cost, in words.
         paths: name → what was written.
         undefined: metric → in which units it is undefined and why, in words.
     """
@@ -67,7 +67,7 @@ def result_of(store: RunStore, study_id: str, *, reused: int, failed: int, asked
         n_failed=failed,
         lost=tuple(unit for unit in asked if unit not in ended),
         compute={name: value for name, value in vars(summary.cost).items() if value is not None},
-        accesses=access_rows(summary.accesses),
+        accesses=[*shared_rows(study), *access_rows(summary.accesses)],
         undefined={name: summary.undefined(name) for name, score in scores.items() if score.value != score.value},
         paths={"study": store.study_folder(study_id), "units": store.root / "units", "evidence": store.root},
     )

@@ -77,7 +77,13 @@ def open_study(resolved: ResolvedStudy, config: StudyConfig, opened: Opened | No
     known = {} if opened is None else opened
     key = _opened_key(resolved, config)
     inputs = known[key][0] if key in known else open_study_inputs(resolved, config, here)
-    resolved = replace(resolved, precision=precision, fingerprint=inputs.fingerprint, opened=inputs.identity)
+    resolved = replace(
+        resolved,
+        precision=precision,
+        fingerprint=inputs.fingerprint,
+        opened=inputs.identity,
+        shared_cost=inputs.shared_cost,
+    )
     if key not in known:
         known[key] = inputs, audit_inputs(resolved, inputs)
     return OpenStudy(resolved=resolved, inputs=inputs, audit=known[key][1], store=RunStore(config.out), device=device)

@@ -1,0 +1,40 @@
+"""Slides shared between several devices."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from harness.core.errors import DataError
+from harness.encoders import build_encoder
+from harness.features.cost import cost_of
+from harness.features.extract import extract_features
+
+from .conftest import RandomTiles
+
+COUNTS = {f"s{number}": 3 + number for number in range(8)}
+
+
+def test_two_devices_make_what_one_makes(tmp_path: Path) -> None:
+    encoder = build_encoder("conv64", tile_px=32, seed=0)
+    both = threading.Barrier(2, timeout=60)  # broken unless the first two slides are read at the same time
+    bags = RandomTiles(COUNTS, on_read=lambda slide: both.wait() if slide in {"s0", "s1"} else None)
+    alone = extract_features(RandomTiles(COUNTS), encoder, tmp_path / "one", batch=16)
+    shared = extract_features(bags, encoder, tmp_path / "two", batch=16, devices=2)
+    assert shared.content_sha256() == alone.content_sha256()
+    assert cost_of(tmp_path / "two")["gpu_count"] == 0
+
+
+def test_what_fails_on_one_device_ends_the_other_and_is_continued(tmp_path: Path) -> None:
+    def fail(slide: str) -> None:
+        if slide == "s3":
+            raise DataError("broken tile", place="slide s3", fix="restore it")
+
+    encoder = build_encoder("conv64", tile_px=32, seed=0)
+    with pytest.raises(DataError, match="broken tile"):
+        extract_features(RandomTiles(COUNTS, on_read=fail), encoder, tmp_path / "set", devices=2)
+    read: list[str] = []
+    store = extract_features(RandomTiles(COUNTS, on_read=read.append), encoder, tmp_path / "set", devices=2)
+    assert set(store.slides) == set(COUNTS) and "s0" not in read
