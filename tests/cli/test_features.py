@@ -12,24 +12,33 @@ from support.toy_slides import write_toy_slides
 from harness.results.store import RunStore
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    """A folder with twelve drawn slides, and the cache of everything that is made of them."""
+    folder = tmp_path_factory.mktemp("home")
+    write_toy_slides(folder / "specimens")
+    return folder
+
+
 @pytest.fixture
-def words(tmp_path: Path):
-    """A function that gives the words of ``bench run`` with a small method on twelve drawn slides."""
-    dataset = write_toy_slides(tmp_path / "specimens")
+def words(home, tmp_path: Path):
+    """A function that gives the words of ``bench run`` with a small method on these slides."""
 
     def make(out: str, *more: str, method: str = "abmil") -> list[str]:
-        place = ["--dataset", str(dataset), "--out", str(tmp_path / out), "--cache", str(tmp_path / "cache")]
+        place = ["--dataset", str(home / "specimens"), "--out", str(tmp_path / out), "--cache", str(home / "cache")]
         return ["run", "--method", method, *place, "--device", "cpu", "--set", "epochs=2", *more]
 
     return make
 
 
 @pytest.fixture
-def made(bench, words, tmp_path):
-    """Features that a run has made, set apart, and the run's folder."""
-    assert bench(*words("made")).code == 0
-    (folder,) = (tmp_path / "cache/specimens/features").iterdir()
-    return Path(shutil.copytree(folder, tmp_path / "set")), tmp_path / "made"
+def made(bench, words, home, tmp_path):
+    """A copy of the features that a run has made, and the run's folder."""
+    if not (home / "made").exists():
+        assert bench(*words("made")).code == 0
+        shutil.copytree(tmp_path / "made", home / "made")
+    (folder,) = (home / "cache/specimens/features").iterdir()
+    return Path(shutil.copytree(folder, tmp_path / "set")), home / "made"
 
 
 def edited(folder: Path, **changes) -> None:
