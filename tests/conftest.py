@@ -44,6 +44,15 @@ def _warm_workers(_cache):
 
 
 @pytest.fixture(scope="session")
+def attempts(tmp_path_factory: pytest.TempPathFactory):
+    """Starts ``bench`` in processes of its own, quickly."""
+    from support.attempts import Attempts
+
+    with Attempts(tmp_path_factory.mktemp("attempts")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of frozen fixtures and real data beside the checkout; tests that need it skip without it."""
     if not SHARED.is_dir():

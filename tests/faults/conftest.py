@@ -25,13 +25,6 @@ __all__ = ["empty_mlflow"]
 Make = Callable[..., Toy]
 
 
-@pytest.fixture(scope="session")
-def attempts(tmp_path_factory: pytest.TempPathFactory):
-    """Starts ``bench`` quickly."""
-    with Attempts(tmp_path_factory.mktemp("attempts")) as server:
-        yield server
-
-
 def _make(attempts: Attempts, home: Path, database: Path, words: tuple[str, ...], source: str) -> Toy:
     dataset = write_toy_dataset(home / "toy")
     plugin, out = home / "plugin.py", home / "runs"

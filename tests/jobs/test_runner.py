@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import threading
 from collections import Counter
 from concurrent.futures import Future
@@ -137,38 +134,18 @@ def test_work_that_another_process_does_is_left_for_later_and_taken_over_if_it_d
     assert list(work.outcomes) == ["unit-2", "unit-1"]
 
 
-EIGHT = """
-import os, sys
-from harness.cli.main import main
-import harness.studies.run, harness.results.publish, mlflow  # once for all: it takes seconds
-children = []
-for _ in range(8):
-    if (child := os.fork()) == 0:
-        code = 1
-        try:
-            code = main(sys.argv[1:])
-        finally:
-            sys.stdout.flush()
-            os._exit(code)
-    children.append(child)
-codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-sys.exit(max(codes))
-"""
-
-
 @pytest.fixture
-def eight(toy_dataset, tmp_path):
+def eight(attempts, toy_dataset, tmp_path):
     """A function that runs ``bench run`` on the toy dataset in eight processes at once; gives the runs folder."""
 
     def run(plugin: Path, *more: str) -> tuple[Path, str]:
         out = tmp_path / "runs"
-        command = [sys.executable, "-c", EIGHT, "run", "--method", "tiny", "--dataset", str(toy_dataset), "--plugin"]
-        command += [str(plugin), "--out", str(out), "--device", "cpu", "--set", "epochs=2", *more]
-        environment = os.environ | {"BENCH_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
-        environment.pop("MLFLOW_TRACKING_URI", None)
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
-        assert done.returncode == 0, done.stderr
-        return out, done.stdout
+        words = ["run", "--method", "tiny", "--dataset", str(toy_dataset), "--plugin", str(plugin), "--out", str(out)]
+        words += ["--device", "cpu", "--set", "epochs=2", *more]
+        started = [attempts.start(words, cwd=tmp_path, BENCH_CACHE=str(tmp_path / "cache")) for _ in range(8)]
+        ended = [attempts.wait(pid, 400) for pid in started]
+        assert [one and one.code for one in ended] == [0] * 8, ended
+        return out, "".join(one.text for one in ended)
 
     return run
 

@@ -2,7 +2,7 @@
 
 Starting ``bench`` takes seconds, nearly all of them imports. A server imports once and forks for every attempt; the
 fork is the leader of a session of its own, as a command in a terminal is, and so is killed with all its children. The
-nursery, which a command starts as a program of its own, is a fork of the server too. Everything else is as it is.
+worker process, which a command starts as a program of its own, is a fork of the server too. All else is as it is.
 
 Where the system allows it, the server has its own view of the file system, in which small disks can be mounted.
 """
@@ -137,17 +137,26 @@ def serve() -> None:
 
 def _preload() -> None:
     import alembic.command
+    import matplotlib.backends.backend_agg
     import mlflow.store.tracking.sqlalchemy_store
     import optuna
     import pandas
     import pyarrow.parquet
+    import scipy.stats
+    import seaborn
 
     import harness.api.code_version
     import harness.cli.main
     import harness.cli.outcome
+    import harness.jobs.executors.local
     import harness.jobs.isolation.worker_process
+    import harness.sources.bag_table
+    import harness.studies.resolve
     import harness.studies.run
+    import harness.studies.selection_bias
     import harness.studies.tuning.propose
+    import harness.tasks.probability_plots
+    import harness.training.mil
     from harness.results.mlflow_view import _quiet
 
     with _quiet():
@@ -156,7 +165,7 @@ def _preload() -> None:
     # The code is what has been imported, whoever edits its files while the tests run.
     sources = harness.api.code_version._harness_sources()
     harness.api.code_version._harness_sources = lambda: sources  # type: ignore[assignment]
-    assert alembic and mlflow and optuna and pandas and pyarrow
+    assert alembic and matplotlib and mlflow and optuna and pandas and pyarrow and scipy and seaborn
 
 
 def _until_leader(pid: int) -> None:
