@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -151,19 +151,12 @@ def new(
     plugin: Plugins = None,
 ) -> None:
     """Make a dataset of a folder of slides or features and a table: card, labels, fixed folds by patient, README."""
-    from harness.datasets.label_columns import columns_for
-    from harness.datasets.new_labels import NewDataset
-    from harness.sources.new_dataset import new_dataset
-    from harness.tasks.registry import DEFAULT
-
     given = options.FeatureOptions(
         features, encoder, match, tile_px, tile_mpp, dtype, in_place, pickled_arrays, cache, workers
     )
-    if allow_leaks and splits is None:
-        raise UsageError("folds that are made do not leak", place="--allow-leaks", fix="leave it out, or give --splits")
-    followed = {what: column for what, column in (("time", time_col), ("event", event_col)) if column is not None}
-    kind = task or ("survival" if followed else DEFAULT)
-    new = NewDataset(
+    kind, columns = _predicted(task, label_col, {"time": time_col, "event": event_col}, col or [])
+    _make(
+        given,
         name=name,
         slides=given.folder(slides, mpp),
         labels=given.labels(labels),
@@ -171,11 +164,11 @@ def new(
         slide_column=slide_col,
         patient_column=patient_col,
         task=kind,
-        columns=columns_for(kind, label_col, followed | _columns(col or [])),
-        classes=tuple(part.strip() for part in classes.split(",")) if classes is not None else None,
+        columns=columns,
+        classes=None if classes is None else tuple(part.strip() for part in classes.split(",")),
         mpp=mpp,
         folds=folds,
-        splits=None if splits is None else expanded(splits),
+        splits=_splits(splits, allow_leaks),
         allow_leaks=allow_leaks,
         into=writable_folder(into or _home(), "--into"),
         partial=partial,
@@ -183,7 +176,33 @@ def new(
         distinct_ids=distinct_ids,
         seed=seed,
     )
-    _say(new_dataset(new) if features is None else given.new(new))
+
+
+def _make(given: options.FeatureOptions, **fields: Any) -> None:
+    """Make the dataset of these fields of :class:`harness.datasets.new_labels.NewDataset`, and say so."""
+    from harness.datasets.new_labels import NewDataset
+    from harness.sources.new_dataset import new_dataset
+
+    new = NewDataset(**fields)
+    _say(new_dataset(new) if given.features is None else given.new(new))
+
+
+def _splits(splits: Path | None, allow_leaks: bool) -> Path | None:
+    if allow_leaks and splits is None:
+        raise UsageError("folds that are made do not leak", place="--allow-leaks", fix="leave it out, or give --splits")
+    return None if splits is None else expanded(splits)
+
+
+def _predicted(
+    task: str | None, label: str | None, own: dict[str, str | None], others: list[str]
+) -> tuple[str, dict[str, str]]:
+    """The task, and the columns that were named for it; those with an option of their own name the task too."""
+    from harness.datasets.label_columns import columns_for
+    from harness.tasks.registry import DEFAULT, tasks
+
+    named = {what: column for what, column in own.items() if column is not None}
+    kind = task or next((one.name for one in tasks() if named and named.keys() <= one.truth.keys()), DEFAULT)
+    return kind, columns_for(kind, label, named | _columns(others))
 
 
 def _columns(words: list[str]) -> dict[str, str]:

@@ -129,6 +129,23 @@ def _check(card: DatasetCard, path: Path) -> None:
                 "tiles are laid on slides by it",
                 "give it, above 0, or leave it out",
             )
+    _check_protocols(card, path)
+    inside = {"labels": card.labels} | {f"protocols.{name}.splits": p.splits for name, p in card.protocols.items()}
+    inside |= {f"source.{field}": file for field, file in card.source.relative_files().items()}
+    if card.reports is not None:
+        _check_reports(card.reports, path)
+        inside |= {"reports.table": card.reports.table} if card.reports.table else {}
+    for field, file in inside.items():
+        if not file.isprintable() or len(file) > _LONGEST_PATH:
+            raise _wrong(path, field, "it is no path: too long, or with control characters", "write the path again")
+        if PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts:
+            raise _wrong(path, field, f"{file!r} leads out of the dataset folder", "give a path relative to it")
+    for field, problem, fix in card.source.problems():
+        raise _wrong(path, f"source.{field}", problem, fix)
+
+
+def _check_protocols(card: DatasetCard, path: Path) -> None:
+    """What cannot be ranked is not; and public features are where a repository can have them."""
     for name, protocol in card.protocols.items():
         if protocol.ranked and protocol.on_test:
             raise _wrong(
@@ -147,18 +164,6 @@ def _check(card: DatasetCard, path: Path) -> None:
     for name, one in card.feature_sets.items():
         for problem in one.problems():
             raise _wrong(path, f"feature_sets.{name}", problem, "correct the pattern")
-    inside = {"labels": card.labels} | {f"protocols.{name}.splits": p.splits for name, p in card.protocols.items()}
-    inside |= {f"source.{field}": file for field, file in card.source.relative_files().items()}
-    if card.reports is not None:
-        _check_reports(card.reports, path)
-        inside |= {"reports.table": card.reports.table} if card.reports.table else {}
-    for field, file in inside.items():
-        if not file.isprintable() or len(file) > _LONGEST_PATH:
-            raise _wrong(path, field, "it is no path: too long, or with control characters", "write the path again")
-        if PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts:
-            raise _wrong(path, field, f"{file!r} leads out of the dataset folder", "give a path relative to it")
-    for field, problem, fix in card.source.problems():
-        raise _wrong(path, f"source.{field}", problem, fix)
 
 
 def _check_task(card: DatasetCard, path: Path) -> None:

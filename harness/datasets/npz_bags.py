@@ -12,9 +12,9 @@ import numpy as np
 
 from harness.core.arrays import read_npz
 from harness.core.errors import DataError
-from harness.datasets.card import FeaturesSource
 from harness.datasets.dataset import Dataset
 from harness.datasets.fingerprint import bag_fingerprint
+from harness.datasets.source_fields import FeaturesSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,13 +15,13 @@ import numpy as np
 
 from harness.core.errors import DataError
 from harness.core.hashing import sha256_json
-from harness.datasets.card import PatchesSource
 from harness.datasets.content import Content, ContentHashes
 from harness.datasets.dataset import Dataset
 from harness.datasets.hash_all import checked, hash_all, say_changed
 from harness.datasets.identity import spelling
 from harness.datasets.listing import list_files
 from harness.datasets.locate import get_text
+from harness.datasets.source_fields import PatchesSource
 from harness.datasets.table import listed
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core.errors import DataError
-from harness.datasets.card import PatchesSource
 from harness.datasets.dataset import Dataset
 from harness.datasets.identity import did_you_mean, spelling
 from harness.datasets.locate import check_root, get_text
 from harness.datasets.missing import missing_in, refuse_missing
+from harness.datasets.source_fields import PatchesSource
 from harness.datasets.table import Row, listed, read_table
 
 

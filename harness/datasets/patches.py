@@ -20,13 +20,13 @@ from harness.core.folders import expanded
 from harness.core.hashing import sha256_file, sha256_json
 from harness.core.reading import read_json
 from harness.core.resources import cache_root
-from harness.datasets.card import PatchesSource
 from harness.datasets.content import Content, ContentHashes, hash_file
 from harness.datasets.dataset import Dataset
 from harness.datasets.fingerprint import bag_fingerprint
 from harness.datasets.locate import get_text
 from harness.datasets.patch_images import ImageSource, decode, find_images, missing_images
 from harness.datasets.patch_table import PatchRow, read_patch_tables, table_paths
+from harness.datasets.source_fields import PatchesSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

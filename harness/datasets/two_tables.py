@@ -28,16 +28,7 @@ def merged(
     Raises:
         DataError: a patient has two lines or two spellings, or the tables list different patients.
     """
-    cells = [(row[of_patients], row.line) for row in patients if not is_missing(row[of_patients])]
-    check_spellings(cells, "patient", place=f"{patients.path}, column {of_patients}", fix="correct them")
-    by_patient: dict[str, Row] = {}
-    for row in patients:
-        if (first := by_patient.setdefault(row[of_patients], row)) is not row and not is_missing(row[of_patients]):
-            raise DataError(
-                f"patient {row[of_patients]} stands twice in the table of patients",
-                place=f"{patients.path}, lines {first.line} and {row.line}",
-                fix="keep one line per patient",
-            )
+    by_patient = _by_patient(patients, of_patients)
     if unnamed := [row.line for row in slides if is_missing(row[slide])]:
         raise DataError(
             f"{len(unnamed)} lines of the table of slides name no slide",
@@ -73,6 +64,21 @@ def merged(
     return Table(patients.path, columns, rows, (*patients.notes, *slides.notes)), _left_out(
         [row[slide] for row in slides if row[of_slides] in strange], without, patients, slides
     )
+
+
+def _by_patient(patients: Table, of_patients: str) -> dict[str, Row]:
+    """Patient → line; raises DataError where a patient has two lines or two spellings."""
+    cells = [(row[of_patients], row.line) for row in patients if not is_missing(row[of_patients])]
+    check_spellings(cells, "patient", place=f"{patients.path}, column {of_patients}", fix="correct them")
+    by_patient: dict[str, Row] = {}
+    for row in patients:
+        if (first := by_patient.setdefault(row[of_patients], row)) is not row and not is_missing(row[of_patients]):
+            raise DataError(
+                f"patient {row[of_patients]} stands twice in the table of patients",
+                place=f"{patients.path}, lines {first.line} and {row.line}",
+                fix="keep one line per patient",
+            )
+    return by_patient
 
 
 def _left_out(strange: list[str], without: list[str], patients: Table, slides: Table) -> tuple[Erratum, ...]:

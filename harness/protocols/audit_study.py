@@ -129,9 +129,8 @@ def audit_study(
     declared = dataset.card.not_duplicates
     known = comparison.without(declared) if comparison is not None else None
     near = known.pairs if known is not None else ()
-    warnings: dict[str, None] = {}
-    for fold in folds:
-        warnings |= dict.fromkeys(audit(fold, dataset.patients, content, near=near, allowed=allow_leaks))
+    found = [one for fold in folds for one in audit(fold, dataset.patients, content, near=near, allowed=allow_leaks)]
+    warnings: dict[str, None] = dict.fromkeys(found)
     warnings |= dict.fromkeys(audit_repeats(folds, dataset.patients))
     for fold in folds if asked is None else asked:
         for stage, thing in (trained_elsewhere or {}).items():
@@ -140,7 +139,6 @@ def audit_study(
     compared = {} if content is None else {"content": len(used) * (len(used) - 1) // 2}
     if known is not None:
         compared[known.measure] = known.compared
-    leaking = len({name for fold in folds for name in leaking_patients(fold, dataset.patients)})
     suspected = [pair for pair in known.suspected if any(apart(fold, pair) for fold in folds)] if known else []
     warnings |= dict.fromkeys(map(_suspicion, suspected))
     sites = sites_of(dataset, folds)
@@ -157,8 +155,12 @@ def audit_study(
         excepted=() if known is None else known.excepted,
         unused=in_no_fold(folds, dataset.slides),
         suspected=tuple(suspected),
-        leaking=leaking if allow_leaks else None,
+        leaking=_leaking(folds, dataset) if allow_leaks else None,
     )
+
+
+def _leaking(folds: Sequence[Fold], dataset: Dataset) -> int:
+    return len({name for fold in folds for name in leaking_patients(fold, dataset.patients)})
 
 
 def _suspicion(pair: NearDuplicate) -> str:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.datasets.card import DamagedTiles, TissueSettings
+    from harness.datasets.card import TissueSettings
+    from harness.datasets.source_fields import DamagedTiles
 
 Keep = Callable[[Path, "NDArray[np.uint8]"], None]
 

@@ -10,7 +10,8 @@ from harness.slides.resolution import DECLARED
 from harness.slides.scale import Scale
 
 if TYPE_CHECKING:
-    from harness.datasets.card import DamagedTiles, TissueSettings
+    from harness.datasets.card import TissueSettings
+    from harness.datasets.source_fields import DamagedTiles
 
 _RULES = 3
 """Raised whenever the code for resolution, tissue or grid changes what it finds, so that old indices are made again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from harness.datasets.card import FeaturesSource
+from harness.datasets.source_fields import FeaturesSource
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -31,8 +31,8 @@ from harness.sources.masks import Masks
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.datasets.card import SlidesSource
     from harness.datasets.dataset import Dataset
+    from harness.datasets.source_fields import SlidesSource
     from harness.protocols.near_duplicates import Comparison
     from harness.slides.index import SlideIndex
     from harness.sources.opening import Opening

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.datasets.card import PatchesSource
+from harness.datasets.source_fields import PatchesSource
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.datasets.card import SlidesSource
+from harness.datasets.source_fields import SlidesSource
 
 if TYPE_CHECKING:
     from pathlib import Path

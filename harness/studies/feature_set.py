@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from harness.core.errors import DataError, UsageError
+from harness.core.resources import cache_root
+from harness.datasets.catalog import find_dataset
 from harness.datasets.table import listed
 from harness.features.manifest import Manifest
+from harness.sources.fetched_set import with_fetched
 
 if TYPE_CHECKING:
     from harness.datasets.dataset import Dataset
     from harness.datasets.splits import Fold
+    from harness.studies.config import StudyConfig
 
 
 @dataclass(frozen=True)
@@ -80,3 +84,19 @@ class FeatureSet:
     def identity(self) -> dict[str, str]:
         """What tells units on these features from others: a hash of their content."""
         return {"features": self.manifest.content_sha256()}
+
+
+def dataset_of(config: StudyConfig) -> tuple[Dataset, FeatureSet | None]:
+    """The dataset of a study, with the features of a set that its card names; or with a folder of features.
+
+    Raises:
+        UsageError: there is no such dataset or set.
+        DataError: the set was not fetched, or the folder holds no features.
+    """
+    dataset = find_dataset(config.dataset)
+    if config.features is None:
+        return dataset, None
+    name = str(config.features)
+    if not config.features.exists() and (name in dataset.card.feature_sets or config.features.name == name):
+        return with_fetched(dataset, name, config.cache or cache_root()), None
+    return dataset, FeatureSet.read(config.features, dataset)

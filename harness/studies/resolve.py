@@ -13,23 +13,20 @@ from harness.api.params import Params
 from harness.api.published import nearest_input
 from harness.api.registry import find_method, list_methods, method_version
 from harness.core.errors import UsageError
-from harness.core.resources import cache_root
 from harness.core.suggest import unknown
 from harness.datasets.card import InputSettings, ProtocolCard
-from harness.datasets.catalog import find_dataset
 from harness.datasets.cohorts import cohorts_of
 from harness.datasets.dataset import Dataset
 from harness.datasets.reports import read_reports, reports_fingerprint
 from harness.datasets.splits import Fold, Splits
 from harness.encoders.overlap import pretraining_overlap
 from harness.protocols.fold_checks import check_folds
-from harness.sources.fetched_set import with_fetched
 from harness.studies.choosing import check_select_metric, metric_versions
 from harness.studies.config import COMMAND_LINE, StudyConfig
-from harness.studies.feature_set import FeatureSet
+from harness.studies.feature_set import FeatureSet, dataset_of
 from harness.studies.origins import origins_of, preset_origin
 from harness.studies.param_files import param_files
-from harness.studies.study_input import Layer, resolve_input
+from harness.studies.study_input import layers_of, resolve_input, split_settings
 from harness.studies.tuning.settings import TuneSettings
 from harness.studies.tuning.space import space_of
 from harness.studies.unit_spec import UnitSpec
@@ -214,14 +211,14 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
     """
     config.launch.find()
     method = find_method(config.method)
-    dataset, features = _dataset(config)
+    dataset, features = dataset_of(config)
     _check_task(method.card, dataset)
     name, preset = _preset(method.card, dataset, config)
-    params_set, input_set = _split_settings(config.set)
+    params_set, input_set = split_settings(config.set)
     asked = {key: config.origins.get(f"set.{key}", COMMAND_LINE) for key in config.set}
     params = method.Params.build({**preset.params, **params_set}, place=f"hyper-parameters of {method.card.name}")
     refuse_unused_options(config, dataset)
-    layers = _layers(input_set, asked, preset, preset_origin(config, name))
+    layers = layers_of(input_set, asked, preset, preset_origin(config, name))
     input_settings, input_origins = resolve_input(method, params, dataset, layers, features)
     _check_needs(method.card, dataset)
     check_select_metric(params, dataset)
@@ -261,29 +258,6 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
         features=features,
         origins=origins_of(config, method, name, preset, input_origins),
     )
-
-
-def _dataset(config: StudyConfig) -> tuple[Dataset, FeatureSet | None]:
-    """The dataset, with the features of a set that its card names; or with a folder of features that are read."""
-    dataset = find_dataset(config.dataset)
-    if config.features is None:
-        return dataset, None
-    name = str(config.features)
-    if not config.features.exists() and (name in dataset.card.feature_sets or config.features.name == name):
-        return with_fetched(dataset, name, config.cache or cache_root()), None
-    return dataset, FeatureSet.read(config.features, dataset)
-
-
-def _layers(
-    input_set: Mapping[str, Any], asked: Mapping[str, str], preset: Preset, preset_origin: str
-) -> tuple[Layer, ...]:
-    """What the user sets of the input, by where it was set, and then what the preset sets."""
-    places = dict.fromkeys(asked[f"input.{name}"] for name in input_set)
-    layers = [
-        Layer(place, {k: v for k, v in input_set.items() if asked[f"input.{k}"] == place}, asked=True)
-        for place in places
-    ]
-    return (*layers, Layer(preset_origin, preset.input))
 
 
 def _check_devices(method: type[Method], params: Params, devices: int) -> None:
@@ -348,12 +322,6 @@ def _tuning_metric(config: StudyConfig, dataset: Dataset) -> str:
     if config.tune is None or config.tune.folds > 1:
         return ""
     return config.tune.metric or dataset.task.metrics[0]
-
-
-def _split_settings(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Hyper-parameters, and input settings without their ``input.``."""
-    inputs = {key.removeprefix("input."): value for key, value in values.items() if key.startswith("input.")}
-    return {key: value for key, value in values.items() if not key.startswith("input.")}, inputs
 
 
 def _folds(splits: Splits, wanted: tuple[int, ...] | None) -> tuple[Fold, ...]:

@@ -16,6 +16,7 @@ from harness.slides.grid import too_coarse
 from harness.training.mil_params import MILParams
 
 if TYPE_CHECKING:
+    from harness.api.card import Preset
     from harness.api.method import Method
     from harness.api.params import Params
     from harness.datasets.dataset import Dataset
@@ -43,6 +44,24 @@ class Layer:
     origin: str
     values: Mapping[str, Any]
     asked: bool = False
+
+
+def layers_of(
+    input_set: Mapping[str, Any], asked: Mapping[str, str], preset: Preset, preset_origin: str
+) -> tuple[Layer, ...]:
+    """What the user sets of the input, by where it was set, and then what the preset sets."""
+    places = dict.fromkeys(asked[f"input.{name}"] for name in input_set)
+    layers = [
+        Layer(place, {k: v for k, v in input_set.items() if asked[f"input.{k}"] == place}, asked=True)
+        for place in places
+    ]
+    return (*layers, Layer(preset_origin, preset.input))
+
+
+def split_settings(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Hyper-parameters, and input settings without their ``input.``."""
+    inputs = {key.removeprefix("input."): value for key, value in values.items() if key.startswith("input.")}
+    return {key: value for key, value in values.items() if not key.startswith("input.")}, inputs
 
 
 def resolve_input(
