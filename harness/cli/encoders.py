@@ -2,43 +2,61 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
+from harness.cli.completion import offer
 from harness.cli.options import Plugins
+from harness.cli.table_options import exportable
 from harness.core import console
+from harness.core.table import Column, Table
 
-if TYPE_CHECKING:
-    from harness.encoders.table import Row
+_FIELDS = ("name", "title", "width", "pooling", "tile_px", "licence", "gate", "tcga", "note")
 
 app = typer.Typer(no_args_is_help=True, help="List tile encoders, or show one: licence, input, weights.")
 
 
 @app.command("list")
+@exportable
 def list_(plugin: Plugins = None) -> None:
     """List the encoders that --encoder finds by name; every network of timm is found by timm's name as well."""
     from harness.encoders.describe import availability
     from harness.encoders.registry import encoders
     from harness.encoders.table import ROWS
 
-    for spec in plugin or ():
-        encoders().use_plugin(spec)
-    rows = [
-        (row.name, str(row.width), _mpp(row), row.licence, row.gate, row.tcga, availability(row))
+    known = {row.name for row in ROWS}
+    rows: list[dict[str, Any]] = [
+        {**{name: getattr(row, name) for name in _FIELDS}, "mpp": list(row.mpp), "weights": availability(row)}
         for row in sorted(ROWS, key=lambda row: row.name)
     ]
-    columns = ["name", ">width", "mpp", "licence", "gate", "saw TCGA", "weights"]
-    console.table("Encoders", columns, rows, caption="bench encoders show NAME says more")
-    known = {row.name for row in ROWS}
+    columns = [
+        Column("name"),
+        Column("width", right=True),
+        Column("mpp", text=lambda mpp: ", ".join(f"{one:g}" for one in mpp) or "any"),
+        Column("licence"),
+        Column("gate"),
+        Column("saw TCGA", ("tcga",)),
+        Column("weights"),
+    ]
+    console.show(Table("Encoders", columns, rows, "bench encoders show NAME says more"))
     others = [one for one in encoders().listed() if one.name not in known]
-    console.table(
-        "Other registered encoders", ["name", "from"], [(one.name, one.broken or one.origin) for one in others]
+    console.show(
+        Table(
+            "Other registered encoders",
+            [Column("name"), Column("from")],
+            [{"name": one.name, "from": one.broken or one.origin} for one in others],
+        )
     )
 
 
 @app.command("show")
-def show(name: Annotated[str, typer.Argument(help="Name of an encoder, also as other tools spell it.")]) -> None:
+def show(
+    name: Annotated[
+        str,
+        typer.Argument(help="Name of an encoder, also as other tools spell it.", autocompletion=offer("encoders")),
+    ],
+) -> None:
     """Show what is known of an encoder, and how its weights are got."""
     from harness.core.suggest import unknown
     from harness.encoders.describe import facts
@@ -56,7 +74,3 @@ def show(name: Annotated[str, typer.Argument(help="Name of an encoder, also as o
         console.say(row.title, style="bold")
         for word, value in facts(row).items():
             console.say(f"  {word:<12}{value}")
-
-
-def _mpp(row: Row) -> str:
-    return ", ".join(f"{mpp:g}" for mpp in row.mpp) or "any"

@@ -99,7 +99,13 @@ def input_of(config: ExtractConfig, dataset: Dataset) -> InputSettings:
             place="NAME",
             fix="choose a dataset of slides or patches",
         )
-    card = next(one for one in dataset.card.inputs if one.kind == "features")
+    card = next((one for one in dataset.card.inputs if one.kind == "features"), None)
+    if card is None:
+        raise UsageError(
+            f"dataset {dataset.name} offers tiles alone",
+            place=f"inputs of {dataset.name}'s card",
+            fix="add `- {kind: features}` to them",
+        )
     named = {name: getattr(card, name) for name in card.model_fields_set}
     asked: dict[str, Any] = {"mpp": config.mpp and (config.mpp,), "tile_px": config.tile_px}
     asked = {name: value for name, value in asked.items() if value is not None}
