@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness.cli.new_dataset import new
-from harness.cli.options import DataRoot, Plugins, Workers, data_root_of
+from harness.cli.options import Cache, DataRoot, Plugins, Workers, data_root_of
 from harness.cli.table_options import exportable
 from harness.core import console
 from harness.core.folders import expanded, writable_folder
@@ -148,23 +148,52 @@ app.command("new")(new)
 
 @app.command("draw")
 def draw(
-    name: Annotated[str, typer.Argument(help="camelyon16-mini or camelyon16-release.")],
-    folder: Annotated[Path, typer.Argument(help="Where to draw; becomes the data root.")],
+    name: Annotated[str, typer.Argument(help="A dataset whose card says how it is drawn, or camelyon16-release.")],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="Where to draw; becomes the data root (default: where bench run looks for it)."),
+    ] = None,
     layout: Annotated[str | None, typer.Option(help="Folder layout of the release: gigadb or aws.")] = None,
-    side_px: Annotated[int | None, typer.Option(help="Width and height of a slide in pixels.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, max=LARGEST_SEED, help="Another seed draws other slides.")] = None,
+    side_px: Annotated[
+        int | None, typer.Option(help="Width and height of a slide in pixels (default: the card's).")
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, max=LARGEST_SEED, help="Another seed draws other slides (default: the card's)."),
+    ] = None,
     workers: Workers = None,
+    cache: Cache = None,
 ) -> None:
     """Draw slides from a seed: the embedded dataset, or CAMELYON16's file names with tiny slides behind them."""
     import os
 
+    from harness.core.resources import cache_root
     from harness.synthetic import draw as draw_slides
+    from harness.synthetic import folder_name
 
-    given = {"layout": layout, "side_px": side_px, "seed": seed}
-    settings = {key: value for key, value in given.items() if value is not None}
-    folder = writable_folder(expanded(folder), "FOLDER")
-    draw_slides(name, settings, folder, workers=workers or os.cpu_count() or 1)
-    console.say(f"drawn in {folder}; use it with --data-root {shlex.quote(str(folder))}")
+    card = _drawing(name)
+    given = {
+        key: value for key, value in {"layout": layout, "side_px": side_px, "seed": seed}.items() if value is not None
+    }
+    settings = {**card, **given}
+    drawing = str(card.get("name", name))
+    place = (cache or cache_root()) / "drawn" / folder_name(drawing, settings) if folder is None else expanded(folder)
+    writable_folder(place, "FOLDER")
+    draw_slides(drawing, settings, place, workers=workers or os.cpu_count() or 1)
+    if folder is None and card and not given:
+        console.say(f"drawn in {place}, where bench run finds it")
+    else:
+        console.say(f"drawn in {place}; use it with --data-root {shlex.quote(str(place))}")
+
+
+def _drawing(name: str) -> dict[str, Any]:
+    """Name and settings of the drawing on the card of the dataset ``name``; empty where none has one."""
+    from harness.datasets.catalog import list_datasets
+
+    found = [
+        one.dataset.card.source.drawing() for one in list_datasets() if one.name == name and one.dataset is not None
+    ]
+    return {key: value for one in found if one is not None for key, value in one.items()}
 
 
 def _task(dataset: Dataset) -> dict[str, str]:

@@ -183,7 +183,7 @@ def _run(command: Any, words: list[str]) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             console.say(str(error).rstrip())  # empty where Typer has drawn the help itself
             return 2
-        raise in_three_lines(error, typed_command(command, words)) from error
+        raise in_three_lines(error, typed_command(command, words), words) from error
     if result == 130:
         raise KeyboardInterrupt
     return result if isinstance(result, int) else 0

@@ -12,13 +12,16 @@ import typer
 from harness.cli.options import config_file
 from harness.cli.study_options import NAMES, check_folders, merged, plugins, study_config, with_options
 from harness.core import console
-from harness.core.errors import MethodError, UnitFailedError
+from harness.core.errors import MethodError, UnitFailedError, UsageError, shown
 
 
 @with_options()
 def run(
     options: dict[str, Any],
     *,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="METHOD DATASET", help="Short for --method and --dataset.")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with options; the command line wins.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved study and stop.")] = False,
 ) -> None:
@@ -32,6 +35,7 @@ def run(
     from harness.studies.suite import NAMES as SUITE_NAMES
     from harness.studies.suite import combinations
 
+    options |= _named(names or (), options)
     options = merged(options, config_file(config, (*NAMES, *SUITE_NAMES)) if config else {})
     loaded = [name for spec in plugins(options) for name in use_plugin(spec)]
     every = combinations(options)
@@ -40,6 +44,32 @@ def run(
         suite.run(every, dry_run=dry_run)
     else:
         _run(every[0], dry_run=dry_run)
+
+
+def _named(names: Sequence[str], options: Mapping[str, Any]) -> dict[str, str]:
+    """Method and dataset that stand on the line without an option.
+
+    Raises:
+        UsageError: there are more words, or one is given twice.
+    """
+    if len(names) > len(_POSITIONAL):
+        raise UsageError(
+            f"{shown(names[2])} is neither the method nor the dataset, which are given already",
+            place="bench run",
+            fix="give the method, the dataset and then options; several names of one kind stand behind commas",
+        )
+    found = dict(zip(_POSITIONAL, names, strict=False))
+    for name, value in found.items():
+        if options.get(name) is not None:
+            raise UsageError(
+                f"the {name} is given twice: {shown(value)} and {shown(options[name])}",
+                place="bench run",
+                fix=f"leave out {shown(value)}, or --{name}",
+            )
+    return found
+
+
+_POSITIONAL = ("method", "dataset")
 
 
 def _run(options: Mapping[str, Any], *, dry_run: bool) -> None:

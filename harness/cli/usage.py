@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from harness.core import errors
-from harness.core.suggest import nearest, unknown
+from harness.core.suggest import nearest, same_word, unknown
 
 _LONGEST = 400
 
@@ -56,18 +56,25 @@ def _refuse_repeated(command: Any, parent: Any, words: Sequence[str]) -> None:
             )
 
 
-def in_three_lines(error: Any, typed: str) -> errors.UsageError:
+def in_three_lines(error: Any, typed: str, words: Sequence[str] = ()) -> errors.UsageError:
     """The error of the command-line parser as a problem, a place and a fix.
 
     Args:
         error: an exception of the parser (a ``ParserError``).
         typed: the command that was typed, for errors that do not know theirs.
+        words: the whole line.
     """
     context = getattr(error, "ctx", None)
     place = context.command_path if context is not None else typed
     kind = type(error).__name__
     if kind == "NoSuchOption":
         known = _options(context)
+        if "--set" in known and (setting := setting_of(error.option_name)):
+            return errors.UsageError(
+                f"unknown option {errors.shown(error.option_name)}: it is a setting",
+                place=place,
+                fix=f"write --set {setting}={_value(error.option_name, words)}",
+            )
         found = unknown("option", error.option_name, known, place=place, listing=f"{place} --help")
         if nearest(error.option_name, known):
             return found
@@ -84,6 +91,32 @@ def in_three_lines(error: Any, typed: str) -> errors.UsageError:
             _sentence(error.message), place=f"{place} {_name(error.param)}", fix=f"{place} --help says what it takes"
         )
     return errors.UsageError(_plain(error), place=place, fix=f"{place} --help shows how it is used")
+
+
+def setting_of(option: str) -> str:
+    """The hyper-parameter or input setting that ``--option`` stands for, as behind ``--set``; empty for none.
+
+    Only a name that differs in case and dashes, or that is what it is called elsewhere, stands for one.
+    """
+    from harness.api.registry import find_method, list_methods
+    from harness.datasets.card import InputSettings
+
+    methods = [find_method(one.name) for one in list_methods() if one.card is not None]
+    settings = dict.fromkeys(name for method in methods for name in method.Params.describe())
+    inputs = {name: f"input.{name}" for name in InputSettings.model_fields}
+    names = {**inputs, **{name: name for name in settings}}
+    same = [name for name in nearest(option, names, count=1) if same_word(option, name)]
+    return names[same[0]] if same else ""
+
+
+def _value(option: str, words: Sequence[str]) -> str:
+    """The value behind an option on the line; ``VALUE`` where there is none."""
+    for k, word in enumerate(words):
+        if word.startswith(f"{option}="):
+            return word.partition("=")[2]
+        if word == option and k + 1 < len(words) and not words[k + 1].startswith("--"):
+            return words[k + 1]
+    return "VALUE"
 
 
 def typed_command(root: Any, words: Sequence[str]) -> str:

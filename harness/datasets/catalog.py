@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -82,7 +83,7 @@ def find_dataset(name_or_path: str, *, place: str = "--dataset") -> Dataset:
         raise unknown(
             "dataset",
             name_or_path,
-            {one.name for one in catalogue},
+            {one.name for one in catalogue} | _here(),
             place=place,
             listing="bench datasets list",
         )
@@ -96,6 +97,13 @@ def find_dataset(name_or_path: str, *, place: str = "--dataset") -> Dataset:
 def is_path(text: str) -> bool:
     """Whether a text means a folder and not a name: ``./musk1`` is never the built-in dataset ``musk1``."""
     return any(separator in text for separator in (os.sep, os.altsep) if separator) or text in {".", ".."}
+
+
+def _here() -> set[str]:
+    """Folders with a card in the current one, as they are typed."""
+    with suppress(OSError):
+        return {f"./{one.name}" for one in Path().iterdir() if _has_card(one)}
+    return set()
 
 
 def _has_card(folder: Path) -> bool:

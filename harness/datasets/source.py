@@ -115,6 +115,10 @@ class Source(BaseModel, ABC):
         """
         return None
 
+    def drawing(self) -> Mapping[str, Any] | None:
+        """Name and settings of the drawing that the harness makes where the data is absent; None for no drawing."""
+        return None
+
     def readiness(self, dataset: Dataset, data_root: Path | None) -> str:
         """Whether the data is there, in a few words: ``ready``, ``missing``."""
         return (

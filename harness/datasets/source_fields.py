@@ -47,6 +47,10 @@ class SlidesSource(Source):
     finest_mpp: Microns | None = None
     draw: dict[str, Any] | None = None
 
+    def drawing(self) -> Mapping[str, Any] | None:
+        """What ``draw`` says."""
+        return self.draw
+
     def slide_patterns(self) -> Mapping[str, Sequence[str]]:
         """The layouts."""
         return self.layouts

@@ -43,7 +43,9 @@ def group_ties(store: RunStore, group: Group) -> dict[str, str]:
         found = ties(data, group.metric)
     except ValueError as error:
         place = f"{group.dataset}, {group.protocol}"
-        raise DataError(str(error), place=place, fix="bench compare shows two of them at a time") from error
+        raise DataError(
+            str(error), place=place, fix="compare two of them at a time: bench compare FIRST SECOND"
+        ) from error
     return {study.study_id: letters for study, letters in zip(alike, found.letters, strict=True)}
 
 

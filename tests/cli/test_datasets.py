@@ -122,3 +122,19 @@ def test_a_misspelt_drawing_is_answered_with_the_right_one(bench, tmp_path: Path
         bench("draw", "camelyon16-relase", str(tmp_path / "x"))
     assert "camelyon16-release" in error.value.fix
     assert not (tmp_path / "x").exists()
+
+
+def test_a_drawing_is_what_the_card_says(bench, tmp_path: Path, monkeypatch) -> None:
+    """With the settings of the card, into the folder in which a run looks for it."""
+    from harness import synthetic
+    from harness.datasets.catalog import find_dataset
+
+    drawn: list[tuple[str, dict, Path]] = []
+    monkeypatch.setattr(synthetic, "draw", lambda name, settings, root, workers: drawn.append((name, settings, root)))
+    card = find_dataset("camelyon16-mini").card.source.draw
+    bench("draw", "camelyon16-mini", "--cache", str(tmp_path))
+    bench("draw", "camelyon16-mini", str(tmp_path / "here"), "--side-px", "512")
+    (name, settings, root), (_, smaller, here) = drawn
+    assert (name, settings) == ("camelyon16-mini", card)
+    assert root == tmp_path / "drawn" / synthetic.folder_name(name, card)
+    assert smaller == {**card, "side_px": 512} and here == tmp_path / "here"

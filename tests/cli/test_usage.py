@@ -27,7 +27,15 @@ from harness.core.errors import DataError, MethodError, UnitFailedError
         ("run --method", "option '--method' requires an argument", "bench run", "bench run --help"),
         ("run", "--method is missing", "bench run", "bench methods list"),
         ("run --method abmil", "--dataset is missing", "bench run", "bench datasets list"),
-        ("run extra", "unexpected extra argument", "bench run", "bench run --help"),
+        ("run extra", "--dataset is missing", "bench run", "bench datasets list"),
+        ("run abmil musk1 musk2", "'musk2' is neither", "bench run", "commas"),
+        ("run abmil musk1 --dataset musk2", "the dataset is given twice", "bench run", "leave out 'musk1'"),
+        ("run abmil musk1 --lr 1e-3", "unknown option '--lr'", "bench run", "write --set lr=1e-3"),
+        ("run abmil musk1 --Learning_Rate=1", "unknown option", "bench run", "write --set lr=1"),
+        ("run abmil musk1 --tile-size 64", "unknown option", "bench run", "write --set input.tile_px=64"),
+        ("run abmil musk1 --set num_epochs=3", "unknown hyper-parameter", "hyper-parameters", "did you mean 'epochs'?"),
+        ("run Gated-ABMIL musk1", "unknown method", "--method", "did you mean 'gated_abmil'?"),
+        ("run abmil MUSK-2", "unknown dataset", "--dataset", "did you mean 'musk2'?"),
         ("run --workers many", "integer", "bench run --workers", "bench run --help"),
         ("run --method abmil --dataset musk1 --workers 0", "0", "--workers", "from 1 to"),
         ("methods show", "NAME is missing", "bench methods show", "add NAME"),
@@ -225,3 +233,18 @@ def test_a_code_that_a_command_chose_is_kept(bench, monkeypatch):
     assert answer.code == 1
     assert "WRONG  Python        3.1" in answer.out
     assert "use a newer one" in answer.out
+
+
+def test_method_and_dataset_may_stand_without_their_options(bench):
+    short, long = (
+        bench("run abmil musk1 --fold 0 --dry-run"),
+        bench("run --method abmil --dataset musk1 --fold 0 --dry-run"),
+    )
+    assert short.code == 0 and short.out == long.out
+    mixed = bench("run abmil --fold 0 --dataset musk1 --dry-run")
+    assert mixed.out == long.out
+
+
+def test_a_dataset_of_this_folder_is_found_by_what_people_call_it(bench, toy_dataset):
+    toy_dataset.rename(toy_dataset.parent / "nsclc")
+    assert "did you mean './nsclc'?" in bench("run abmil TCGA-NSCLC").check_three_lines()[2]
