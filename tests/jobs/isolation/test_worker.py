@@ -68,12 +68,18 @@ def test_a_plugin_that_was_edited_meanwhile_trains_nothing(worker, make_job, tmp
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV"),
         ("import os; os._exit(7)", "exit code 7"),
         ("import os; os._exit(0)", "cannot be read"),
-        ("import os, signal; os.kill(os.getppid(), signal.SIGKILL); import time; time.sleep(60)", "are gone"),
     ],
 )
-def test_a_process_that_dies_is_told_and_the_next_job_is_run(make_job, body, how):
+def test_a_process_that_dies_is_named_and_the_next_job_is_run(worker, make_job, body, how):
+    with pytest.raises(MethodError, match=how):
+        worker.run(make_job(method(body)))
+    assert worker.run(make_job(PLUGIN, name="next")).test.probabilities.shape == (10, 2)
+
+
+def test_a_worker_process_that_dies_is_named_and_started_again_for_the_next_job(make_job):
+    body = "import os, signal; os.kill(os.getppid(), signal.SIGKILL); import time; time.sleep(60)"
     with Worker() as worker:
-        with pytest.raises(MethodError, match=how):
+        with pytest.raises(MethodError, match="are gone"):
             worker.run(make_job(method(body)))
         assert worker.run(make_job(PLUGIN, name="next")).test.probabilities.shape == (10, 2)
 
@@ -145,5 +151,7 @@ def test_a_result_is_numbers_and_text_only(worker, make_job):
     assert sorted(path.name for path in job.result_folder.iterdir()) == ["result.json", "result.npz"]
     json.loads((job.result_folder / "result.json").read_text())
     with np.load(job.result_folder / "result.npz", allow_pickle=False) as arrays:
-        assert set(arrays) == {f"{a}_{b}" for a in ("test", "val") for b in ("probabilities", "attention", "tiles")}
+        assert set(arrays) == {
+            f"{a}_{b}" for a in ("test", "val") for b in ("probabilities", "per_tile_attention", "tiles")
+        }
     assert result.sandbox.startswith("labels withheld")
