@@ -17,6 +17,31 @@ settings.load_profile("wsibench")
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+SLOWEST = (
+    "tests/faults/test_kill.py",
+    "tests/jobs/executors/test_ray.py",
+    "tests/jobs/executors/test_slurm.py",
+    "tests/jobs/executors/test_ray_study.py",
+    "tests/faults/test_slides.py",
+    "tests/faults/test_damaged.py",
+    "tests/jobs/test_runner.py",
+    "tests/jobs/isolation/test_worker.py",
+    "tests/docs/test_snippets.py",
+    "tests/conformance/test_built_in_methods.py",
+    "tests/methods/test_methods.py",
+    "tests/methods/test_presets_start.py",
+    "tests/faults/test_fuzz.py",
+    "tests/cli/test_run.py",
+)
+"""Files that start first, so that no worker is left with one of them while the other has nothing to do."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slowest files first; all else as it was. Workers take files in this order (``--no-loadscope-reorder``)."""
+    place = {name: number for number, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(place)))
+
+
 def pytest_collection_finish() -> None:
     """What collecting has made stays: memory is measured, and collected, without looking at it."""
     gc.collect()
