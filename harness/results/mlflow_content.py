@@ -22,7 +22,7 @@ STUDIES_VIEW = "studies"
 STUDIES_TAG = f"mlflow.sharedViewState.{STUDIES_VIEW}"
 """Tag of every experiment that this project makes."""
 
-_LONGEST_KEY, _LONGEST_PARAM, _LONGEST_TAG = 250, 6000, 8000
+_LONGEST_KEY, _LONGEST_PARAM, _LONGEST_TAG, _LONGEST_DIGEST = 250, 6000, 8000, 36
 _COMMON = ("method", "dataset", "protocol", "precision")
 _UNIT = ("repeat", "fold", "seed")
 _COMPUTE = ("wall_s", "cpu_hours", "gpu_hours", "peak_memory_mb", "peak_rss_mb", "peak_gpu_allocated_mb")
@@ -92,6 +92,23 @@ def study_params(spec: Mapping[str, Any]) -> dict[str, str]:
     common = {name: str(spec[name]) for name in _COMMON if name in spec}
     hyper = {f"params.{k}" if k in (*_COMMON, *_UNIT) else k: _text(v) for k, v in spec.get("params", {}).items()}
     return common | hyper | {f"input.{k}": _text(v) for k, v in spec.get("input", {}).items()}
+
+
+def dataset_fields(spec: Mapping[str, Any]) -> dict[str, str]:
+    """The dataset of a unit or a study as MLflow's ``Dataset`` takes it: named, with the hash of its content as digest.
+
+    MLflow keeps one dataset of a name and digest per experiment, so that nothing of a single run belongs here.
+    """
+    names = ("dataset", "dataset_fingerprint")
+    tags = {name: str(spec[name]) for name in names if name in spec}
+    source = {"tags": {"mlflow.source.name": f"bench datasets show {spec['dataset']}", **tags}}
+    digest = str(spec.get("dataset_fingerprint", ""))[:_LONGEST_DIGEST] or "unknown"
+    return {
+        "name": str(spec["dataset"])[:_LONGEST_KEY],
+        "digest": digest,
+        "source_type": "code",
+        "source": json.dumps(source),
+    }
 
 
 def unit_metrics(record: Record) -> dict[str, float]:

@@ -144,3 +144,13 @@ def place_run(database: Path, run_id: str, folder: Path) -> None:
         connection.execute(
             "UPDATE runs SET artifact_uri = ?1 WHERE run_uuid = ?2 AND artifact_uri != ?1", (folder.as_uri(), run_id)
         )
+
+
+def write_ahead(path: Path) -> None:
+    """Let readers (the UI) and a writer work on the database at the same time; the setting stays with the file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.Error:  # file systems without shared memory: the default journal works, with more waiting
+        return

@@ -6,12 +6,9 @@ hash of the record that it shows, so that what is there already is not written t
 
 from __future__ import annotations
 
-import logging
 import os
-import sqlite3
-import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +28,9 @@ from harness.results.mlflow_place import (
     relocate,
     run_folder,
     without_strays,
+    write_ahead,
 )
+from harness.results.mlflow_quiet import quiet
 from harness.results.mlflow_template import copy_template, keep_template
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ class MlflowView:
             new = self._database if self._database is not None and not self._database.exists() else None
             copied = new is not None and copy_template(new)
             if self._database is not None:
-                _write_ahead(self._database)
+                write_ahead(self._database)
             check_database(self.uri)
             self._client = MlflowClient(tracking_uri=self.uri)
             self._client.search_experiments(max_results=1)  # makes the tables of a new database
@@ -112,6 +111,7 @@ class MlflowView:
             end = _milliseconds(record.finished)
             self._log(run_id, content.unit_metrics(record), content.unit_params(record.spec), at=end)
             self._log_curve(run_id, content.curve_points(curve), at=end)
+            self._log_dataset(run_id, record.spec)
             self._log_files(run_id, record.spec["dataset"], files)
             self._finish(run_id, shows, _FINISHED, end)
         return True
@@ -179,7 +179,7 @@ class MlflowView:
     def _turn(self) -> Iterator[None]:
         """The turn to write: one process at a time where the store is a file here, and MLflow keeps quiet."""
         lock = locked(self.root / ".mlflow.lock") if self.uri.startswith("sqlite:") else nullcontext()
-        with lock, _quiet():
+        with lock, quiet():
             yield
 
     def _experiment(self, dataset: str) -> str:
@@ -224,6 +224,7 @@ class MlflowView:
         tags = content.identity_tags(None, study_id, spec)
         run_id = self._create(spec["dataset"], content.study_name(spec, study_id), study_id, tags, start=start)
         self._log(run_id, {}, content.study_params(spec), at=0)
+        self._log_dataset(run_id, spec)
         return run_id
 
     def _create(self, dataset: str, run_name: str, name: str, tags: Mapping[str, str], *, start: int | None) -> str:
@@ -249,6 +250,14 @@ class MlflowView:
         rows = [Metric(content.clean_key(name), value, at, step) for name, step, value in points]
         for start in range(0, len(rows), 1000):
             self._client.log_batch(run_id, metrics=rows[start : start + 1000])
+
+    def _log_dataset(self, run_id: str, spec: Mapping[str, Any]) -> None:
+        """The dataset as an input of the run: the UI lists runs by it."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        tag = InputTag("mlflow.data.context", str(spec.get("protocol", "")))
+        found = DatasetInput(Dataset(**content.dataset_fields(spec)), tags=[tag])
+        self._client.log_inputs(run_id, datasets=[found])
 
     def _log_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         from mlflow.entities import RunTag
@@ -277,32 +286,3 @@ def _spec_of(study: Study) -> dict[str, Any]:
 
 def _milliseconds(time: str) -> int:
     return int(datetime.fromisoformat(time).timestamp() * 1000)
-
-
-def _write_ahead(path: Path) -> None:
-    """Let readers (the UI) and a writer work on the database at the same time; the setting stays with the file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with closing(sqlite3.connect(path)) as database:
-            database.execute("PRAGMA journal_mode=WAL")
-    except sqlite3.Error:  # file systems without shared memory: the default journal works, with more waiting
-        return
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep MLflow's progress messages and its libraries' talk of deprecation off the terminal; logged warnings stay."""
-    with warnings.catch_warnings():
-        for category in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
-            warnings.simplefilter("ignore", category)
-        import mlflow  # noqa: F401  (sets up its loggers, so it comes before they are turned down)
-
-        loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
-        levels = [logger.level for logger in loggers]
-        for logger in loggers:
-            logger.setLevel(logging.WARNING)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)

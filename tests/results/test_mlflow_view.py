@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import sqlite3
@@ -13,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.data import get_source
 from support.evidence import CURVE, fill, predictions, record
 
 from harness.results import mlflow_content as content
@@ -58,6 +60,20 @@ def test_a_unit_is_a_child_of_its_study_with_everything_on_it(store: RunStore) -
     assert "f1" not in metrics and "peak_gpu_allocated_mb" not in metrics  # unknown is not zero
     artefact = Path(unit.info.artifact_uri.removeprefix("file://")) / "record.json"
     assert artefact.is_file() and store.root / "mlartifacts" in artefact.parents
+
+
+def test_the_dataset_is_an_input_of_unit_and_study(store: RunStore) -> None:
+    (made,) = fill(store, done=1)
+    write(MlflowView(store.root), store, made)
+    for run in (*runs(store), *runs(store, "study")):
+        (found,) = run.inputs.dataset_inputs
+        assert (found.dataset.name, found.dataset.digest) == ("toy", made.spec["dataset_fingerprint"][:36])
+        assert {tag.key: tag.value for tag in found.tags}["mlflow.data.context"] == "cv3"
+        assert json.loads(found.dataset.source)["tags"]["dataset_fingerprint"] == made.spec["dataset_fingerprint"]
+        assert get_source(found.dataset)
+        "train slides": 7,
+        "train patients": 5,
+    }
 
 
 def test_curves_are_stepped_metrics(store: RunStore) -> None:

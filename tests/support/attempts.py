@@ -157,9 +157,9 @@ def _preload() -> None:
     import harness.studies.tuning.propose
     import harness.tasks.probability_plots
     import harness.training.mil
-    from harness.results.mlflow_view import _quiet
+    from harness.results.mlflow_quiet import quiet
 
-    with _quiet():
+    with quiet():
         pass
     harness.jobs.isolation.worker_process.preload()
     # The code is what has been imported, whoever edits its files while the tests run.
