@@ -13,6 +13,7 @@ from harness.core.errors import DataError
 from harness.core.reading import read_json
 from harness.encoders.base import TileEncoder
 from harness.encoders.conv_stem import ConvStem
+from harness.encoders.heads import HEADS
 from harness.encoders.pooled import Pooled
 from harness.encoders.published import CONFIG, CONFIG_LIMIT
 from harness.encoders.renames import RENAMES
@@ -46,18 +47,19 @@ def loaded(row: Row, network: Network, file: Path, **changed: Any) -> TileEncode
     return _encoder(row, body)
 
 
-_HEADS = ("head.", "fc.", "classifier.", "pooler.")
+_HEADS = ("head.", "fc.", "classifier.", "pooler.", "text.", "logit_scale")
+"""What files hold beside the image network: classifiers, and the half that reads text."""
 
 
 def create_network(network: Network, changed: Mapping[str, Any]) -> Any:
-    """The network of timm, with drawn weights."""
+    """The network with drawn weights."""
     import timm
 
     arguments: dict[str, Any] = {"num_classes": 0, **network.arguments, **changed}
     architecture = str(arguments.pop("architecture", network.architecture))
     layers = _layers()
     arguments = {name: layers[value] if name.endswith("_layer") else value for name, value in arguments.items()}
-    return timm.create_model(architecture, pretrained=False, **arguments)
+    return HEADS[network.head](timm.create_model(architecture, pretrained=False, **arguments))
 
 
 def _layers() -> dict[str, Any]:
@@ -74,7 +76,8 @@ def _layers() -> dict[str, Any]:
 
 def _encoder(row: Row, network: Any) -> TileEncoder:
     transform = row.transform
-    body: nn.Module = network if row.pooling == "pool" else Pooled(network, mean=row.pooling == "cls+mean")
+    tokens = row.pooling in ("cls", "cls+mean")
+    body: nn.Module = Pooled(network, mean=row.pooling == "cls+mean") if tokens else network
     mean, std = transform.norm
     return TileEncoder(
         body,

@@ -97,6 +97,21 @@ def from_clip(entries: Entries) -> dict[str, Tensor]:
     return found
 
 
+_CONCH_GRID = (28, 28)
+
+
+def from_conch_v15(entries: Entries) -> dict[str, Tensor]:
+    """CONCH v1.5 as it is; its positions are resampled to tiles of 448 pixels, as TRIDENT does."""
+    from timm.layers.pos_embed import resample_abs_pos_embed
+
+    found = dict(entries)
+    if (positions := found.get("trunk.pos_embed")) is not None:
+        found["trunk.pos_embed"] = resample_abs_pos_embed(
+            positions, list(_CONCH_GRID), num_prefix_tokens=1, interpolation="bilinear", antialias=False
+        )
+    return found
+
+
 def from_swin(entries: Entries) -> dict[str, Tensor]:
     """Swin of timm before 0.9, in which a stage ends with the merging of patches that now begins the next one."""
     if not any(name.startswith("layers.0.downsample.") for name in entries):
@@ -155,6 +170,7 @@ RENAMES: Mapping[str, Rename] = {
     "dinov2": from_dinov2,
     "transformers": from_transformers,
     "clip": from_clip,
+    "conch_v15": from_conch_v15,
     "swin": from_swin,
     "efficientnet_lite": from_efficientnet_lite,
 }

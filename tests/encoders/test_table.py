@@ -172,6 +172,33 @@ def _as_transformers(key: str, *, vit: bool) -> str:
     return f"layernorm.{key.removeprefix('norm.')}" if key.startswith("norm.") else key
 
 
+@pytest.mark.parametrize("name", ["keep", "conch_v15"])
+def test_what_stands_behind_the_trunk_is_loaded_with_it(name: str, tmp_path: Path) -> None:
+    row = _row(name)
+    source = create_network(row.builder, SMALL)
+    beside = {"text.embeddings.weight": torch.zeros(2), "logit_scale": torch.zeros(())} if name == "keep" else {}
+    torch.save({**source.state_dict(), **beside}, tmp_path / "weights.bin")
+    encoder = loaded(row, row.builder, tmp_path / "weights.bin", **SMALL).eval()
+    tiles = torch.randint(0, 256, (2, 3, 256, 256), dtype=torch.uint8)
+    with torch.no_grad():
+        features = encoder.encode(tiles)
+        torch.testing.assert_close(features, source.eval()(encoder.preprocess(tiles)))
+    assert features.shape == (2, 768)
+    assert name != "keep" or torch.allclose(features.norm(dim=1), torch.ones(2))
+
+
+def test_positions_of_another_side_are_resampled_where_the_authors_do(tmp_path: Path) -> None:
+    row = _row("conch_v15")
+    source = create_network(row.builder, SMALL)
+    state = source.state_dict()
+    constant = torch.cat([torch.zeros(1, 1, 48), torch.ones(1, 14 * 14, 48)], 1)
+    torch.save({**state, "trunk.pos_embed": constant}, tmp_path / "weights.bin")
+    encoder = loaded(row, row.builder, tmp_path / "weights.bin", **SMALL)
+    found = encoder.body.trunk.pos_embed
+    assert found.shape == state["trunk.pos_embed"].shape
+    torch.testing.assert_close(found[:, 1:], torch.ones_like(found[:, 1:]))
+
+
 def test_swin_weights_of_old_timm_are_loaded(tmp_path: Path) -> None:
     row = _row("ctranspath@chief")
     source = create_network(row.builder, {})
@@ -223,7 +250,7 @@ def test_the_configuration_beside_the_weights_decides_where_the_table_does_not_k
         ("virchow2@mean", "virchow2@cls+mean"),
         ("UNI", "uni_v1"),
         ("hf-hub:paige-ai/Virchow2", "virchow2@cls+mean"),
-        ("keep", "bench datasets new"),
+        ("genbio_pathfm", "bench datasets new"),
         ("conch_v1", "pip install git+https://github.com/mahmoodlab/CONCH"),
         ("random:musk@2048", "pip install fairscale"),
     ],

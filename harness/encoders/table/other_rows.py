@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.encoders.table.row import HALF, Elsewhere, Network, Package, Row, TimmName, Transform, Weights
-from harness.encoders.table.shared import BILINEAR, LUNIT, NC_ND
+from harness.encoders.table.shared import BILINEAR, LUNIT, NC_ND, ONE_TILE
 
 _CTRANSPATH = Row(
     name="ctranspath",
@@ -152,11 +152,13 @@ ROWS: tuple[Row, ...] = (
     Row(
         name="conch_v15",
         title="CONCH v1.5",
-        builder=Elsewhere("its loader comes with TRIDENT and TITAN"),
-        pooling="unknown",
+        builder=Network(
+            "vit_large_patch16_224", {"img_size": 448, "init_values": 1.0}, names="conch_v15", head="conch_v15"
+        ),
+        pooling="all tokens through an attentional pool",
         width=768,
-        transform=Transform(side=448),
-        weights=Weights("MahmoodLab/conchv1_5"),
+        transform=Transform(side=448, interpolation="bilinear"),
+        weights=Weights("MahmoodLab/conchv1_5", ("pytorch_model_vision.bin",)),
         licence=NC_ND,
         gate="terms",
         tcga="no",
@@ -166,10 +168,11 @@ ROWS: tuple[Row, ...] = (
     Row(
         name="keep",
         title="KEEP",
-        builder=Elsewhere("it is built by code in its repository, which is not run here"),
-        pooling="projected and normalised",
+        builder=Network("vit_large_patch16_224", {**ONE_TILE, "dynamic_img_size": True}, head="keep"),
+        pooling="class token, projected, to unit length",
         width=768,
         weights=Weights("Astaxanthin/KEEP"),
+        licence="of the code: MIT",
         tile_px=256,
         spellings=("keep",),
     ),

@@ -62,6 +62,7 @@ class Network:
         architecture: timm's name.
         arguments: what is given beside it; layers by a word, see :mod:`harness.encoders.build_row`.
         names: how the weights file names its entries, a key of :data:`harness.encoders.renames.RENAMES`.
+        head: what stands behind it, a key of :data:`harness.encoders.heads.HEADS`.
         configured: whether only the ``config.json`` beside the weights says all arguments. Where there is none, or
             weights are drawn, those here hold.
     """
@@ -69,6 +70,7 @@ class Network:
     architecture: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     names: str = "timm"
+    head: str = ""
     configured: bool = False
 
 
