@@ -68,6 +68,7 @@ def _layers() -> dict[str, Any]:
 
     return {
         "conv_stem": ConvStem,
+        "layer_norm_1e-6": functools.partial(nn.LayerNorm, eps=1e-6),
         "layer_norm_1e-12": functools.partial(nn.LayerNorm, eps=1e-12),
         "silu": nn.SiLU,
         "swiglu_packed": SwiGLUPacked,

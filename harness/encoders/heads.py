@@ -79,5 +79,29 @@ class Attended(nn.Module):
         return features
 
 
-HEADS: dict[str, Callable[[Any], nn.Module]] = {"": lambda trunk: trunk, "keep": Projected, "conch_v15": Attended}
+class ByChannel(nn.Module):
+    """GenBio-PathFM: red, green and blue one by one through a transformer of one channel. (n, 3, H, W) → (n, 3 D).
+
+    As TRIDENT (a91fa84) builds it; its entries have the names of the transformer's.
+
+    Args:
+        trunk: a transformer of timm without head, of one input channel.
+    """
+
+    def __init__(self, trunk: Any) -> None:
+        super().__init__()
+        self.trunk = trunk
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        tokens: Tensor = self.trunk.forward_features(x.flatten(0, 1)[:, None])
+        return tokens[:, 0].unflatten(0, (-1, x.shape[1])).flatten(1)
+
+
+HEADS: dict[str, Callable[[Any], nn.Module]] = {
+    "": lambda trunk: trunk,
+    "keep": Projected,
+    "conch_v15": Attended,
+    "by_channel": ByChannel,
+}
 """By the word in :class:`harness.encoders.table.row.Network`: the trunk → the network with what is behind it."""

@@ -40,6 +40,23 @@ def _without_class_position(entries: dict[str, Tensor]) -> dict[str, Tensor]:
     return entries | {"cls_token": entries["cls_token"] + positions[:, :1], "pos_embed": positions[:, 1:]}
 
 
+_DINOV3 = (
+    (r"^storage_tokens$", "reg_token"),
+    (r"\.mlp\.w1\.", ".mlp.fc1_g."),
+    (r"\.mlp\.w2\.", ".mlp.fc1_x."),
+    (r"\.mlp\.w3\.", ".mlp.fc2."),
+    (r"\.ls([12])\.gamma$", r".gamma_\1"),
+)
+
+
+def from_genbio(entries: Entries) -> dict[str, Tensor]:
+    """DINOv3's own names with SwiGLU; the periods of its rotary positions, which are computed, are left out."""
+    if "storage_tokens" not in entries:
+        return dict(entries)
+    found = _renamed(entries, _DINOV3)
+    return {f"trunk.{name}": value for name, value in found.items() if not name.startswith("rope_embed.")}
+
+
 _TRANSFORMERS = (
     (r"^embeddings\.cls_token$", "cls_token"),
     (r"^embeddings\.mask_token$", "mask_token"),
@@ -168,6 +185,7 @@ def _joined(entries: dict[str, Tensor], groups: tuple[tuple[tuple[str, ...], str
 RENAMES: Mapping[str, Rename] = {
     "timm": from_timm,
     "dinov2": from_dinov2,
+    "genbio": from_genbio,
     "transformers": from_transformers,
     "clip": from_clip,
     "conch_v15": from_conch_v15,

@@ -187,6 +187,28 @@ def test_what_stands_behind_the_trunk_is_loaded_with_it(name: str, tmp_path: Pat
     assert name != "keep" or torch.allclose(features.norm(dim=1), torch.ones(2))
 
 
+def test_a_transformer_of_one_channel_takes_weights_in_dinov3s_names(tmp_path: Path) -> None:
+    row = _row("genbio_pathfm")
+    source = create_network(row.builder, SMALL)
+    words = {"reg_token": "storage_tokens", "mlp.fc1_g.": "mlp.w1.", "mlp.fc1_x.": "mlp.w2.", "mlp.fc2.": "mlp.w3."}
+    words |= {"gamma_1": "ls1.gamma", "gamma_2": "ls2.gamma"}
+    theirs = {"rope_embed.periods": torch.ones(6)}
+    for key, value in source.state_dict().items():
+        name = key.removeprefix("trunk.")
+        for ours, word in words.items():
+            name = name.replace(ours, word)
+        theirs[name] = value
+    torch.save(theirs, tmp_path / "model.pth")
+    encoder = loaded(row, row.builder, tmp_path / "model.pth", **SMALL).eval()
+    tiles = torch.randint(0, 256, (2, 3, 224, 224), dtype=torch.uint8)
+    with torch.no_grad():
+        whole = encoder.encode(tiles)
+        red = encoder.encode(torch.cat([tiles[:, :1], 0 * tiles[:, 1:]], 1))
+        torch.testing.assert_close(whole, source.eval()(encoder.preprocess(tiles)))
+    assert whole.shape == (2, 144)
+    torch.testing.assert_close(red[:, :48], whole[:, :48])  # each third is of one channel
+
+
 def test_positions_of_another_side_are_resampled_where_the_authors_do(tmp_path: Path) -> None:
     row = _row("conch_v15")
     source = create_network(row.builder, SMALL)
@@ -250,7 +272,7 @@ def test_the_configuration_beside_the_weights_decides_where_the_table_does_not_k
         ("virchow2@mean", "virchow2@cls+mean"),
         ("UNI", "uni_v1"),
         ("hf-hub:paige-ai/Virchow2", "virchow2@cls+mean"),
-        ("genbio_pathfm", "bench datasets new"),
+        ("path_foundation", "bench datasets new"),
         ("conch_v1", "pip install git+https://github.com/mahmoodlab/CONCH"),
         ("random:musk@2048", "pip install fairscale"),
     ],

@@ -179,12 +179,26 @@ ROWS: tuple[Row, ...] = (
     Row(
         name="genbio_pathfm",
         title="GenBio-PathFM",
-        builder=Elsewhere("its loader comes with TRIDENT"),
+        builder=Network(
+            "vit_7b_patch16_dinov3",
+            {
+                "img_size": 224,
+                "in_chans": 1,
+                "embed_dim": 1536,
+                "depth": 40,
+                "num_heads": 24,
+                "mlp_ratio": 8 / 3,
+                "norm_layer": "layer_norm_1e-6",
+            },
+            names="genbio",
+            head="by_channel",
+        ),
         pooling="the vectors of the three colour channels",
         width=4608,
         transform=Transform(((0.697, 0.575, 0.728), (0.188, 0.240, 0.187)), interpolation="bilinear"),
         weights=Weights("genbio-ai/genbio-pathfm", ("model.pth",)),
         spellings=("genbiopathfm",),
+        note="rotary positions in fp32; the authors' are in bf16, which changes features by some tenths of a per cent",
     ),
     Row(
         name="path_foundation",
