@@ -21,6 +21,7 @@ from harness.cli import (
     encoders,
     export,
     features,
+    heatmap,
     leaderboard,
     methods,
     plugins,
@@ -52,6 +53,7 @@ _ORDER = (
     "compare",
     "predict",
     "export",
+    "heatmap",
     "tune",
     "selection-bias",
     "ui",
@@ -96,6 +98,7 @@ app.add_typer(leaderboard.app, name="leaderboard", cls=Group)
 app.command("compare")(compare.compare)
 app.command("predict")(predict.predict)
 app.command("export")(export.export)
+app.command("heatmap")(heatmap.heatmap)
 app.add_typer(tune.app, name="tune", cls=Group)
 app.command("selection-bias")(selection_bias.selection_bias)
 app.command("ui")(ui.ui)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from harness.core.errors import DataError
@@ -32,6 +33,16 @@ class Found:
     folder: Path
     description: ModelDescription
     origin: Origin
+
+    @cached_property
+    def trained_on(self) -> frozenset[str]:
+        """Hashes of the content of its training slides, 16 digits each."""
+        return frozenset(self.origin.trained_on)
+
+    @cached_property
+    def chosen_on(self) -> frozenset[str]:
+        """The same of its validation slides."""
+        return frozenset(self.origin.chosen_on)
 
 
 @dataclass(frozen=True)

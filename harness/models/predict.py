@@ -148,8 +148,13 @@ def _predicted(model: Found, inputs: Inputs, device: torch.device) -> ModelAnswe
 
 def seen_by(model: Found, inputs: Inputs) -> NDArray[np.str_]:
     """Which part each slide of a dataset had in the training of a model, by its content, (n,): see :data:`SEEN`."""
-    parts = dict.fromkeys(model.origin.chosen_on, "validation") | dict.fromkeys(model.origin.trained_on, "train")
-    return np.array([parts.get(inputs.content[slide][:16], "") for slide in inputs.dataset.slides])
+    return np.array([parts_seen(model, inputs.content[slide]) for slide in inputs.dataset.slides])
+
+
+def parts_seen(model: Found, content: str) -> str:
+    """Which part the slide with this hash of its content had in the training of a model."""
+    digest = content[:16]
+    return "train" if digest in model.trained_on else "validation" if digest in model.chosen_on else ""
 
 
 def _unit(model: Found) -> dict[str, Any]:

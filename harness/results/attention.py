@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
-_FULL = 0.995
+FULL = 0.995
 """Quantile of the weights that gets the full colour: one extreme tile must not leave the others pale."""
 _OPAQUE = 0.78
 _INK, _PAPER = (34, 39, 46), (255, 255, 255)
@@ -66,7 +66,7 @@ def relative_strength(weights: ArrayLike) -> Floats:
     w = np.clip(np.nan_to_num(np.asarray(weights, dtype=np.float64)), 0, None)
     if not len(w) or not w.max() > 0:
         return np.zeros(len(w))
-    top = np.quantile(w, _FULL)
+    top = np.quantile(w, FULL)
     return np.asarray(np.clip(w / (top if top > 0 else w.max()), 0, 1))
 
 

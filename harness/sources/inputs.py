@@ -27,6 +27,26 @@ PictureOf = Callable[[str, "NDArray[np.float32]"], "NDArray[np.uint8]"]
 """Slide id, weight per tile → RGB picture (H, W, 3) of where the weights are."""
 
 
+@dataclass(frozen=True)
+class SlidePicture:
+    """A slide to draw on.
+
+    Attributes:
+        thumbnail: RGB, (H, W, 3).
+        downsample: level-0 pixels per pixel of the thumbnail.
+        mpp: microns per pixel of level 0.
+        side: side of a tile of the finest scale in level-0 pixels.
+        tissue: pieces of tissue as they were found for the tile grid, each its outline and then its holes, as corners
+            (x, y) in level-0 pixels.
+    """
+
+    thumbnail: NDArray[np.uint8]
+    downsample: float
+    mpp: float
+    side: float
+    tissue: list[list[list[list[float]]]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
     """An opened dataset. It stays with the process that scores; the one that trains gets :attr:`access` alone.
@@ -36,6 +56,7 @@ class Inputs:
         content: slide id → SHA-256 of its content, for the leak audit and the fingerprint.
         access: reads the bags; holds no label.
         truth_of, picture_of: see :data:`TruthOf` and :data:`PictureOf`; None where there is nothing to know or show.
+        slide_of: slide id → the slide to draw on, whatever is read of it; None where there are no slides.
         masks: lesion masks of all annotated slides, for methods that need them; None without annotations.
         hidden: files and folders that hold labels: hidden from the process that trains, where the system can.
         compare: compares the content of all slides, for near-duplicates; None where there is nothing to compare.
@@ -53,6 +74,7 @@ class Inputs:
     access: BagAccess
     truth_of: TruthOf | None = None
     picture_of: PictureOf | None = None
+    slide_of: Callable[[str], SlidePicture] | None = None
     masks: Masks | None = None
     hidden: tuple[Path, ...] = ()
     compare: Callable[[], Comparison] | None = None

@@ -21,11 +21,13 @@ from harness.datasets.hash_all import checked, hash_all, say_changed
 from harness.datasets.locate import locate, locate_annotations, resolve_root
 from harness.results.attention import attention_thumbnail
 from harness.slides.index import index_path, load, thumbnail_path
+from harness.slides.outline import outlines
 from harness.slides.prepare import PrepareSettings, prepare_slides
 from harness.slides.reader import open_slide
 from harness.slides.side_by_side import compare_slides
+from harness.slides.tissue import find_tissue
 from harness.sources.content_check import Sources, basis_of, statuses
-from harness.sources.inputs import Inputs, PictureOf, TruthOf
+from harness.sources.inputs import Inputs, PictureOf, SlidePicture, TruthOf
 from harness.sources.masks import Masks
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ def open_slides(dataset: Dataset, source: SlidesSource, opening: Opening) -> Inp
         access=TileAccess(CachingReader(reader, TILE_CACHE_BYTES)),
         truth_of=_tile_labels(dataset, annotations, indexes),
         picture_of=_picture(source, indexes),
+        slide_of=partial(_slide, dataset, source, indexes),
         masks=_masks(dataset, annotations, indexes),
         hidden=(dataset.folder, *annotations.values()),
         sources=_sources(contents, outlines),
@@ -113,6 +116,18 @@ def _picture(source: SlidesSource, indexes: dict[str, SlideIndex]) -> PictureOf:
         )
 
     return picture
+
+
+def _slide(dataset: Dataset, source: SlidesSource, indexes: Mapping[str, SlideIndex], slide: str) -> SlidePicture:
+    """A slide to draw on: thumbnail at most ``THUMBNAIL_PX`` across, and tissue by the settings of the card."""
+    index, tissue = indexes[slide], dataset.card.tissue
+    with open_slide(Path(index.path), mpp=source.mpp) as reader:
+        thumbnail = reader.thumbnail(index.mpp * max(1.0, max(index.width, index.height) / THUMBNAIL_PX))
+        overview_mpp = max(index.mpp, tissue.mpp)  # as where the tiles were laid
+        overview = reader.thumbnail(overview_mpp)
+    mask = find_tissue(overview, overview_mpp, tissue).mask
+    scale = (index.width / mask.shape[1], index.height / mask.shape[0])
+    return SlidePicture(thumbnail, index.width / thumbnail.shape[1], index.mpp, index.sides[0], outlines(mask, scale))
 
 
 def _tile_labels(dataset: Dataset, files: Mapping[str, Path], indexes: Mapping[str, SlideIndex]) -> TruthOf | None:

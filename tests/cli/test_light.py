@@ -26,6 +26,8 @@ LINES = (
     "leaderboard --help",
     "compare --help",
     "predict --help",
+    "export --help",
+    "heatmap --help",
     "ui --help",
     "doctor --help",
     "run --method abmil --dataset musk1 --dry-run --fold 0",
