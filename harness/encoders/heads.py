@@ -53,7 +53,7 @@ class AttendedPool(nn.Module):
         bags = len(tokens)
         query = self.to_q(self.ln_q(self.query)).expand(bags, -1, -1)
         keys, values = self.to_kv(self.ln_k(tokens)).chunk(2, dim=-1)
-        parts = [x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (query, keys, values)]
+        parts = [x.reshape(bags, x.shape[1], self.heads, -1).transpose(1, 2) for x in (query, keys, values)]
         found: Tensor = self.to_out(functional.scaled_dot_product_attention(*parts).transpose(1, 2).flatten(2))
         return found[:, 0]
 
@@ -95,7 +95,7 @@ class ByChannel(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
         tokens: Tensor = self.trunk.forward_features(x.flatten(0, 1)[:, None])
-        return tokens[:, 0].unflatten(0, (-1, x.shape[1])).flatten(1)
+        return tokens[:, 0].reshape(len(x), -1)
 
 
 HEADS: dict[str, Callable[[Any], nn.Module]] = {
