@@ -39,7 +39,9 @@ Encoder = Annotated[
 Match = Annotated[
     list[str] | None,
     typer.Option(
-        "--match", help="Compare ids ignoring: case, extension, patches, barcode. Repeatable.", rich_help_panel=_PANEL
+        "--match",
+        help="Compare ids ignoring: case, extension, patches, zeros, barcode. Repeatable.",
+        rich_help_panel=_PANEL,
     ),
 ]
 TilePx = Annotated[

@@ -53,7 +53,7 @@ class FeatureSetCard(BaseModel):
     tile_px: Pixels | None = None
     mpp: Microns | None = None
     magnification: Annotated[float, Field(gt=0, le=400, allow_inf_nan=False)] | None = None
-    match: tuple[Literal["case", "extension", "patches", "barcode"], ...] = ()
+    match: tuple[Literal["case", "extension", "patches", "zeros", "barcode"], ...] = ()
     own_slides: bool = False
     licence: str
     gated: Literal["no", "terms", "approval", "unknown"] = "unknown"

@@ -72,19 +72,18 @@ def read_given_splits(
             place=str(place),
             fix="correct the ids, or leave these slides out with --partial",
         )
-    if not read.numbers and _recur(folds, rows):
+    if not read.numbers and _recur(folds):
         folds = [Fold(fold.fold, 0, fold.train, fold.val, fold.test) for fold in folds]
-        notes["the folds test some patients several times: each is a repeat of its own"] = None
+        notes["the folds test some slides several times: each is a repeat of its own"] = None
     used = {slide for fold in folds for _, part in fold.parts() for slide in part}
     if unused := [row.slide for row in rows if row.slide not in used]:
         notes[f"{len(unused)} slides are in no fold: {listed(unused, most=3)}"] = None
     return GivenSplits(read.kind, tuple(folds), tuple(notes), strange)
 
 
-def _recur(folds: Sequence[Fold], rows: Sequence[LabelledSlide]) -> bool:
-    """Whether several folds test the same patient: random splits, and no cross-validation."""
-    patient = {row.slide: row.patient for row in rows}
-    tested = [name for fold in folds for name in {patient[slide] for slide in fold.test if slide in patient}]
+def _recur(folds: Sequence[Fold]) -> bool:
+    """Whether several folds test the same slide: random splits, and no cross-validation."""
+    tested = [slide for fold in folds for slide in fold.test]
     return len(tested) > len(set(tested))
 
 

@@ -58,7 +58,8 @@ def opened(options: NewDataset) -> tuple[Table, tuple[Erratum, ...]]:
         DataError: a table cannot be read, or lacks a column; or the two do not list the same patients.
     """
     if options.slide_table is None:
-        return _read(options, _chosen(open_sheet(options.labels, (), legacy=True).columns, options)), ()
+        header = open_sheet(options.labels, (), legacy=True).columns
+        return _read(options, _chosen(header, options), header), ()
     slides = read_table(options.slide_table, (), legacy=True)
     patients = read_table(options.labels, (), legacy=True)
     of_slides, of_patients = (
@@ -125,14 +126,23 @@ def _known(known: Sequence[str], header: Sequence[str]) -> str:
     return next((by_lower[name] for name in known if name in by_lower), "")
 
 
-def _read(options: NewDataset, columns: Columns) -> Table:
+def _read(options: NewDataset, columns: Columns, header: Sequence[str]) -> Table:
     try:
         return read_table(options.labels, tuple(dict.fromkeys(column for _, column in columns.needed)), legacy=True)
     except DataError as wrong:
-        several = [f"--col {column}=COLUMN" for column in options.kind.truth]
-        choice = " and ".join(["--slide-col, --patient-col", *(["--label-col"] if len(several) == 1 else several)])
-        fix = f"{wrong.fix}; choose columns with {choice}" if "no column" in wrong.problem else wrong.fix
+        fix = f"{wrong.fix}; {_hint(options, columns, header)}" if "no column" in wrong.problem else wrong.fix
         raise DataError(wrong.problem, place=wrong.place, fix=fix) from None
+
+
+def _hint(options: NewDataset, columns: Columns, header: Sequence[str]) -> str:
+    """What can be done where columns are missing."""
+    missing = [what for what, column in columns.needed if column not in header]
+    if missing == ["patient"]:
+        return f"where every slide is a patient of its own, add --patient-col {columns.slide}"
+    several = [f"--col {column}=COLUMN" for column in options.kind.truth]
+    words = " and ".join(["--slide-col, --patient-col", *(["--label-col"] if len(several) == 1 else several)])
+    headless = "if the first line is a slide already, add one with the names of the columns; "
+    return f"{headless if len(missing) == len(columns.needed) else ''}choose columns with {words}"
 
 
 def columns_for(kind: str, label: str | None, named: Mapping[str, str]) -> dict[str, str]:

@@ -15,12 +15,13 @@ from harness.datasets.identity import spelling
 from harness.datasets.new_labels import FEATURE_SUFFIXES
 from harness.datasets.slide_files import FLAT_SUFFIXES, SLIDE_SUFFIXES
 
-Rule = Literal["case", "extension", "patches", "barcode"]
+Rule = Literal["case", "extension", "patches", "zeros", "barcode"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 WORDS: Mapping[Rule, str] = {
     "case": "letter case is ignored",
     "extension": "file extensions are ignored",
     "patches": "a trailing _patches is ignored",
+    "zeros": "zeros before a number are ignored",
     "barcode": "TCGA barcodes are compared by their leading fields",
 }
 _EXTENSIONS = (
@@ -140,5 +141,6 @@ def _without_extension(name: str) -> str:
 _CHANGES: Mapping[Rule, Callable[[str], str]] = {
     "extension": _without_extension,
     "patches": lambda name: re.sub(r"_patches$", "", name, flags=re.IGNORECASE),
+    "zeros": lambda name: name.lstrip("0") or "0" if name.isascii() and name.isdigit() else name,
     "case": spelling,
 }

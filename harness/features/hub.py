@@ -218,7 +218,8 @@ def _explained(error: Exception, repo: str, what: str) -> DataError:
         fix = f"look at {page}, and log in with: hf auth login"
     elif isinstance(error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled):
         problem = "is not in the hub's cache, and the hub cannot be reached"
-        fix = "fetch it where there is a network and copy that cache here (HF_HOME)"
+        fix = "run the command again where there is a network (what is complete is kept), or copy the hub's cache from "
+        fix += "there (HF_HOME)"
     elif isinstance(error, errors.EntryNotFoundError) or status == 404:
         problem, fix = f"has no {what}", f"look at {page}/tree/main, or choose another commit with --revision"
     elif isinstance(error, OSError) and error.errno == 28:

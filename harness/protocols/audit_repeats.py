@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from harness.core.errors import LeakError
 from harness.datasets.splits import Fold
 from harness.datasets.table import listed
 
 
-def audit_repeats(folds: Iterable[Fold], patients: Mapping[str, str]) -> tuple[str, ...]:
+def audit_repeats(folds: Iterable[Fold], patients: Mapping[str, str], *, allowed: bool = False) -> tuple[str, ...]:
     """Refuse a repeat that tests something twice.
 
     Args:
         folds: all folds of a protocol.
         patients: slide id → patient id.
+        allowed: a patient whose slides several folds test is a warning, not an error: for a protocol that allows leaks.
 
     Returns:
         Warnings: slides that a cross-validation (a repeat of several folds) uses and never tests.
@@ -25,7 +26,10 @@ def audit_repeats(folds: Iterable[Fold], patients: Mapping[str, str]) -> tuple[s
     """
     warnings = []
     for repeat, group in _repeats(folds).items():
-        if wrong := [*_twice(group, patients)]:
+        slides, people = _twice(group, patients)
+        if allowed and people:
+            warnings.append(f"{len(people)} patients are tested by several folds of repeat {repeat}")
+        if wrong := [*slides, *(() if allowed else people)]:
             raise LeakError(
                 f"one repeat tests the same twice: {listed(wrong)}",
                 place=f"repeat {repeat}",
@@ -55,7 +59,7 @@ def _repeats(folds: Iterable[Fold]) -> dict[int, list[Fold]]:
     return repeats
 
 
-def _twice(folds: Sequence[Fold], patients: Mapping[str, str]) -> Iterator[str]:
+def _twice(folds: Sequence[Fold], patients: Mapping[str, str]) -> tuple[list[str], list[str]]:
     """A sentence for each slide that several folds test, and for each patient with different slides in several."""
     tests: dict[str, list[int]] = {}
     of_patient: dict[str, dict[str, list[int]]] = {}
@@ -63,10 +67,12 @@ def _twice(folds: Sequence[Fold], patients: Mapping[str, str]) -> Iterator[str]:
         for slide in fold.test:
             tests.setdefault(slide, []).append(fold.fold)
             of_patient.setdefault(patients[slide], {}).setdefault(slide, []).append(fold.fold)
-    for slide, where in tests.items():
-        if len(where) > 1:
-            yield f"slide {slide} in folds {', '.join(map(str, where))}"
-    for patient, slides in of_patient.items():
-        if len(slides) > 1 and len({fold for where in slides.values() for fold in where}) > 1:
-            places = (f"{slide} in fold {fold}" for slide, where in slides.items() for fold in where)
-            yield f"patient {patient} ({', '.join(places)})"
+    slides = [
+        f"slide {slide} in folds {', '.join(map(str, where))}" for slide, where in tests.items() if len(where) > 1
+    ]
+    people = [
+        f"patient {patient} ({', '.join(f'{slide} in fold {fold}' for slide, where in own.items() for fold in where)})"
+        for patient, own in of_patient.items()
+        if len(own) > 1 and len({fold for where in own.values() for fold in where}) > 1
+    ]
+    return slides, people

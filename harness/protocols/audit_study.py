@@ -131,7 +131,7 @@ def audit_study(
     near = known.pairs if known is not None else ()
     found = [one for fold in folds for one in audit(fold, dataset.patients, content, near=near, allowed=allow_leaks)]
     warnings: dict[str, None] = dict.fromkeys(found)
-    warnings |= dict.fromkeys(audit_repeats(folds, dataset.patients))
+    warnings |= dict.fromkeys(audit_repeats(folds, dataset.patients, allowed=allow_leaks))
     for fold in folds if asked is None else asked:
         for stage, thing in (trained_elsewhere or {}).items():
             thing.audit(fold, stage=stage)

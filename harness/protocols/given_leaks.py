@@ -8,6 +8,7 @@ from harness.core.errors import LeakError
 from harness.datasets.splits import Fold
 from harness.datasets.table import listed
 from harness.protocols.audit import audit, leaking_patients
+from harness.protocols.audit_repeats import audit_repeats
 
 
 def check_given(folds: Sequence[Fold], patients: Mapping[str, str], *, place: str, allowed: bool) -> str:
@@ -23,13 +24,15 @@ def check_given(folds: Sequence[Fold], patients: Mapping[str, str], *, place: st
         How many patients leak, in a sentence; empty where none does.
 
     Raises:
-        LeakError: a slide is in two parts of a fold, or a patient is and this is not ``allowed``.
+        LeakError: a slide is in two parts of a fold, or a patient is and this is not ``allowed``; or several folds
+            test the same patient though no fold leaks.
     """
     of_fold = {fold.name: leaking_patients(fold, patients) for fold in folds}
     leaking = list(dict.fromkeys(name for names in of_fold.values() for name in names))
     for fold in folds:
         audit(fold, patients, None, allowed=True)
     if not leaking:
+        audit_repeats(folds, patients)
         return ""
     every = len({patients[slide] for fold in folds for _, slides in fold.parts() for slide in slides})
     counts = [f"{name} {len(names)}" for name, names in of_fold.items() if names]

@@ -113,7 +113,7 @@ def _splits(dataset: Dataset, checked: list[str]) -> Iterator[Finding]:
             folds = dataset.splits(name).folds
             leaks = dataset.card.protocols[name].allow_leaks
             warnings = [one for fold in folds for one in audit(fold, dataset.patients, None, allowed=leaks)]
-            warnings += audit_repeats(folds, dataset.patients)
+            warnings += audit_repeats(folds, dataset.patients, allowed=leaks)
             check_folds(dataset, name, dataset.card.protocols[name], folds)
             for warning in (*warnings, *fold_warnings(dataset, dataset.card.protocols[name], folds)):
                 yield Finding("split", name, warning, "warning")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.core.errors import DataError
-from harness.tasks.truth import Truth
+from harness.tasks.truth import Truth, with_point
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +20,6 @@ CENSORED, EVENT = "censored", "event"
 """Names of the two ways in which follow-up ends."""
 
 _NUMBER = re.compile(r"\+?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
-_DECIMAL_COMMA = re.compile(r"\+?(0,\d+|\d+,(\d{1,2}|\d{4,}))", re.ASCII)
 _WHOLE = re.compile(r"([01])(?:[.,]0*)?", re.ASCII)
 _ENDS = {
     **dict.fromkeys(("dead", "deceased", "died", "true", "event", "1:deceased", "1:event"), 1),
@@ -165,7 +164,7 @@ def read_time(text: str, place: str) -> float:
 
     A decimal comma is read where it cannot part thousands: ``12,5`` is 12.5, and ``1,250`` is refused.
     """
-    plain = text.replace(",", ".") if _DECIMAL_COMMA.fullmatch(text) else text
+    plain = with_point(text)
     time = float(plain) if _NUMBER.fullmatch(plain) else math.nan
     if not (0 < time < math.inf):
         ambiguous = ", with a decimal point" if "," in text else ""

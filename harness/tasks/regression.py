@@ -12,7 +12,7 @@ import numpy as np
 from harness.core.errors import DataError
 from harness.evaluation.regression import REGRESSION_METRICS, RegressionPredictions
 from harness.tasks.task import Task, wrong_cell
-from harness.tasks.truth import Column, Truth
+from harness.tasks.truth import Column, Truth, with_point
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,7 +66,7 @@ class Regression(Task):
         """A finite number."""
         text = cells["target"]
         try:
-            number = float(text)
+            number = float(with_point(text))
         except ValueError:
             number = math.nan
         if not math.isfinite(number):

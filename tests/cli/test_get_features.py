@@ -215,6 +215,16 @@ def test_a_file_that_is_not_what_the_hub_lists_is_refused(
     assert not (folder_of("small").parent / "set.json").exists()
 
 
+def test_what_was_interrupted_goes_on(get) -> None:
+    last = f"datasets/{REPO}/resolve/{COMMIT}/camelyon/patches/{SLIDES[-2]}.h5"
+    done, before = get("small", refusals={last: (404, "EntryNotFound")})
+    assert done.code != 0 and SLIDES[-2] in done.err
+    assert not (folder_of("small").parent / "set.json").exists()
+    done, asked = get("small")
+    assert done.code == 0, done.err
+    assert len(asked) < len(before) and any(one.endswith(f"{SLIDES[-2]}.h5") for one in asked)
+
+
 def test_a_file_that_was_damaged_here_is_fetched_again(get, tmp_path: Path) -> None:
     get("small")
     path = folder_of("small") / f"camelyon/uni/pt_files/{SLIDES[0]}.pt"

@@ -167,6 +167,19 @@ def test_a_task_of_a_plugin_says_which_columns_it_needs() -> None:
     assert dataset.entries[0].truth == {"label": 0, "certainty": 0.5}
 
 
+def test_numbers_with_a_decimal_comma() -> None:
+    path = write("labels.csv", "patient;slide;age", "{p};{s};{t},5")
+    assert made("--labels", path, "--task", "regression", "--label-col", "age").entries[0].truth == {"target": 5.5}
+
+
+@pytest.mark.parametrize(
+    ("head", "line", "hint"),
+    [("slide,label", "{s},{c}", "--patient-col slide"), ("s,l", "{s},{c}", "names of the columns")],
+)
+def test_columns_that_are_missing(head: str, line: str, hint: str) -> None:
+    assert hint in refused("--labels", write("labels.csv", head, line)).fix
+
+
 @pytest.mark.parametrize(
     ("words", "at"),
     [

@@ -135,6 +135,11 @@ def test_random_splits_are_repeats_and_no_cross_validation(tmp_path: Path) -> No
     audit_repeats(found.folds, {row.slide: row.patient for row in ROWS})
 
 
+def test_a_cross_validation_that_leaks_is_still_one(tmp_path: Path) -> None:
+    place = write(tmp_path / "folds.csv", "slide_id,fold", *(f"{row.slide},{i % 5}" for i, row in enumerate(ROWS)))
+    assert [(fold.repeat, fold.fold) for fold in read_given_splits(place, ROWS).folds] == [(0, k) for k in range(5)]
+
+
 def test_own_splits_stay_as_they_are_numbered(tmp_path: Path) -> None:
     lines = []
     for repeat, fold in ((0, 0), (0, 1), (1, 0), (1, 1)):

@@ -40,3 +40,12 @@ def test_what_matches_in_two_ways_matches_in_none() -> None:
     twice = [SLIDES[0], SLIDES[0].replace(UUID, UUID[::-1])]
     assert set(join(["TCGA-AA-0000-01Z-00-DX1"], twice, ("barcode",)).ambiguous) == {"TCGA-AA-0000-01Z-00-DX1"}
     assert set(join(["s1", "S1_patches"], ["S1"], ("case", "patches")).ambiguous) == {"s1", "S1_patches"}
+
+
+def test_zeros_before_a_number_are_ignored_by_a_rule_that_is_offered() -> None:
+    labels, files = ["1", "20", "P1"], ["001", "020", "P001"]
+    assert join(labels, files).files == {}
+    assert list(offers(labels, files, ())) == [(("zeros",), 2)]
+    assert join(labels, files, ("zeros",)).files == {"1": ("001",), "20": ("020",)}
+    assert join(["1"], ["1", "01"], ("zeros",)).files == {"1": ("1",)}, "an equal id comes first"
+    assert join(["01"], ["1", "001"], ("zeros",)).ambiguous == {"01": ("1", "001")}

@@ -60,3 +60,12 @@ def test_study_and_verify_refuse_it(write, release) -> None:
     with pytest.raises(LeakError, match="slide tumor_001 in folds 0, 1"):
         audit_study(dataset, dataset.splits().folds, None)
     assert any("slide tumor_001" in one.detail for one in verify(dataset, release).findings if one.kind == "split")
+
+
+def test_a_patient_in_two_test_parts_may_be_allowed_and_a_slide_may_not() -> None:
+    folds = [Fold(0, 0, ("b1",), ("c1",), ("a1",)), Fold(0, 1, ("b1",), ("c1",), ("a2",))]
+    with pytest.raises(LeakError, match="patient a"):
+        audit_repeats(folds, PATIENTS)
+    assert "1 patients are tested by several folds" in audit_repeats(folds, PATIENTS, allowed=True)[0]
+    with pytest.raises(LeakError, match="slide a1"):
+        audit_repeats([folds[0], Fold(0, 1, ("b1",), ("c1",), ("a1",))], PATIENTS, allowed=True)
