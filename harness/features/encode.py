@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 
 from harness.core import console
+from harness.core.errors import DataError
+from harness.encoders.spelling import width_problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -112,6 +114,7 @@ class Encoding:
                 started = time.perf_counter()
                 # On a GPU this only queues the work; the first wait is for the whole slide.
                 job.parts.append(encoder.encode(tiles))
+                _check_width(encoder, job.parts[-1])
                 features = torch.cat(job.parts).float().cpu().numpy() if last else None
                 job.encode_seconds += time.perf_counter() - started
                 with self._lock:
@@ -151,6 +154,17 @@ class Encoding:
             finally:
                 # On an error (a broken slide, an interrupt) nothing more is read.
                 pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _check_width(encoder: TileEncoder, features: Tensor) -> None:
+    """Refuse an encoder that gives other features than it says, such as those of another pooling."""
+    width = features.shape[-1]
+    if width != encoder.dim:
+        raise DataError(
+            width_problem(encoder.name, width) or f"the encoder gives {width} columns, and says {encoder.dim}",
+            place=f"encoder {encoder.name!r}",
+            fix="name the variant that it is (bench encoders show), or correct the encoder's dim",
+        )
 
 
 def _taken(waiting: deque[SlideJob]) -> Iterator[SlideJob]:

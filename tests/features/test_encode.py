@@ -6,9 +6,10 @@ import threading
 from pathlib import Path
 
 import pytest
+import torch
 
 from harness.core.errors import DataError
-from harness.encoders import build_encoder
+from harness.encoders import TileEncoder, build_encoder
 from harness.features.cost import cost_of
 from harness.features.extract import extract_features
 
@@ -38,3 +39,14 @@ def test_what_fails_on_one_device_ends_the_other_and_is_continued(tmp_path: Path
     read: list[str] = []
     store = extract_features(RandomTiles(COUNTS, on_read=read.append), encoder, tmp_path / "set", devices=2)
     assert set(store.slides) == set(COUNTS) and "s0" not in read
+
+
+def test_another_width_than_the_encoders_names_the_pooling_that_it_looks_like(tmp_path: Path) -> None:
+    body = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 2560))
+    half = (0.5, 0.5, 0.5)
+    encoder = TileEncoder(body, name="virchow2@cls", dim=1280, mean=half, std=half)
+    with pytest.raises(DataError, match=r"2560: the width of virchow2@cls\+mean"):
+        extract_features(RandomTiles({"a": 3}), encoder, tmp_path)
+    encoder.name = "mine"
+    with pytest.raises(DataError, match="2560 columns, and says 1280"):
+        extract_features(RandomTiles({"a": 3}), encoder, tmp_path / "other")
