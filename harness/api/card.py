@@ -58,6 +58,9 @@ class MethodCard:
         published: inputs of whole slides that it was published with, each with its source; the first one that the
             study's kind of input has applies where the dataset names no other. Empty where there is none.
         needs: labels beyond the slide's: ``reports`` or ``masks`` (pixel annotations).
+        coordinates: whether it needs the position of every tile; batches then carry them (``PackedBags.coords``), and
+            datasets that do not know them are refused.
+        classes: the number of classes that it is defined for; None for any.
         attention: whether predictions carry a weight per tile.
         permutation_invariant: whether the order of a bag's tiles leaves the prediction unchanged.
         open_points: what the paper leaves open, each with the choice made here.
@@ -78,6 +81,8 @@ class MethodCard:
     scales: int = 1
     published: tuple[PublishedInput, ...] = ()
     needs: tuple[Need, ...] = ()
+    coordinates: bool = False
+    classes: int | None = None
     attention: bool = False
     permutation_invariant: bool = True
     open_points: tuple[str, ...] = ()

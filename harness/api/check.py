@@ -11,7 +11,7 @@ from harness.api.method import Method
 from harness.api.params import Params
 from harness.core.errors import BenchError, MethodError
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*(:[a-z0-9][a-z0-9_-]*)?")
 _INPUT_KINDS = {"features", "tiles"}
 _INPUT_SETTINGS = {"kind", "encoder", "mpp", "tile_px"}
 

@@ -88,6 +88,10 @@ def _facts(card: MethodCard) -> Iterator[str]:
         yield "Published input: none is declared for whole slides."
     yield f"Tasks: {' and '.join(card.tasks)}."
     yield "Labels: " + " and ".join(["slide labels", *(_NEEDS[need] for need in card.needs)]) + "."
+    if card.coordinates:
+        yield "Coordinates: needs the position of every tile."
+    if card.classes is not None:
+        yield f"Classes: {card.classes} only."
     yield "Attention: " + ("one weight per tile." if card.attention else "none.")
     yield f"The order of a bag's tiles {'does not matter' if card.permutation_invariant else 'matters'}."
 

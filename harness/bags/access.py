@@ -55,6 +55,10 @@ class BagAccess(ABC):
         """Standardisation fitted on the features of ``ids``; None for tiles."""
         return None
 
+    def without_coords(self, ids: Sequence[str]) -> tuple[str, ...]:
+        """Which of ``ids`` have tiles whose positions nobody knows."""
+        return ()
+
 
 class FeatureAccess(BagAccess):
     """Feature vectors of all slides, packed in one array.
@@ -139,6 +143,10 @@ class FeatureAccess(BagAccess):
             return None
         start, stop = self._rows[slide]
         return self._coords.rows(start, stop)
+
+    def without_coords(self, ids: Sequence[str]) -> tuple[str, ...]:
+        """Those whose features came without positions."""
+        return tuple(slide for slide in ids if self._coords is None or slide not in self._located)
 
     def bags(
         self,

@@ -12,6 +12,7 @@ import torch
 from harness.bags.packed import PackedBags, pack
 from harness.bags.sampling import draw_balanced, draw_multi_scale, regions_of
 from harness.bags.source import BagSource
+from harness.core.errors import DataError
 from harness.core.seeds import Seeds
 
 CPU = torch.device("cpu")
@@ -50,6 +51,7 @@ class BagLoader:
         balanced: draw bags with replacement, every class equally often, instead of each bag once per epoch.
         device: where batches go.
         ahead: batches read in the background.
+        located: give the batches coordinates.
         part: ``(rank, world)``: of every batch the bags of this of so many devices. A bag is never split.
     """
 
@@ -64,6 +66,7 @@ class BagLoader:
     device: torch.device = CPU
     ahead: int = 2
     part: tuple[int, int] = (0, 1)
+    located: bool = False
 
     @property
     def steps(self) -> int:
@@ -115,6 +118,8 @@ class BagLoader:
             [self._read_bag(epoch, int(bag)) for bag in own],
             torch.from_numpy(labels[own]),
             tuple(self.source.ids[bag] for bag in own),
+            coords=[self._coords(epoch, int(bag)) for bag in own] if self.located else None,
+            mpp=known_mpp(self.source) if self.located else None,
         )
         first = sum(self._size(epoch, int(bag)) for bag in before)
         return Batch(packed, self.seeds.seed("augment", self.stage, epoch, step), first, share)
@@ -123,6 +128,12 @@ class BagLoader:
         if self.source.kind == "features" and not self.tiles:
             return self.source.read(bag)
         return torch.cat([self.source.read(bag, rows, scale) for scale, rows in self._draws(epoch, bag)])
+
+    def _coords(self, epoch: int, bag: int) -> torch.Tensor:
+        """Positions of what :meth:`_read_bag` reads."""
+        if self.source.kind == "features" and not self.tiles:
+            return coords_of(self.source, bag)
+        return torch.cat([coords_of(self.source, bag, scale)[rows] for scale, rows in self._draws(epoch, bag)])
 
     def _size(self, epoch: int, bag: int) -> int:
         """How many tiles of a bag another device reads."""
@@ -142,11 +153,28 @@ class BagLoader:
     def _to_device(self, batch: Batch) -> Batch:
         if self.device.type == "cpu":
             return batch
-        bags = batch.bags
-        pinned = PackedBags(
-            bags.x.pin_memory(), bags.offsets, None if bags.labels is None else bags.labels.pin_memory(), bags.ids
+        return replace(batch, bags=batch.bags.pinned().to(self.device, non_blocking=True))
+
+
+def coords_of(source: BagSource, bag: int, scale: int = 0) -> torch.Tensor:
+    """Top-left corners of a bag's tiles in level-0 pixels, (n, 2) int64.
+
+    Raises:
+        DataError: nobody knows them.
+    """
+    found = source.coords(bag, scale)
+    if found is None:
+        raise DataError(
+            f"the positions of the tiles of slide {source.ids[bag]} are not known, and the method needs them",
+            place=f"slide {source.ids[bag]}",
+            fix="give features with coordinates, or choose another method",
         )
-        return replace(batch, bags=pinned.to(self.device, non_blocking=True))
+    return torch.from_numpy(np.ascontiguousarray(found, np.int64))
+
+
+def known_mpp(source: BagSource) -> float | None:
+    """Microns per pixel of the finest tiles; None where unknown."""
+    return source.scales[0].mpp or None
 
 
 def _dealt(bags: np.ndarray, rank: int, world: int) -> tuple[np.ndarray, np.ndarray, float]:

@@ -63,6 +63,8 @@ def show(name: Annotated[str, typer.Argument(help="Method name.")], plugin: Plug
         "reads": " or ".join(card.inputs) + (f", {card.scales} magnifications" if card.scales > 1 else ""),
         "tasks": ", ".join(card.tasks),
         "needs": ", ".join(card.needs) or "slide labels only",
+        "coordinates": "needed" if card.coordinates else "not needed",
+        "classes": "any number" if card.classes is None else f"{card.classes} only",
         "attention": "one weight per tile" if card.attention else "none",
         "tile order": "does not matter" if card.permutation_invariant else "matters",
         "parity": card.parity or "not compared with anything",

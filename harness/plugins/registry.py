@@ -168,7 +168,7 @@ class Registry(Generic[T]):
             UsageError: no such name (the nearest ones are given), or two origins claim it.
             MethodError: the class fails to import or breaks its contract.
         """
-        if ":" in name:
+        if ":" in name and name not in self._providers:
             (name,) = self.use_plugin(name)
         if name not in self.names:
             raise unknown(self.kind.word, name, self.names, place=self.kind.place, listing=self.kind.listing)

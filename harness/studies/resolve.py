@@ -213,6 +213,7 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
     method = find_method(config.method)
     dataset, features = dataset_of(config)
     _check_task(method.card, dataset)
+    _check_classes(method.card, dataset)
     name, preset = _preset(method.card, dataset, config)
     params_set, input_set = split_settings(config.set)
     asked = {key: config.origins.get(f"set.{key}", COMMAND_LINE) for key in config.set}
@@ -302,6 +303,18 @@ def _check_task(card: MethodCard, dataset: Dataset) -> None:
             f"method {card.name} cannot learn {task}, which is the task of dataset {dataset.name}",
             place="--method",
             fix=f"choose from: {', '.join(able)}",
+        )
+
+
+def _check_classes(card: MethodCard, dataset: Dataset) -> None:
+    """Refuse a dataset with more or fewer classes than the method is defined for."""
+    classes = dataset.task.columns
+    if card.classes not in (None, len(classes)):
+        raise UsageError(
+            f"method {card.name} is defined for {card.classes} classes, and dataset {dataset.name} has {len(classes)}: "
+            f"{', '.join(classes)}",
+            place="--method",
+            fix="choose another method; bench methods list names them",
         )
 
 

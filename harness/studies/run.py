@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness.core import console
+from harness.core.errors import DataError
 from harness.core.hashing import sha256_json
 from harness.core.resources import cache_root
+from harness.datasets.table import listed
 from harness.jobs.executors.settings import make_executor
 from harness.jobs.runner import run
 from harness.protocols.audit_study import AuditReport, audit_study
@@ -84,9 +86,22 @@ def open_study(resolved: ResolvedStudy, config: StudyConfig, opened: Opened | No
         opened=inputs.identity,
         shared_cost=inputs.shared_cost,
     )
+    _check_coordinates(resolved, inputs)
     if key not in known:
         known[key] = inputs, audit_inputs(resolved, inputs)
     return OpenStudy(resolved=resolved, inputs=inputs, audit=known[key][1], store=RunStore(config.out), device=device)
+
+
+def _check_coordinates(resolved: ResolvedStudy, inputs: Inputs) -> None:
+    """Refuse data without the positions of tiles, where the method needs them."""
+    missing = inputs.access.without_coords(resolved.dataset.slides) if resolved.method.card.coordinates else ()
+    if missing:
+        raise DataError(
+            f"method {resolved.method.card.name} needs the position of every tile, and those of "
+            f"{console.count(len(missing), 'slide')} are not known: {listed(missing)}",
+            place=f"dataset {resolved.dataset.name}",
+            fix="make the dataset of features with coordinates, or choose another method",
+        )
 
 
 def _opened_key(resolved: ResolvedStudy, config: StudyConfig) -> str:

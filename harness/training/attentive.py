@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.api.aggregator import Aggregator
-from harness.bags.packed import PackedBags, pack
+from harness.bags.packed import PackedBags
 from harness.core.errors import UsageError
 
 SCORE_BLOCK = 256
@@ -67,8 +67,7 @@ def most_attended(network: Attending, bags: PackedBags, tiles: int, seed: int) -
         )
     sizes = bags.offsets.diff().tolist()
     rng = np.random.default_rng(seed)
-    parts = zip(torch.split(bags.x, sizes), torch.split(attention, sizes), strict=True)
-    return pack([part[_rows(weights, tiles, rng)] for part, weights in parts], bags.labels, bags.ids)
+    return bags.taken([_rows(weights, tiles, rng) for weights in torch.split(attention, sizes)])
 
 
 def _rows(weights: Tensor, tiles: int, rng: np.random.Generator) -> Tensor:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from harness.api.aggregator import Aggregator
+from harness.api.card import MethodCard
 from harness.api.output import BagOutput
 from harness.api.prediction import Prediction
 from harness.api.stage import Stage
 from harness.bags.augment import Augment
-from harness.bags.loader import BagLoader, Batch
+from harness.bags.loader import BagLoader, Batch, coords_of, known_mpp
 from harness.bags.packed import PackedBags, pack
 from harness.bags.source import BagSource
 from harness.core.errors import DataError
@@ -40,6 +41,7 @@ PREDICT_BLOCK = 256
 class BagMethod(Protocol):
     """What training needs of a method: its parameters, task, aggregator and how its parameters are grouped."""
 
+    card: ClassVar[MethodCard]
     network: BagNetwork
 
     @property
@@ -67,6 +69,7 @@ class BagNetwork(nn.Module):
             all tiles of the batch at once.
         recompute: keep the activations of one chunk only, and encode every chunk a second time for its gradient.
         task: what the outputs are of; None for classes.
+        located: give the aggregator coordinates.
         ranks: those that train it together. Where their batch norm is synchronised, all of them make as many passes.
     """
 
@@ -79,6 +82,7 @@ class BagNetwork(nn.Module):
         recompute: bool = False,
         task: Task | None = None,
         ranks: Ranks = ALONE,
+        located: bool = False,
     ) -> None:
         super().__init__()
         self.aggregator = aggregator
@@ -87,6 +91,7 @@ class BagNetwork(nn.Module):
         self.recompute = recompute
         self.task = Classification(()) if task is None else task
         self.ranks = ranks
+        self.located = located
 
     def encode(self, tiles: Tensor) -> Tensor:
         """(T, 3, H, W) pixels 0..255 → (T, D) features; features stay what they are."""
@@ -142,6 +147,7 @@ def build_network(method: BagMethod, train: BagSource, run: Run) -> BagNetwork:
         recompute=method.params.recompute,
         task=method.task,
         ranks=run.ranks,
+        located=method.card.coordinates,
     )
     synchronised(network, run.ranks, run.device)
     return network.to(run.device)
@@ -163,6 +169,7 @@ def stage(method: BagMethod, train: BagSource, val: BagSource | None, run: Run) 
         balanced=params.balanced,
         device=run.device,
         part=(run.ranks.rank, run.ranks.world),
+        located=network.located,
     )
     return Stage(
         name="train",
@@ -243,7 +250,9 @@ def _predict_bag(network: BagNetwork, bags: BagSource, bag: int, run: Run) -> tu
     """Probabilities (C,) of a bag, and all numbers per tile (n,) by name."""
     with run.autocast():
         features = encode_bag(network.encode, bags, bag, run)
-        output: BagOutput = network.aggregator(pack([features]).to(run.device))
+        places = [coords_of(bags, bag)] if network.located else None
+        mpp = known_mpp(bags) if network.located else None
+        output: BagOutput = network.aggregator(pack([features], coords=places, mpp=mpp).to(run.device))
     probabilities = network.probabilities(output.logits)[0].cpu().numpy()
     tiles = dict(output.tiles) if output.attention is None else {"attention": output.attention, **output.tiles}
     return probabilities, {
