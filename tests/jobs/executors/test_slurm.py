@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -80,27 +78,12 @@ def test_shares_of_gpus_are_refused():
         Slurm(Resources(gpus=0.5), SlurmOptions())
 
 
-def start(tmp_path: Path, out: str, *words: str) -> subprocess.Popen[str]:
-    changed = {
-        "BENCH_CACHE": str(tmp_path / "cache"),
-        "BENCH_TEST_HOLD": str(tmp_path / "hold"),
-        "OMP_NUM_THREADS": "1",
-    }
-    environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"} | changed
-    command = [sys.executable, "-m", "harness.cli.main", "run", "--method", "tiny", "--dataset", str(tmp_path / "toy")]
-    command += ["--plugin", "slow_plugin.py", "--device", "cpu", "--set", "epochs=2", "--out", out, *words]
-    return subprocess.Popen(
-        command, env=environment, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-
-
-def trained_by(out: Path, process: subprocess.Popen[str]) -> list[int]:
+def trained_by(out: Path, still_runs) -> list[int]:
     """Wait until two units are being trained; their processes."""
     deadline = time.monotonic() + 240
     while len(files := list(out.glob("units/*/work/pid"))) < 2:
-        assert process.poll() is None, process.communicate()
+        assert still_runs()
         assert time.monotonic() < deadline
-        time.sleep(0.05)
     pids = [int(file.read_text()) for file in files]
     for file in files:
         file.unlink()
@@ -108,14 +91,17 @@ def trained_by(out: Path, process: subprocess.Popen[str]) -> list[int]:
 
 
 @pytest.mark.slow
-def test_killed_and_continued_the_evidence_is_that_of_the_local_executor(toy_dataset, tmp_path):
+def test_killed_and_continued_the_evidence_is_that_of_the_local_executor(attempts, toy_dataset, tmp_path):
     (tmp_path / "slow_plugin.py").write_text(SLOW)
     (tmp_path / "hold").touch()
     slurm = ("--launcher", "slurm", "--launcher-option", "cluster=local", "--cpus-per-unit", "1")
-    process = start(tmp_path, "there", *slurm)
-    pids = trained_by(tmp_path / "there", process)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    line = ["run", "--method", "tiny", "--dataset", str(toy_dataset), "--plugin", "slow_plugin.py", "--device", "cpu"]
+    line += ["--set", "epochs=2", "--out"]
+    place = {"BENCH_CACHE": str(tmp_path / "cache"), "BENCH_TEST_HOLD": str(tmp_path / "hold")}
+    bench = attempts.start([*line, "there", *slurm], cwd=tmp_path, **place)
+    pids = trained_by(tmp_path / "there", lambda: attempts.wait(bench, 0.05) is None)
+    os.kill(bench, signal.SIGKILL)  # the command alone: jobs on a cluster are not its children
+    attempts.wait(bench)
     deadline = time.monotonic() + 60
     while any(map(psutil.pid_exists, pids)) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -123,8 +109,8 @@ def test_killed_and_continued_the_evidence_is_that_of_the_local_executor(toy_dat
 
     (tmp_path / "hold").unlink()
     for out, words in (("there", slurm), ("here", ())):
-        said = (process := start(tmp_path, out, *words)).communicate(timeout=400)
-        assert process.returncode == 0, said
+        ended = attempts.run([*line, out, *words], cwd=tmp_path, **place)
+        assert ended.code == 0, ended.text
     tables = [
         {path.parent.name: pd.read_parquet(path) for path in sorted((tmp_path / out).glob("units/*/*.parquet"))}
         for out in ("there", "here")
