@@ -42,9 +42,10 @@ def get(
     from harness.sources.fetched_set import set_card
 
     found = find_dataset(dataset, place="DATASET")
+    place = cache or cache_root()
     if name is None:
-        return _list(found)
-    card, place = set_card(found, name), cache or cache_root()
+        return _list(found, place)
+    card = set_card(found, name)
     if into is not None and not card.own_slides:
         raise UsageError("the set is one of the dataset's own slides", place="--into", fix="leave it out")
     _about(card)
@@ -59,13 +60,21 @@ def get(
     return _finish(found, name, card, done, into, place)
 
 
-def _list(dataset: Dataset) -> None:
+def _list(dataset: Dataset, cache: Path) -> None:
+    """The sets of the card, and which are here."""
+    from harness.features.fetch import fetched
+
     sets = dataset.card.feature_sets
     if not sets:
         console.say(f"the card of {dataset.name} names no public features")
         return
-    rows = [(name, card.title, card.hub, card.encoder, card.gated) for name, card in sets.items()]
-    console.table(f"Public features of {dataset.name}", ("set", "what", "repository", "encoder", "gated"), rows)
+    here = {name: fetched(cache, dataset.name, name) for name in sets}
+    rows = [
+        (name, card.title, card.hub, card.encoder, card.gated, "" if (one := here[name]) is None else one.commit[:12])
+        for name, card in sets.items()
+    ]
+    columns = ("set", "what", "repository", "encoder", "gated", "fetched")
+    console.table(f"Public features of {dataset.name}", columns, rows)
 
 
 def _about(card: FeatureSetCard) -> None:

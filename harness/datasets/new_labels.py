@@ -248,9 +248,10 @@ def _dropped(
     missing: Sequence[Missing], total: int, names: Sequence[tuple[int, str]], options: NewDataset
 ) -> tuple[Erratum, ...]:
     """What was left out, for the card."""
+    lines = {one.column: set(one.lines) for one in missing}
     return tuple(
         Erratum(
-            slides=tuple(name for line, name in names if line in one.lines),
+            slides=tuple(name for line, name in names if line in lines[one.column]),
             what=f"{one.words(total)} (lines {listed(map(str, one.lines))}).",
             action="Left out with --drop-missing.",
             source=f"{options.table_name}, column {one.column}",

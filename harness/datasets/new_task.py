@@ -52,10 +52,6 @@ class Predicted:
             found = {}
         return found if self.task.default_classes else found | {"classes": list(self.classes)}
 
-    def only(self, slides: Sequence[str]) -> Predicted:
-        """Without all other slides."""
-        return replace(self, rows=tuple(row for row in self.rows if row.slide in set(slides)))
-
     def with_settings(self, folds: Sequence[Fold], *, place: str) -> Predicted:
         """With what the training slides of the folds decide.
 

@@ -75,13 +75,18 @@ def _check(content: bytes, path: Path) -> None:
 
 
 def _records(rows: Iterator[tuple[ReadOnlyCell, ...]], path: Path) -> Iterator[tuple[int, list[str]]]:
-    """(row number, cells) of the rows that hold anything; cells that are empty to the end of the row count."""
+    """(row number, cells) of the rows that hold anything, without the cells behind the last one that does.
+
+    A workbook may have formatted a million rows that are empty.
+    """
     seen = 0
     for line, row in enumerate(rows, 1):
         cells = [_text(cell.value, str(cell.number_format or "")) for cell in row]
+        while cells and not cells[-1].strip():
+            cells.pop()
         seen += len(cells)
         check_size(len(cells), seen, f"{path}, row {line}")
-        if any(cell.strip() for cell in cells):
+        if cells:
             yield line, cells
 
 

@@ -140,10 +140,11 @@ def test_only_the_files_of_the_slides_are_fetched_and_a_method_runs_on_them(benc
     assert config["input"]["encoder"] == "uni"
 
 
-def test_what_is_here_is_not_fetched_again(get) -> None:
+def test_what_is_here_is_not_fetched_again(bench, get) -> None:
     get("small")
     done, asked = get("small")
     assert (done.code, asked) == (0, [])
+    assert COMMIT[:12] in bench("features get ./tiny").out
 
 
 def test_a_dry_run_fetches_nothing(get) -> None:

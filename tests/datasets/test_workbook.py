@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import DataError
+from harness.datasets import records
 from harness.datasets.table import read_table
 
 
@@ -48,6 +49,13 @@ def test_cells_as_they_are_shown(tmp_path: Path) -> None:
 def test_a_name_does_not_make_a_workbook(tmp_path: Path) -> None:
     path = book(tmp_path / "t.csv", {"labels": [["slide", "label"], ["a", "b"]]})
     assert [row["slide"] for row in read_table(path, ("slide",))] == ["a"]
+
+
+def test_rows_and_columns_that_are_only_formatted_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [["slide", "label", None, None], *[[None] * 4] * 50, ["a", "b", None, None]]
+    monkeypatch.setattr(records, "MOST_CELLS", 4)
+    table = read_table(book(tmp_path / "t.xlsx", {"labels": rows}), ("slide", "label"))
+    assert [(row.line, row.values) for row in table] == [(52, ("a", "b"))]
 
 
 def test_several_sheets_are_refused(tmp_path: Path) -> None:
