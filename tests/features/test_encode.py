@@ -20,8 +20,14 @@ COUNTS = {f"s{number}": 3 + number for number in range(8)}
 
 def test_two_devices_make_what_one_makes(tmp_path: Path) -> None:
     encoder = build_encoder("conv64", tile_px=32, seed=0)
-    both = threading.Barrier(2, timeout=60)  # broken unless the first two slides are read at the same time
-    bags = RandomTiles(COUNTS, on_read=lambda slide: both.wait() if slide in {"s0", "s1"} else None)
+    both, readers = threading.Barrier(2, timeout=60), set()
+
+    def meet(slide: str) -> None:
+        if threading.get_ident() not in readers:  # the first slide of each device waits for that of the other
+            readers.add(threading.get_ident())
+            both.wait()
+
+    bags = RandomTiles(COUNTS, on_read=meet)
     alone = extract_features(RandomTiles(COUNTS), encoder, tmp_path / "one", batch=16)
     shared = extract_features(bags, encoder, tmp_path / "two", batch=16, devices=2)
     assert shared.content_sha256() == alone.content_sha256()
