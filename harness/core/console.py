@@ -1,18 +1,19 @@
-"""The one place that writes to the terminal: messages, tables, progress and errors."""
+"""The one place that writes to the terminal: messages, tables, progress and errors.
+
+It is not :mod:`logging`: what is said goes beside live progress bars, comes from worker processes through
+:func:`relay_to`, and is part of what a command answers. The loggers of libraries are left as their users set them.
+"""
 
 from __future__ import annotations
 
 import io
-import re
 import sys
 import time
 import traceback
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.markup import escape as without_markup
@@ -29,6 +30,7 @@ from rich.table import Table
 
 from harness.core.errors import BenchError
 from harness.core.table import Table as Values
+from harness.core.visible_text import visible as visible_text
 
 out = Console(highlight=False, soft_wrap=True, emoji=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
@@ -41,32 +43,9 @@ def write_out_what_cannot_be_encoded() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-_TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-"""Characters that change the direction of what is behind them, so that a line reads otherwise than it is."""
-
-
 def visible(text: str, *, lines: bool = True) -> str:
-    """``text`` with everything written out that a terminal would obey or could not show.
-
-    Names and texts come from files that somebody sent: control characters (colours, cursor movements, bells), changes
-    of direction, and bytes that are no characters (surrogates) become ``\\x1b``, ``\\u202e`` and the like.
-
-    Args:
-        text: any text.
-        lines: keep line breaks; else they become spaces.
-    """
-    if not lines:
-        text = re.sub(r"\s*[\r\n]+\s*", " ", text)
-    text = "".join(
-        character if character in "\n\t" or _harmless(character) else character.encode("unicode_escape").decode()
-        for character in text
-    )
-    # Here rather than on writing, so that columns are as wide as what stands in them.
-    return text.encode(out.encoding, "backslashreplace").decode(out.encoding)
-
-
-def _harmless(character: str) -> bool:
-    return character not in _TURNING and unicodedata.category(character) not in {"Cc", "Cs", "Zl", "Zp"}
+    """``text`` with everything written out that the terminal would obey or could not show."""
+    return visible_text(text, lines=lines, encoding=out.encoding)
 
 
 def escape(text: str, *, lines: bool = True) -> str:
@@ -203,7 +182,6 @@ def show(values: Values) -> None:
 _PIPED_WIDTH = 160
 """Columns where there is no terminal: what is piped or logged is not folded to the 80 that Rich would assume."""
 
-
 LINE_SECONDS = 20.0
 """Where there is no terminal, progress is a line at most this often."""
 
@@ -284,7 +262,6 @@ def progress(label: str, total: float | None, *, status: str = "") -> Iterator[B
 
 _live: Progress | None = None
 
-
 RELAY_SECONDS = 0.1
 """A relayed bar tells of its progress at most this often."""
 
@@ -322,35 +299,3 @@ def _relayed(
 
 _depth = 0
 """How many bars this process has open."""
-
-
-class Screen:
-    """Shows what another process relays; its bars nest in ours. A context that closes what the other left open."""
-
-    def __init__(self) -> None:
-        self._bars: list[tuple[ExitStack, Bar]] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        while self._bars:
-            self._bars.pop()[0].close()
-
-    def show(self, message: dict[str, Any]) -> None:
-        """Show one message; what is none of ours is left out, since the other process is not to be trusted."""
-        match message:
-            case {"op": "note", "text": text}:
-                note(str(text))
-            case {"op": "warn", "text": text}:
-                warn(str(text))
-            case {"op": "open", "label": label, "total": total, "status": status}:
-                stack = ExitStack()
-                opened = stack.enter_context(progress(str(label), total, status=str(status)))
-                self._bars.append((stack, opened))
-            case {"op": "step", "bar": int(bar), "steps": steps, "status": status} if 0 <= bar < len(self._bars):
-                self._bars[bar][1].advance(float(steps), status=None if status is None else str(status))
-            case {"op": "close"} if self._bars:
-                self._bars.pop()[0].close()

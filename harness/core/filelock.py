@@ -1,4 +1,8 @@
-"""Locks between processes, held through a file. The system lets go of them when a process ends, however it ends."""
+"""Locks between processes, held through a file. The system lets go of them when a process ends, however it ends.
+
+Not the package filelock: on file systems without locks it can only fail, and it does not lock a file that is open
+already, whose content is what is locked.
+"""
 
 from __future__ import annotations
 

@@ -39,6 +39,7 @@ def roc_curve(positive: ArrayLike, scores: ArrayLike, weights: ArrayLike | None 
     Raises:
         ValueError: one of the two classes has no weight.
     """
+    # Not scikit-learn's: a band draws some hundred curves, and its checks of the input take most of the time.
     y = np.asarray(positive).astype(bool)
     s = np.asarray(scores, dtype=np.float64)
     w = np.ones(len(s)) if weights is None else np.asarray(weights, dtype=np.float64)

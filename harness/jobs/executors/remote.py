@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import harness
 from harness.core import console
 from harness.core.errors import DataError
+from harness.core.screen import Screen
 from harness.jobs.executors.executor import Resources
 from harness.jobs.failures import WorkerDiedError, deserialised, serialised
 from harness.jobs.isolation.worker import Worker
@@ -82,7 +83,7 @@ def result_of(outcome: Mapping[str, Any], job: Job) -> JobResult:
     Raises:
         WorkerDiedError, BenchError, JobFailedError: how the job failed.
     """
-    with console.Screen() as screen:
+    with Screen() as screen:
         for message in outcome["messages"]:
             screen.show(message)
     if "died" in outcome:

@@ -15,8 +15,8 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self
 
-from harness.core import console, interpreter
 from harness.core.errors import MethodError
+from harness.core.screen import Screen, interpreter
 from harness.jobs.executors.executor import Resources
 from harness.jobs.failures import WorkerDiedError, deserialised
 from harness.jobs.isolation.exit_status import exit_status
@@ -118,7 +118,7 @@ class Worker:
 
     def _attend(self, connection: Connection, failure: dict[str, Any]) -> int:
         """Show what comes in until the job has ended; its exit code, below 0 for a signal."""
-        with console.Screen() as screen:
+        with Screen() as screen:
             while True:
                 message: dict[str, Any] = json.loads(connection.recv_bytes())
                 match message["op"]:

@@ -14,6 +14,7 @@ from support.toy import PLUGIN
 from harness import DataError, MethodError
 from harness.core import console
 from harness.core.errors import SystemProblemError
+from harness.core.screen import Screen
 from harness.jobs.failures import JobFailedError
 from harness.jobs.isolation.worker import Worker
 from harness.jobs.train import train_and_predict
@@ -136,7 +137,7 @@ def test_what_the_process_says_is_shown_here(worker, make_job, capsys):
 
 
 def test_messages_that_make_no_sense_are_not_shown(capsys):
-    with console.Screen() as screen:
+    with Screen() as screen:
         for message in ({"op": "step", "bar": 3, "steps": 1, "status": None}, {"op": "close"}, {"op": "format disk"}):
             screen.show(message)
         screen.show({"op": "open", "label": "left open", "total": 3, "status": ""})
