@@ -154,12 +154,12 @@ def test_propagate_is_exact_over_many_blocks(width: int) -> None:
 
 
 @pytest.mark.slow
-def test_hundred_thousand_tiles() -> None:
-    """The matrix U alone would take 40 GB per head."""
+def test_fifty_thousand_tiles() -> None:
+    """The matrix U alone would take 10 GB per head; time grows with the square of the bag."""
     torch.manual_seed(0)
     network = ABMILX(8, 2, width=8, heads=1).eval()
     with torch.no_grad():
-        output = network(pack([torch.randn(100_000, 8)]))
+        output = network(pack([torch.randn(50_000, 8)]))
     assert torch.isfinite(output.logits).all()
     assert output.attention is not None
     torch.testing.assert_close(
