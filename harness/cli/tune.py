@@ -39,6 +39,12 @@ def show(
     store = RunStore(out or Path("runs"))
     studies, broken = store.studies_and_broken()
     show_damaged(broken)
+    if not studies:
+        raise DataError(
+            "there is no study in the runs folder",
+            place=str(store.root),
+            fix="run one with --trials N, or point --out to your runs",
+        )
     found = find_study(studies, study, place="bench tune show")
     rows = store.trials(found.study_id)
     space = ((found.config or {}).get("tuning") or {}).get("space")

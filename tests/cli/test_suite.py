@@ -94,3 +94,12 @@ def test_a_file_lists_and_excludes(bench, suite, tmp_path: Path) -> None:
     assert "4 studies, 16 units (nothing was run)" in answer.out
     assert "2 studies, 8 units" in bench("run --config suite.yaml --dry-run --method mean_pool").out
     assert "2 studies, 8 units" in bench("run --config suite.yaml --dry-run --method tiny").out
+
+
+def test_it_goes_through_any_executor(suite, tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs/launchers.md"
+    (tmp_path / "pool.py").write_text(page.read_text().split("```python no-run\n")[1].split("```")[0])
+    words = ["--fold", "0", "--plugin", "pool.py", "--launcher", "pool", "--launcher-option", "workers=2"]
+    answer = suite("tiny,mean_pool", "./one", *words, "--cpus-per-unit", "1")
+    assert answer.code == 0, answer.err
+    assert "2 units done, 0 of them from before, 0 failed" in answer.out

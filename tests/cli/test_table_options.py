@@ -18,6 +18,7 @@ COMMANDS = (
     "compare a-1 b-2",
     "datasets list",
     "methods list",
+    "encoders list",
     "features list",
     "plugins list tasks",
 )

@@ -68,6 +68,13 @@ def test_a_search_shows_what_it_tried_what_it_chose_and_what_mattered(bench, wor
             assert f"{float(row['param.lr']):.3g}" in shown.out
     assert "trials of r0f1" in shown.out
     assert "of how much auc varies" in shown.out
+    chosen, tried = (
+        json.loads(bench("tune", "show", "tiny", "--json", "--out", str(out), *more).out)
+        for more in ((), ("--fold", "r0f1"))
+    )
+    assert [(row["fold"], row["trials"]) for row in chosen] == [("r0f0", 6), ("r0f1", 6)]
+    (best,) = [row for row in tried if row["chosen"]]
+    assert len(tried) == 6 and best["trial"] == chosen[1]["chosen"] and best["lr"] == chosen[1]["lr"]
     (study,) = (out / "studies").iterdir()
     for name in ("history", "importances"):
         assert (study / "figures" / f"tuning-r0f1-{name}.png").read_bytes().startswith(b"\x89PNG")
