@@ -92,5 +92,5 @@ def test_widths() -> None:
     assert parse_widths("512") == (512,)
     assert parse_widths("none") == ()
     for wrong in ("256,128", "0-4", "wide"):
-        with pytest.raises(UsageError, match="not a list of layer widths"):
+        with pytest.raises(UsageError, match="layer widths"):
             parse_widths(wrong)

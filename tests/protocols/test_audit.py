@@ -71,13 +71,13 @@ def test_copies_inside_one_part_are_a_warning() -> None:
 
 
 def test_slides_that_the_label_table_does_not_know() -> None:
-    with pytest.raises(DataError, match="1 slides that the label table does not know: f1"):
+    with pytest.raises(DataError, match=r"1 slides.* label table .*: f1"):
         audit(FOLD, {slide: patient for slide, patient in PATIENTS.items() if slide != "f1"}, CONTENT)
 
 
 @pytest.mark.parametrize("content", [{}, CONTENT | {"a1": ""}])
 def test_unknown_content_is_not_taken_for_different_content(content) -> None:
-    with pytest.raises(DataError, match="unknown, so that copies cannot be ruled out: a1"):
+    with pytest.raises(DataError, match=r"unknown.*: a1"):
         audit(FOLD, PATIENTS, content)
 
 

@@ -112,5 +112,5 @@ def test_unknown_instance_truth_is_none(tiny: Dataset) -> None:
 def test_labels_are_opened_for_training_only(tiny: Dataset) -> None:
     (fold,) = tiny.splits().folds
     assert truth_for(tiny, fold.train, held_out=fold.test)["label"].tolist() == [0, 0, 1]
-    with pytest.raises(LeakError, match="labels of 1 test slides were asked for: test_002"):
+    with pytest.raises(LeakError, match=r"1 test slides.*: test_002"):
         truth_for(tiny, (*fold.train, "test_002"), held_out=fold.test)

@@ -35,7 +35,7 @@ def test_masks_are_of_the_slides_that_were_given_and_of_no_others():
     assert not shown("a", 4).any()
     with pytest.raises(LeakError, match="slide c"):
         shown("c", 4)
-    with pytest.raises(LeakError, match="held-out slides were asked for: c"):
+    with pytest.raises(LeakError, match=r"held-out slides .*: c"):
         masks.only(("a", "c"), held_out=("c",))
     assert set(pickle.loads(pickle.dumps(shown)).files) == {"b"}
 

@@ -71,7 +71,7 @@ def test_masks_of_other_slides_than_training_ones_are_refused_by_name(slides, ma
     run.fold = Fold(0, 0, train.ids, (), ("t",))
     assert segment_stage(segmenter, params, data, None, run).name == "segment"
     run.fold = Fold(0, 1, train.ids[2:], train.ids[:1], train.ids[1:2])
-    with pytest.raises(LeakError, match="the lesion segmenter was trained on 2 slides") as caught:
+    with pytest.raises(LeakError, match="segmenter was trained on 2 slides") as caught:
         segment_stage(segmenter, params, data, None, run)
     assert f"{train.ids[0]} (val), {train.ids[1]} (test)" in caught.value.problem
     assert caught.value.place == "repeat 0, fold 1"
@@ -84,5 +84,5 @@ def test_a_segmenter_of_one_fold_predicts_in_no_other(slides, make_method, make_
     method.fit(train, None, run)
     method.predict(test, run).check(test.ids, 2, method="msamil")
     run.fold = Fold(0, 1, test.ids, (), train.ids)
-    with pytest.raises(LeakError, match="the lesion segmenter was trained on 4 slides"):
+    with pytest.raises(LeakError, match="segmenter was trained on 4 slides"):
         method.predict(test, run)
