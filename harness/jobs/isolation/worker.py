@@ -15,8 +15,9 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self
 
+from harness.core import interpreter
 from harness.core.errors import MethodError
-from harness.core.screen import Screen, interpreter
+from harness.core.screen import Screen
 from harness.jobs.executors.executor import Resources
 from harness.jobs.failures import WorkerDiedError, deserialised
 from harness.jobs.isolation.exit_status import exit_status
