@@ -1,7 +1,7 @@
 """The one place that writes to the terminal: messages, tables, progress and errors.
 
 It is not :mod:`logging`: what is said goes beside live progress bars, comes from worker processes through
-:func:`relay_to`, and is part of what a command answers. The loggers of libraries are left as their users set them.
+:func:`relay_to`, and is what a command answers.
 """
 
 from __future__ import annotations
@@ -297,5 +297,4 @@ def _relayed(
         send({"op": "close"})
 
 
-_depth = 0
-"""How many bars this process has open."""
+_depth = 0  # bars that this process has open
