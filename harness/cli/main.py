@@ -170,6 +170,7 @@ _RESUMABLE = {
     "bench datasets draw",
     "bench datasets verify",
     "bench datasets new",
+    "bench features extract",
 }
 
 
