@@ -56,18 +56,24 @@ def show(
         str,
         typer.Argument(help="Name of an encoder, also as other tools spell it.", autocompletion=offer("encoders")),
     ],
+    plugin: Plugins = None,
 ) -> None:
     """Show what is known of an encoder, and how its weights are got."""
     from harness.core.suggest import unknown
     from harness.encoders.describe import facts
+    from harness.encoders.registry import encoders
     from harness.encoders.spelling import variants
-    from harness.encoders.table import ROWS
+    from harness.encoders.table import ROWS, rows_of_repo
 
-    rows = variants(name.removeprefix("hf-hub:").removeprefix("hf_hub:"))
+    repo = name.removeprefix("hf-hub:").removeprefix("hf_hub:")
+    rows = rows_of_repo(repo) or variants(repo)
+    if not rows and name in encoders().names:
+        console.say(f"  {'name':<12}{name}")
+        console.say(f"  {'from':<12}{encoders().origin(name)}")
+        return
     if not rows:
-        raise unknown(
-            "encoder", name, {row.name for row in ROWS}, place="bench encoders show", listing="bench encoders list"
-        )
+        known = {row.name for row in ROWS} | set(encoders().names)
+        raise unknown("encoder", name, known, place="bench encoders show", listing="bench encoders list")
     for number, row in enumerate(rows):
         if number:
             console.say()

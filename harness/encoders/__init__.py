@@ -1,4 +1,4 @@
-"""Tile encoders: timm backbones by name, small convolutional ones, truncated ResNets."""
+"""Tile encoders: those of the field by name, timm's networks by theirs, truncated ResNets, small ones of our own."""
 
 from __future__ import annotations
 

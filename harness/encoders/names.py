@@ -100,6 +100,15 @@ def parse_name(text: str) -> EncoderName:
     return EncoderName(text, origin, model, stage, path)
 
 
+def plain(text: str) -> str:
+    """The same encoder under the name that the table gives it: ``hf_hub:MahmoodLab/uni`` → ``uni_v1``.
+
+    Raises:
+        UsageError: the repository gives several kinds of features.
+    """
+    return re.sub(r"hf[-_]hub:[^@=]+", lambda found: _of_repo(found[0], f"encoder {text!r}"), text, count=1)
+
+
 def _of_repo(network: str, place: str) -> str:
     """``hf-hub:MahmoodLab/UNI`` → ``uni_v1``; what the table does not know stays as it is."""
     scheme, colon, repo = network.partition(":")

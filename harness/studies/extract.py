@@ -16,7 +16,7 @@ from harness.core.resources import cache_root
 from harness.datasets.card import InputSettings
 from harness.datasets.catalog import find_dataset
 from harness.encoders.check import check_encoder
-from harness.encoders.names import parse_name
+from harness.encoders.names import parse_name, plain
 from harness.encoders.table import row_of
 from harness.features.extraction import Extraction
 from harness.studies.study_input import DEFAULTS
@@ -119,7 +119,7 @@ def input_of(config: ExtractConfig, dataset: Dataset) -> InputSettings:
     layers: list[Mapping[str, Any]] = [DEFAULTS["features"], named, source.fixed, asked]
     values = {name: value for layer in layers for name, value in layer.items()}
     try:
-        settings = InputSettings.model_validate({**values, "kind": "features", "encoder": config.encoder})
+        settings = InputSettings.model_validate({**values, "kind": "features", "encoder": plain(config.encoder)})
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageError(

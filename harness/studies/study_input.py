@@ -12,6 +12,7 @@ from harness.core.errors import UsageError, shown
 from harness.core.suggest import unknown
 from harness.datasets.card import InputSettings
 from harness.encoders.check import check_encoder
+from harness.encoders.names import plain
 from harness.slides.grid import too_coarse
 from harness.training.mil_params import MILParams
 
@@ -99,6 +100,8 @@ def resolve_input(
         chosen = next((layer for layer in layers if name in layer.values), None)
         found[name] = getattr(card, name) if chosen is None else chosen.values[name]
         origins[name] = "dataset card" if chosen is None else chosen.origin
+    if isinstance(found["encoder"], str):
+        found["encoder"] = plain(found["encoder"])
     settings = _validated(found, origins, dataset)
     if "mpp" in dataset.card.source.reads and features is None:
         settings = _with_scales(

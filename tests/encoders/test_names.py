@@ -10,6 +10,7 @@ import pytest
 
 from harness.core.errors import UsageError
 from harness.encoders import parse_name
+from harness.encoders.names import plain
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,10 @@ from harness.encoders import parse_name
         ("resnet50.tv_in1k", ("pretrained", "resnet50.tv_in1k", 0, None)),
         ("resnet18.tv_in1k@layer3", ("pretrained", "resnet18.tv_in1k", 3, None)),
         ("hf-hub:owner/model", ("pretrained", "hf-hub:owner/model", 0, None)),
+        ("hf_hub:owner/model", ("pretrained", "hf-hub:owner/model", 0, None)),
+        ("hf_hub:MahmoodLab/uni", ("own", "uni_v1", 0, None)),
+        ("random:virchow2@cls+mean", ("random", "virchow2@cls+mean", 0, None)),
+        ("file:hf-hub:owkin/phikon=models/phikon", ("file", "phikon", 0, Path("models/phikon"))),
         ("random:resnet18@layer1", ("random", "resnet18", 1, None)),
         ("random:hf-hub:owner/model", ("random", "hf-hub:owner/model", 0, None)),
         ("file:resnet18@layer3=a/b=c.pt", ("file", "resnet18", 3, Path("a/b=c.pt"))),
@@ -53,3 +58,17 @@ def test_a_malformed_name_is_answered_with_the_right_form(text: str, fix: str) -
 def test_reading_a_name_does_not_load_torch() -> None:
     code = "import sys, harness.encoders as e; e.parse_name('random:resnet18'); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("hf_hub:MahmoodLab/uni", "uni_v1"),
+        ("random:hf-hub:owkin/phikon", "random:phikon"),
+        ("file:hf-hub:owkin/phikon=a=b/hf-hub:x", "file:phikon=a=b/hf-hub:x"),
+        ("hf_hub:owner/model", "hf-hub:owner/model"),
+        ("resnet18@layer3", "resnet18@layer3"),
+    ],
+)
+def test_one_encoder_has_one_name_in_evidence(text: str, name: str) -> None:
+    assert plain(text) == name and parse_name(name).model == parse_name(text).model
