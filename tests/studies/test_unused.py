@@ -17,7 +17,7 @@ from harness.studies.resolve import resolve
 def datasets_are_read_once():
     """Reading all cards and splits takes most of the time that resolving a study takes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("harness.studies.resolve.find_dataset", functools.cache(find_dataset))
+        patch.setattr("harness.studies.feature_set.find_dataset", functools.cache(find_dataset))
         yield
 
 
