@@ -51,8 +51,8 @@ def extract_features(
 ) -> FeatureStore:
     """Encode every tile of every bag and store the features; slides that are there already are left out.
 
-    Tiles are read ahead in a background thread. What it costs is kept beside the features. The encoder is in
-    evaluation mode (batch norm and dropout frozen) and its mode is restored afterwards; its weights are not changed.
+    Tiles are read ahead in a background thread. What it costs is kept beside the features. The encoder is in evaluation
+    mode, which is restored afterwards; its weights are not changed.
 
     Args:
         bags: tile bags.
@@ -64,13 +64,12 @@ def extract_features(
         scale: position in ``bags.scales``.
         dtype: number type on disk.
         precision: number type of the encoder's arithmetic: ``fp32``, ``bf16`` or ``fp16``.
-        fingerprints: slide id → identity of its file; a slide whose identity or tile positions have changed is made
-            again.
+        fingerprints: slide id → identity of its file; a slide that has changed, or whose tiles have, is made again.
         provenance: further facts for the manifest, JSON-able.
         encoder_trained_on: the slides that the encoder learnt from; None for published or drawn weights.
 
     Returns:
-        The finished store; its ``seconds`` say what reading and encoding took.
+        The finished store.
 
     Raises:
         DataError: the folder holds other features; a slide without tiles or with features that are not finite.
@@ -80,9 +79,8 @@ def extract_features(
         raise MethodError("only tiles can be encoded", place="extract_features()", fix="give bags of tiles")
     places = _places(torch.device(device), devices)
     facts = json.loads(canonical_json(provenance or {}))
-    header = Header(
-        feature_key(bags, encoder, scale), encoder.dim, dtype, precision, harness.__version__, facts, encoder_trained_on
-    )
+    key = feature_key(bags, encoder, scale)
+    header = Header(key, encoder.dim, dtype, precision, harness.__version__, facts, encoder_trained_on)
     jobs = list(_jobs(bags, scale, fingerprints or {}))
     if (store := _finished(folder, header, jobs)) is not None:
         return store
