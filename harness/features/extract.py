@@ -52,7 +52,7 @@ def extract_features(
     """Encode every tile of every bag and store the features; slides that are there already are left out.
 
     Tiles are read ahead in a background thread. What it costs is kept beside the features. The encoder is in evaluation
-    mode, which is restored afterwards; its weights are not changed.
+    mode, which is restored afterwards; its weights are not changed. Returns the finished store.
 
     Args:
         bags: tile bags.
@@ -67,9 +67,6 @@ def extract_features(
         fingerprints: slide id → identity of its file; a slide that has changed, or whose tiles have, is made again.
         provenance: further facts for the manifest, JSON-able.
         encoder_trained_on: the slides that the encoder learnt from; None for published or drawn weights.
-
-    Returns:
-        The finished store.
 
     Raises:
         DataError: the folder holds other features; a slide without tiles or with features that are not finite.
