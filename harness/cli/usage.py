@@ -75,6 +75,12 @@ def in_three_lines(error: Any, typed: str, words: Sequence[str] = ()) -> errors.
                 place=place,
                 fix=f"write --set {setting}={_value(error.option_name, words)}",
             )
+        if (argument := _argument(context, error.option_name)) is not None:
+            return errors.UsageError(
+                f"unknown option {errors.shown(error.option_name)}: it stands without an option's name",
+                place=place,
+                fix=f"write {argument} behind {place}, in the order that {place} --help shows",
+            )
         found = unknown("option", error.option_name, known, place=place, listing=f"{place} --help")
         if nearest(error.option_name, known):
             return found
@@ -128,6 +134,12 @@ def typed_command(root: Any, words: Sequence[str]) -> str:
         command = command.commands[word]
         path.append(word)
     return " ".join(path)
+
+
+def _argument(context: Any, option: str) -> str | None:
+    """The argument of the command that ``--option`` stands for, as it is called in the help; None for none."""
+    names = [param.name for param in context.command.params if param.param_type_name == "argument"]
+    return next((name.upper() for name in names if same_word(option, name)), None)
 
 
 def _options(context: Any) -> list[str]:

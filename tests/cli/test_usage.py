@@ -40,6 +40,7 @@ from harness.core.errors import DataError, MethodError, UnitFailedError
         ("run --method abmil --dataset musk1 --workers 0", "0", "--workers", "from 1 to"),
         ("methods show", "NAME is missing", "bench methods show", "add NAME"),
         ("methods show abmil extra", "unexpected extra argument", "bench methods show", "--help"),
+        ("selection-bias --method abmil", "unknown option '--method'", "bench selection-bias", "METHOD behind"),
         ("run --dry-run=yes", "does not take a value", "bench run", "--help"),
     ],
 )
