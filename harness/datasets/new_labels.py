@@ -185,9 +185,9 @@ def _name(row: Row, columns: Columns, options: NewDataset) -> str:
 def _plain_classes(rows: list[LabelledSlide], options: NewDataset) -> tuple[list[LabelledSlide], tuple[str, ...]]:
     """Classes that are all written ``0.0``, ``1.0``, as pandas does beside empty cells, become 0, 1."""
     notes = []
-    for column in class_columns(options.kind) if options.classes is None else ():
+    for column in class_columns(options.kind):
         found = [_DECIMAL_ZERO.fullmatch(row.cells[column]) for row in rows]
-        if all(found):
+        if all(found) and not {row.cells[column] for row in rows} & set(options.classes or ()):
             notes.append(f"The classes {listed(sorted({row.cells[column] for row in rows}))} are taken without '.0'.")
             plain = [match[1] for match in found if match]
             rows = [replace(r, cells={**r.cells, column: t}, label=t) for r, t in zip(rows, plain, strict=True)]

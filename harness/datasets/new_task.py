@@ -90,7 +90,7 @@ def predicted(rows: Sequence[LabelledSlide], labels: Labels, options: NewDataset
         ) from None
     values = {row.slide: _read(task, row, labels, options) for row in rows}
     read = tuple(
-        replace(row, label=classes[task.group(values[row.slide])], cells=_written(task, row, values[row.slide]))
+        replace(row, label=classes[task.group(values[row.slide])], cells=_written(task, values[row.slide]))
         for row in rows
     )
     found = Predicted(task, classes, read, values, {})
@@ -111,10 +111,10 @@ def _read(task: Task, row: LabelledSlide, labels: Labels, options: NewDataset) -
         raise DataError(wrong.problem, place=where, fix=wrong.fix) from None
 
 
-def _written(task: Task, row: LabelledSlide, values: Mapping[str, int | float]) -> dict[str, str]:
+def _written(task: Task, values: Mapping[str, int | float]) -> dict[str, str]:
     """Cells of the dataset's own table: classes by name, and numbers with a decimal point."""
     return {
-        column: row.cells[column] if kind == "class" else repr(values[column]).removesuffix(".0")
+        column: task.columns[int(values[column])] if kind == "class" else repr(values[column]).removesuffix(".0")
         for column, kind in task.truth.items()
     }
 
@@ -135,6 +135,10 @@ def _classes(rows: Sequence[LabelledSlide], options: NewDataset, columns: Mappin
         classes = tuple(sorted(found, key=lambda name: (int(name), name) if numbers else (0, name)))
     else:
         classes = options.classes
+        # As on a card: where no class is a number itself, numbers from 0 on stand for the classes in their order.
+        numbers = dict(zip(map(str, range(len(classes))), classes, strict=True))
+        if found.keys() <= numbers.keys() and not any(name.isdigit() for name in classes):
+            found = {numbers[name]: line for name, line in found.items()}
         if strange := sorted(found.keys() - set(classes)):
             place = f"{options.labels}, line {found[strange[0]]}, --classes"
             raise unknown("class", strange[0], classes, place=place, listing="--classes")

@@ -167,6 +167,14 @@ def test_a_task_of_a_plugin_says_which_columns_it_needs() -> None:
     assert dataset.entries[0].truth == {"label": 0, "certainty": 0.5}
 
 
+def test_numbers_stand_for_classes_that_are_named_in_order() -> None:
+    path = write("labels.csv", "patient,slide,label", "{p},{s},{c}.0")
+    dataset = made("--labels", path, "--classes", "normal,tumor")
+    assert dataset.card.classes == ("normal", "tumor")
+    assert [entry.label for entry in dataset.entries] == [c for _, _, c in ROWS]
+    assert Path("mine/labels.csv").read_text().splitlines()[1].endswith("normal")
+
+
 def test_numbers_with_a_decimal_comma() -> None:
     path = write("labels.csv", "patient;slide;age", "{p};{s};{t},5")
     assert made("--labels", path, "--task", "regression", "--label-col", "age").entries[0].truth == {"target": 5.5}
