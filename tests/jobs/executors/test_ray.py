@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import threading
 import time
 import warnings
@@ -147,27 +146,6 @@ def test_a_job_that_dies_three_times_has_failed(executor, make_job, tmp_path, ca
     assert "attempt 3 of 3" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-def test_a_ray_worker_killed_amid_a_unit_is_replaced(executor, make_job, tmp_path, capsys):
-    job = make_job(ONCE_SLOW)
-    family: list[int] = []
-
-    def kill() -> None:
-        wait_for(lambda: tries(job))
-        worker = ray_worker_of(tries(job)[0])
-        family.extend(process.pid for process in [worker, *worker.children(recursive=True)])
-        worker.send_signal(signal.SIGKILL)
-
-    thread = meanwhile(kill)
-    outcome = run_jobs(executor, tmp_path, {"unit": job})["unit"]
-    thread.join()
-    assert outcome.test.probabilities.shape == (10, 2)
-    assert len(tries(job)) == 2
-    assert len(family) >= 3  # the Ray worker, its worker process and the process that trained
-    wait_for(lambda: all(map(gone, family)))
-    assert "its worker is lost" in capsys.readouterr().err
-
-
 class Stopped(Exception):
     pass
 
@@ -189,10 +167,12 @@ def test_stopping_early_ends_what_is_under_way(executor, make_job, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_node_killed_amid_a_unit_costs_nothing_but_time(executor, nodes, make_job, tmp_path):
-    """The last test with the two nodes: one of them is gone afterwards."""
+def test_a_node_and_a_worker_killed_amid_their_units_cost_nothing_but_time(executor, nodes, make_job, tmp_path, capsys):
+    """The last test with the two nodes: one is gone afterwards, and of the other one the Ray worker is killed."""
     jobs = {name: make_job(ONCE_SLOW, name=name) for name in ("one", "two")}
     raylet = next(info.process for info in nodes.second.all_processes["raylet"])
+    lost: list[str] = []
+    family: list[int] = []
 
     def on_second(job) -> bool:
         return raylet.pid in tries(job)[0]
@@ -202,15 +182,18 @@ def test_a_node_killed_amid_a_unit_costs_nothing_but_time(executor, nodes, make_
         lost.extend(name for name, job in jobs.items() if on_second(job))
         for name, job in jobs.items():
             if name not in lost:
-                ray_worker_of(tries(job)[0]).kill()
+                worker = ray_worker_of(tries(job)[0])
+                family.extend(process.pid for process in [worker, *worker.children(recursive=True)])
+                worker.kill()
         nodes.remove_node(nodes.second, allow_graceful=False)
 
-    lost: list[str] = []
     thread = meanwhile(kill)
     outcomes = run_jobs(executor, tmp_path, jobs)
     thread.join()
     assert len(lost) == 1  # a unit on each node
     assert all(outcome.test.probabilities.shape == (10, 2) for outcome in outcomes.values())
     assert all(len(tries(job)) >= 2 for job in jobs.values())
-    wait_for(lambda: gone(tries(jobs[lost[0]])[0][0]))
+    assert len(family) >= 3  # the Ray worker, its worker process and the process that trained
+    wait_for(lambda: all(map(gone, [*family, tries(jobs[lost[0]])[0][0]])))
     assert np.array_equal(outcomes["one"].test.probabilities, outcomes["two"].test.probabilities)
+    assert capsys.readouterr().err.count("its worker is lost") >= 2
