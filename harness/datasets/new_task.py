@@ -136,9 +136,9 @@ def _classes(rows: Sequence[LabelledSlide], options: NewDataset, columns: Mappin
     else:
         classes = options.classes
         # As on a card: where no class is a number itself, numbers from 0 on stand for the classes in their order.
-        numbers = dict(zip(map(str, range(len(classes))), classes, strict=True))
-        if found.keys() <= numbers.keys() and not any(name.isdigit() for name in classes):
-            found = {numbers[name]: line for name, line in found.items()}
+        by_number = dict(zip(map(str, range(len(classes))), classes, strict=True))
+        if found.keys() <= by_number.keys() and not any(name.isdigit() for name in classes):
+            found = {by_number[name]: line for name, line in found.items()}
         if strange := sorted(found.keys() - set(classes)):
             place = f"{options.labels}, line {found[strange[0]]}, --classes"
             raise unknown("class", strange[0], classes, place=place, listing="--classes")
