@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,8 @@ class CostLog:
     def _write(self) -> None:
         summary = self._meter.summary()
         account = {name: summary[name] for name in _SHOWN}
-        write_json(self._path, {"account": account, "state": self._meter.state_dict()})
+        with suppress(OSError):  # a full disk is the error of the features; the account is not worth another one
+            write_json(self._path, {"account": account, "state": self._meter.state_dict()})
         self._written = time.monotonic()
 
 
