@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 import torch
 
+from harness import UsageError
+from harness.cli.study_options import study_config
 from harness.datasets.dataset import load_dataset
 from harness.models.kept_model import KeptModel
 from harness.sources.open_inputs import open_inputs
@@ -65,8 +67,7 @@ def test_the_kept_model_is_the_one_that_predicted_bit_for_bit(study, toy_dataset
 
 def test_without_a_model_the_evidence_is_the_same(study):
     with_model = study()
-    Path("study.yaml").write_text("keep_model: false\n")
-    without = study("--config", "study.yaml", out="other")
+    without = study("--no-keep-model", out="other")
     assert (with_model / "model").is_dir() and not (without / "model").exists()
     assert with_model.name == without.name
     frames = [pd.read_parquet(unit / "predictions.parquet") for unit in (with_model, without)]
@@ -91,3 +92,11 @@ def test_trials_and_epochs_chosen_on_test_keep_none(study):
     assert [path.parent.parent for path in Path("runs").rglob("model.json")] == [unit]
     study("--protocol", "on-test", out="on-test")
     assert not [*Path("on-test").rglob("model.json")]
+
+
+def test_a_configuration_file_says_it_too():
+    given = {"method": "abmil", "dataset": "musk1", "set": {}}
+    assert study_config(given).keep_model
+    assert not study_config(given | {"keep_model": False}).keep_model
+    with pytest.raises(UsageError, match="neither true nor false"):
+        study_config(given | {"keep_model": "no"})

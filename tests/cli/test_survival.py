@@ -34,6 +34,10 @@ def test_a_run_learns_the_risk_and_ends_with_the_c_index(bench, tmp_path):
         assert "predictions.parquet" in record["files"]
     # Each fold cuts time by its own training patients.
     assert records[0]["selection"]["cuts"] != records[1]["selection"]["cuts"]
+    # On its own data, the kept models give the study's score again.
+    again = bench("predict", "abmil-lived", "--dataset", "./lived", "--predictions", "p.csv")
+    line = next(line for line in answer.out.splitlines() if "│ c_index " in line)
+    assert line in again.out and "risk" in (tmp_path / "p.csv").read_text().splitlines()[0]
     board = bench("leaderboard show")
     assert "C-index [95 % interval]" in board.out and "ACC" not in board.out
 
