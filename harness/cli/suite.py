@@ -33,7 +33,8 @@ def run(every: Sequence[Mapping[str, Any]], *, dry_run: bool) -> None:
     if dry_run:
         _show_plan(studies)
         return
-    check_folders(studies[0][1])
+    for _, config in studies:
+        check_folders(config)
 
     from harness.results.store import RunStore
     from harness.studies.run_suite import run_suite
