@@ -147,7 +147,7 @@ def build_network(method: BagMethod, train: BagSource, run: Run) -> BagNetwork:
         recompute=method.params.recompute,
         task=method.task,
         ranks=run.ranks,
-        located=method.card.coordinates,
+        located=hasattr(method, "card") and method.card.coordinates,  # a bag model inside of a method has no card
     )
     synchronised(network, run.ranks, run.device)
     return network.to(run.device)
