@@ -163,7 +163,7 @@ def _check_width(encoder: TileEncoder, features: Tensor) -> None:
         raise DataError(
             width_problem(encoder.name, width) or f"the encoder gives {width} columns, and says {encoder.dim}",
             place=f"encoder {encoder.name!r}",
-            fix="name the variant that it is (bench encoders show), or correct the encoder's dim",
+            fix="name the variant that it is (bench encoders list), or correct the encoder's dim",
         )
 
 

@@ -85,7 +85,7 @@ def find_models(word: str, runs: Path, *, place: str) -> Models:
         raise DataError(
             "there is no study in the runs folder",
             place=str(store.root),
-            fix="point --out to your runs, or give the path of a folder that bench export made",
+            fix="point --out to your runs, or give the path of a folder of bench export",
         )
     return models_of(store, find_study(studies, word, place=place))
 
@@ -111,7 +111,7 @@ def models_of(store: RunStore, study: Study) -> Models:
 def _of_folders(folders: Sequence[Path], place: str) -> Models:
     found = _read(folders)
     if not found:
-        raise DataError("there is no model in the folder", place=place, fix="give a folder that bench export made")
+        raise DataError("there is no model in the folder", place=place, fix="give a folder of bench export")
     return Models(found[0].origin.study, found)
 
 

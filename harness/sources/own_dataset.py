@@ -58,7 +58,7 @@ def _parts(folder: Path, options: Options) -> Mapping[str, str]:
             raise DataError(
                 "the name of the file does not say whether its slides are for training or testing",
                 place=str(file.path),
-                fix="make a dataset with bench datasets new --features FILE --splits TABLE",
+                fix="make a dataset with bench datasets new NAME --features FILE --splits TABLE",
             )
         found[slide] = parts[0]
     return found

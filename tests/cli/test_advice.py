@@ -58,6 +58,10 @@ def commands(group=None) -> Iterator:
         yield from commands(command) if hasattr(command, "commands") else (command,)
 
 
+def options_of(command) -> set[str]:
+    return {name for param in command.params for name in (*param.opts, *param.secondary_opts)}
+
+
 def problem_of(words: list[str]) -> str:
     """Why the words behind ``bench`` are no complete command; empty if they are one, with prose behind it."""
     command, rest = typer.main.get_command(app), list(words)
@@ -65,8 +69,10 @@ def problem_of(words: list[str]) -> str:
         if not rest or rest[0] not in command.commands:
             return f"no command {' '.join(words)}"
         command = command.commands[rest.pop(0)]
+    if words[:1] == ["export"] and len(words) == 1:  # "a folder of bench export" names what it makes
+        return ""
     required = [param for param in command.params if param.param_type_name == "argument" and param.required]
-    known = {name for param in command.params for name in param.opts} | {"--help", "--debug"}
+    known = options_of(command) | {"--help", "--debug"}
     arguments = 0
     while rest and rest[0] not in PROSE:
         word = rest.pop(0)
@@ -77,7 +83,7 @@ def problem_of(words: list[str]) -> str:
             continue
         if word not in known:
             return f"no option {word}"
-        option = next(param for param in command.params if word in param.opts)
+        option = next(param for param in command.params if word in (*param.opts, *param.secondary_opts))
         if not option.is_flag and rest:
             rest.pop(0)
     return f"{len(required)} arguments are needed" if arguments < len(required) else ""
@@ -95,7 +101,7 @@ def test_every_command_in_an_advice_exists_and_is_complete() -> None:
 
 
 def test_every_option_in_an_advice_exists() -> None:
-    known = {name for command in commands() for param in command.params for name in param.opts} | {"--help", "--debug"}
+    known = {name for command in commands() for name in options_of(command)} | {"--help", "--debug"}
     found = [(place, option) for place, text in advice() for option in OPTION.findall(text)]
     assert len(found) > 30
     assert [(place, option) for place, option in found if option not in known] == []
