@@ -8,7 +8,7 @@ BENCH = $(VENV)/bin/bench
 TOX = $(TOX_VENV)/bin/tox
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench setup clean
+.PHONY: help demo test lint docs bench setup clean
 
 help: ## Show this menu
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ test: $(TOX_VENV)/.ready ## Set up, then run all checks and tests through tox
 
 lint: $(TOX_VENV)/.ready ## Only the checks: format, lint, types, import arrows
 	$(TOX) run -e lint
+
+docs: $(TOX_VENV)/.ready ## The documentation as a site, in build/site
+	$(TOX) run -e docs
 
 bench: $(TOX_VENV)/.ready ## Only the benchmark suite: how fast things are on this machine
 	$(TOX) run -e benchmarks

@@ -21,7 +21,8 @@ class TileEncoder(nn.Module):
         body: network, (n, 3, H, W) normalised float → (n, dim).
         name: encoder name as the user wrote it.
         dim: feature width.
-        mean, std: per channel R, G, B on the scale 0..1.
+        mean: per channel R, G, B on the scale 0..1.
+        std: per channel R, G, B on the scale 0..1.
         input_px: the only side in pixels that the network accepts; None when it takes any.
         resize_px: side that tiles are resized to before the centre of ``input_px`` is cut out; None resizes to
             ``input_px``, so that the whole tile is seen.

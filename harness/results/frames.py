@@ -182,7 +182,8 @@ def load_study(name: str, runs: str | Path = "runs", *, plugins: Sequence[str] =
 
     Args:
         name: its id, a beginning of it, or of the hash at its end.
-        runs, plugins: see :func:`load_studies`.
+        runs: see :func:`load_studies`.
+        plugins: see :func:`load_studies`.
 
     Raises:
         UsageError: no study, or several, have that name.

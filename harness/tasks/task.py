@@ -255,7 +255,8 @@ class Task(ABC):
 
         Args:
             unit: ``repeat``, ``fold``, ``seed``, ``patient`` and maybe ``slide``, (n,) each.
-            truth, decision: by column, (n,) each.
+            truth: by column, (n,) each.
+            decision: by column, (n,) each.
             probabilities: (n, C).
         """
 
