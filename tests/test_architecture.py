@@ -14,7 +14,8 @@ import methods
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(path for folder in ("harness", "methods") for path in (ROOT / folder).rglob("*.py"))
-LONGEST_FILE = 350
+LONGEST_FILE = 300
+LONGER = {"harness/tasks/task.py"}  # all that the author of a task writes against, in one place
 LONGEST_FUNCTION = 60
 
 WITHOUT_TORCH = ("cli", "core", "datasets", "evaluation", "protocols", "results", "slides", "synthetic")
@@ -48,6 +49,7 @@ def test_rooms_are_imported_without_torch():
 
 def test_files_and_functions_stay_readable():
     long = [path.relative_to(ROOT).as_posix() for path in SOURCES if path.read_text().count("\n") > LONGEST_FILE]
+    long = sorted(set(long) - LONGER)
     long += [
         f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
         for path in SOURCES

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from harness.core import console
 from harness.evaluation.study_scores import Score
+from harness.results.evidence_files import STUDY
 from harness.results.mlflow_view import MlflowView
 from harness.results.names import without_password
 from harness.results.predictions import PREDICTIONS
 from harness.results.staging import ARTEFACTS, CURVE, RECORD
-from harness.results.store import LOG, STUDY, TRIALS, RunStore
+from harness.results.store import LOG, TRIALS, RunStore
 from harness.results.study_table import input_text, labels_text, markdown, overlap_text
 from harness.results.summary import as_predictions, study_predictions, summarise
 from harness.tasks.plots import curve_figure

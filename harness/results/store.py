@@ -7,13 +7,13 @@ import secrets
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.core.atomic import replacing, write_json
-from harness.core.errors import DataError, shown
+from harness.core.errors import DataError
 from harness.core.filelock import locked
 from harness.core.hashing import sha256_file
 from harness.core.plain_json import plain
@@ -21,13 +21,14 @@ from harness.core.reading import read_json, read_text
 from harness.results.access_log import FILE as ACCESS_LOG
 from harness.results.access_log import FORMER_FILE as FORMER_ACCESS_LOG
 from harness.results.damage import damage_of
+from harness.results.evidence_files import STUDY, folders_in, read_plan, read_record, reason
 from harness.results.names import is_inside, safe_name
 from harness.results.predictions import PREDICTIONS, UnitPredictions, read_predictions
 from harness.results.record import Record
 from harness.results.rows import read_rows, write_rows
 from harness.results.schema import RecordSchema, StudySchema, check
 from harness.results.staging import ARTEFACTS, CURVE, FAILED, RECORD, swap, write_artefacts
-from harness.results.studies import Broken, Failure, Study, group_studies
+from harness.results.studies import Broken, Evidence, Failure, Study, group_studies
 from harness.results.trial_table import read_trials, whole_folds
 from harness.tasks.registry import task_of
 
@@ -37,27 +38,11 @@ if TYPE_CHECKING:
     from harness.tasks.task import Task
 
 LOG = "log.txt"
-STUDY = "study.json"
 TRIALS = "trials.csv"
 SELECTION_BIAS, FORMER_SELECTION_BIAS = "selection-bias", "inflate"
 """Folders of ``bench selection-bias``, the second up to 0.1. No evidence of a unit, and never ranked."""
 EXECUTORS = "executors"
 """Folder for files of an executor's own, while it runs."""
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """Everything found in a runs folder.
-
-    Attributes:
-        records: of finished units, by study, repeat, fold and seed.
-        failures: of units that failed and have not succeeded since.
-        broken: evidence that cannot be read, by name and reason.
-    """
-
-    records: tuple[Record, ...]
-    failures: tuple[Failure, ...]
-    broken: tuple[Broken, ...]
 
 
 class RunStore:
@@ -98,7 +83,7 @@ class RunStore:
         Raises:
             DataError: absent or unreadable.
         """
-        return _read_record(self.unit_folder(unit_id))
+        return read_record(self.unit_folder(unit_id))
 
     def write_unit(
         self,
@@ -214,14 +199,14 @@ class RunStore:
 
     def scan(self) -> Evidence:
         """Read the whole folder; what cannot be read is listed by name and stops nothing."""
-        return self._read(_folders(self.root / "units"))
+        return self._read(folders_in(self.root / "units"))
 
     def _read(self, folders: Iterable[Path]) -> Evidence:
         records, failures, broken = [], [], []
         for folder in folders:
             if (folder / RECORD).exists():
                 try:
-                    records.append(_read_record(folder))
+                    records.append(read_record(folder))
                     continue
                 except DataError as error:
                     broken.append(Broken(folder.name, error.problem))
@@ -229,7 +214,7 @@ class RunStore:
                 try:
                     failures.append(Failure.from_json(read_text(folder / FAILED)))
                 except (OSError, ValueError, DataError) as error:
-                    broken.append(Broken(folder.name, f"{FAILED} cannot be read: {_reason(error)}"))
+                    broken.append(Broken(folder.name, f"{FAILED} cannot be read: {reason(error)}"))
         records.sort(key=lambda r: (r.study_id, r.spec["repeat"], r.spec["fold"], r.spec["seed"], r.unit_id))
         return Evidence(tuple(records), tuple(failures), tuple(broken))
 
@@ -245,20 +230,20 @@ class RunStore:
         """All studies, and the evidence that cannot be read."""
         found = self.scan()
         plans, broken = [], list(found.broken)
-        for folder in _folders(self.root / "studies"):
+        for folder in folders_in(self.root / "studies"):
             try:
-                plans.append(_read_plan(folder))
+                plans.append(read_plan(folder))
             except FileNotFoundError:
                 continue
             except (OSError, ValueError, DataError) as error:
-                broken.append(Broken(folder.name, f"{STUDY} cannot be read: {_reason(error)}"))
+                broken.append(Broken(folder.name, f"{STUDY} cannot be read: {reason(error)}"))
         damaged = {one.name for one in found.broken}
         return group_studies(plans, found.records, found.failures, damaged), tuple(broken)
 
     def plan(self, study_id: str) -> dict[str, Any]:
         """study.json as it is; empty where it is missing or damaged."""
         try:
-            return _read_plan(self.study_folder(study_id))
+            return read_plan(self.study_folder(study_id))
         except (OSError, ValueError, DataError):
             return {}
 
@@ -311,38 +296,3 @@ class RunStore:
             # A name that leads elsewhere is not looked at: no record of ours has one.
             if not is_inside(name) or not (folder / name).is_file() or sha256_file(folder / name) != digest
         ]
-
-
-def _read_record(folder: Path) -> Record:
-    path = folder / RECORD
-    fix = "run the unit again: the same bench run command does"
-    try:
-        value = read_json(path)
-    except OSError as error:
-        raise DataError(f"there is no record: {error.strerror}", place=str(path), fix=fix) from error
-    except ValueError as error:
-        raise DataError(f"the record is cut short or damaged: {error}", place=str(path), fix=fix) from error
-    record = Record.from_dict(value, place=str(path))
-    if safe_name(record.unit_id) != folder.name:
-        raise DataError(
-            f"damaged: unit_id is {shown(record.unit_id)}: the record is in the folder of another unit",
-            place=str(path),
-            fix=fix,
-        )
-    return record
-
-
-def _read_plan(folder: Path) -> dict[str, Any]:
-    """study.json; raises OSError, ValueError or DataError where it is absent or damaged."""
-    plan = check(StudySchema, read_json(folder / STUDY), what="study", place=str(folder / STUDY))
-    if safe_name(plan["study_id"]) != folder.name:
-        raise ValueError(f"it is that of study {shown(plan['study_id'])}")
-    return plan
-
-
-def _reason(error: Exception) -> str:
-    return error.problem if isinstance(error, DataError) else str(getattr(error, "strerror", None) or error)
-
-
-def _folders(parent: Path) -> list[Path]:
-    return sorted(path for path in parent.iterdir() if path.is_dir()) if parent.is_dir() else []

@@ -47,6 +47,21 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """Everything found in a runs folder.
+
+    Attributes:
+        records: of finished units, by study, repeat, fold and seed.
+        failures: of units that failed and have not succeeded since.
+        broken: evidence that cannot be read, by name and reason.
+    """
+
+    records: tuple[Record, ...]
+    failures: tuple[Failure, ...]
+    broken: tuple[Broken, ...]
+
+
+@dataclass(frozen=True)
 class Study:
     """One leaderboard row's units.
 

@@ -11,13 +11,13 @@ from harness.api.card import MethodCard, Preset
 from harness.api.method import Method
 from harness.api.params import Params
 from harness.api.published import nearest_input
-from harness.api.registry import find_method, list_methods, method_version
+from harness.api.registry import find_method, method_version
 from harness.core.errors import UsageError
 from harness.core.suggest import unknown
 from harness.datasets.card import InputSettings, ProtocolCard
 from harness.datasets.cohorts import cohorts_of
 from harness.datasets.dataset import Dataset
-from harness.datasets.reports import read_reports, reports_fingerprint
+from harness.datasets.reports import reports_fingerprint
 from harness.datasets.splits import Fold, Splits
 from harness.encoders.overlap import pretraining_overlap
 from harness.protocols.fold_checks import check_folds
@@ -27,11 +27,11 @@ from harness.studies.feature_set import FeatureSet, dataset_of
 from harness.studies.origins import origins_of, preset_origin
 from harness.studies.param_files import param_files
 from harness.studies.study_input import layers_of, resolve_input, split_settings
+from harness.studies.suitable import check_classes, check_devices, check_needs, check_task
 from harness.studies.tuning.settings import TuneSettings
 from harness.studies.tuning.space import space_of
 from harness.studies.unit_spec import UnitSpec
 from harness.studies.unused import facts_of, refuse_unused_options, refuse_unused_params, refuse_unused_preset
-from harness.training.mil_params import MILParams, check_devices
 
 if TYPE_CHECKING:
     from harness.training.context import Precision
@@ -212,8 +212,8 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
     config.launch.find()
     method = find_method(config.method)
     dataset, features = dataset_of(config)
-    _check_task(method.card, dataset)
-    _check_classes(method.card, dataset)
+    check_task(method.card, dataset)
+    check_classes(method.card, dataset)
     name, preset = _preset(method.card, dataset, config)
     params_set, input_set = split_settings(config.set)
     asked = {key: config.origins.get(f"set.{key}", COMMAND_LINE) for key in config.set}
@@ -221,9 +221,9 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
     refuse_unused_options(config, dataset)
     layers = layers_of(input_set, asked, preset, preset_origin(config, name))
     input_settings, input_origins = resolve_input(method, params, dataset, layers, features)
-    _check_needs(method.card, dataset)
+    check_needs(method.card, dataset)
     check_select_metric(params, dataset)
-    _check_devices(method, params, config.devices)
+    check_devices(method, params, config.devices)
     protocol_name, protocol = dataset.protocol(config.protocol)
     splits = dataset.splits(protocol_name)
     if protocol.select == "test" and not method.final_stage:
@@ -261,21 +261,6 @@ def resolve(config: StudyConfig) -> ResolvedStudy:
     )
 
 
-def _check_devices(method: type[Method], params: Params, devices: int) -> None:
-    """Refuse several devices for a method, or for steps, that cannot be shared between them."""
-    if devices == 1:
-        return
-    if not method.shardable:
-        able = [one.name for one in list_methods() if one.card is not None and find_method(one.name).shardable]
-        raise UsageError(
-            f"method {method.card.name} cannot be trained by {devices} devices: its stages have batches of their own",
-            place="--devices",
-            fix=f"use --devices 1, or one of: {', '.join(able)}",
-        )
-    if isinstance(params, MILParams):
-        check_devices(params, devices)
-
-
 def _fixed(config: StudyConfig, method: type[Method], params_set: Mapping[str, Any]) -> tuple[str, ...]:
     """The hyper-parameters that tuning leaves alone; checks that it has something left."""
     if config.tune is None:
@@ -292,42 +277,6 @@ def _preset(card: MethodCard, dataset: Dataset, config: StudyConfig) -> tuple[st
         place = "--preset" if config.preset else f"presets in the card of {dataset.card.name}"
         raise unknown("preset", str(name), card.presets, place=place, listing=f"bench methods show {card.name}")
     return name, card.presets[str(name)]
-
-
-def _check_task(card: MethodCard, dataset: Dataset) -> None:
-    """Refuse a dataset whose task the method cannot learn."""
-    task = dataset.card.task
-    if not card.learns(task):
-        able = [one.name for one in list_methods() if one.card is not None and one.card.learns(task)]
-        raise UsageError(
-            f"method {card.name} cannot learn {task}, which is the task of dataset {dataset.name}",
-            place="--method",
-            fix=f"choose from: {', '.join(able)}",
-        )
-
-
-def _check_classes(card: MethodCard, dataset: Dataset) -> None:
-    """Refuse a dataset with more or fewer classes than the method is defined for."""
-    classes = dataset.task.columns
-    if card.classes not in (None, len(classes)):
-        raise UsageError(
-            f"method {card.name} is defined for {card.classes} classes, and dataset {dataset.name} has {len(classes)}: "
-            f"{', '.join(classes)}",
-            place="--method",
-            fix="choose another method; bench methods list names them",
-        )
-
-
-def _check_needs(card: MethodCard, dataset: Dataset) -> None:
-    """Refuse a dataset without what the method cannot do without, or where it cannot be read, before any work."""
-    if "reports" in card.needs and dataset.card.reports is None:
-        raise UsageError(
-            f"method {card.name} learns from pathology reports, and dataset {dataset.name} has none",
-            place="--dataset",
-            fix="choose camelyon16-mini, or name a column or text files as `reports` in the dataset's card",
-        )
-    if "reports" in card.needs:
-        read_reports(dataset, dataset.slides)
 
 
 def _tuning_metric(config: StudyConfig, dataset: Dataset) -> str:
