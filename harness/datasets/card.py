@@ -27,8 +27,12 @@ from harness.tasks.task import Task
 Count = Annotated[int, Field(strict=True, ge=0, le=2**53)]
 
 
+LONGEST_TEXT = 20_000
+"""Most characters of a text in a card: what is longer was not written by hand, and would flood a terminal."""
+
+
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=LONGEST_TEXT)
 
 
 class InputSettings(_Strict):

@@ -177,7 +177,8 @@ class Dimension(_Open):
 
     @model_validator(mode="after")
     def _check_range(self) -> Self:
-        if self.choices is None and not (self.low <= self.high and (self.low > 0 or not self.log)):
+        least = 1 if self.integer else 5e-324  # of a range of logarithms: what is above 0
+        if self.choices is None and not (self.low <= self.high and (self.low >= least or not self.log)):
             raise ValueError(f"{self.low:g} to {self.high:g} is no range{' of logarithms' if self.log else ''}")
         return self
 

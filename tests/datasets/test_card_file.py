@@ -17,6 +17,7 @@ def refusal(folder) -> DataError:
     ("fields", "field", "words"),
     [
         ({"title": ...}, "title", "lacks the field 'title'"),
+        ({"description": "[" * 100_000}, "description", "20000"),
         ({"licens": "CC0"}, "licens", "did you mean 'licence'?"),
         ({"classes": ["one"]}, "classes", "at least 2"),
         ({"classes": [0, 1]}, "classes.0", "string"),

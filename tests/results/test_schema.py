@@ -165,6 +165,8 @@ def test_numbers_that_are_undefined_are_written_as_none(store: RunStore) -> None
         ("config", []),
         ("config.labels", 3),
         ("config.tuning", {"space": [{"low": "a"}]}),
+        ("config.tuning", {"space": [{"name": "n", "low": 0, "high": 0, "log": True}]}),
+        ("config.tuning", {"space": [{"name": "n", "low": 0.5, "high": 4, "log": True, "integer": True}]}),
         ("protocol", ...),
     ],
 )
