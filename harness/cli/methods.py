@@ -19,10 +19,8 @@ app = typer.Typer(no_args_is_help=True, help="List methods, or show the card of 
 @exportable
 def list_(plugin: Plugins = None) -> None:
     """List all methods: built-in, installed and from plugins; broken ones with their reason."""
-    from harness.api.registry import list_methods, use_plugin
+    from harness.api.registry import list_methods
 
-    for spec in plugin or ():
-        use_plugin(spec)
     entries = list_methods()
     rows = [
         {
@@ -51,10 +49,8 @@ def list_(plugin: Plugins = None) -> None:
 @app.command("show")
 def show(name: Annotated[str, typer.Argument(help="Method name.")], plugin: Plugins = None) -> None:
     """Show a method's card: paper, inputs, parity, hyper-parameters, presets and what the paper leaves open."""
-    from harness.api.registry import find_method, use_plugin
+    from harness.api.registry import find_method
 
-    for spec in plugin or ():
-        use_plugin(spec)
     method = find_method(name)
     card = method.card
     facts = {

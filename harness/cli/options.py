@@ -14,6 +14,7 @@ from harness.core.errors import UsageError
 from harness.core.folders import expanded
 from harness.core.options import folder
 from harness.core.suggest import unknown
+from harness.studies.config import MOST_PROCESSES, StudyConfig
 
 
 def folder_option(name: str, help: str) -> Any:
@@ -26,18 +27,11 @@ def folder_option(name: str, help: str) -> Any:
     return typer.Option(name, help=help, parser=lambda text: folder(text, name), metavar="PATH")
 
 
-DataRoot = Annotated[
-    Path | None,
-    folder_option("--data-root", "Folder with the dataset's files (default: $BENCH_DATA/DATASET if it exists)."),
-]
-Out = Annotated[Path | None, folder_option("--out", "Runs folder (default: runs).")]
-Cache = Annotated[
-    Path | None, folder_option("--cache", "Folder for prepared data (default: $BENCH_CACHE or ~/.cache/wsibench).")
-]
-Workers = Annotated[
-    int | None,
-    typer.Option("--workers", min=1, max=4096, help="Processes for reading (default: number of cores)."),
-]
+_STUDY = StudyConfig.declared()
+DataRoot = Annotated[Path | None, folder_option("--data-root", _STUDY["data_root"].help)]
+Out = Annotated[Path | None, folder_option("--out", _STUDY["out"].help)]
+Cache = Annotated[Path | None, folder_option("--cache", _STUDY["cache"].help)]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, max=MOST_PROCESSES, help=_STUDY["workers"].help)]
 
 
 def _use(specs: list[str] | None) -> list[str] | None:
@@ -55,7 +49,7 @@ Plugins = Annotated[
     typer.Option(
         "--plugin",
         callback=_use,
-        help="A .py file, package.module or package.module:Class with a method, task, source, metric, ... Repeatable.",
+        help=_STUDY["plugins"].help,
     ),
 ]
 

@@ -6,7 +6,6 @@ of the commit is the repository.
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import logging
 import re
@@ -17,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import BenchError, DataError
+from harness.core.hashing import sha256_file
 from harness.core.reading import size_text
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_BLOCK = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -185,11 +184,7 @@ def _differs(path: Path, file: HubFile) -> str:
         return f"it has {size:,} bytes, and {file.size:,} are listed"
     if file.sha256 is None:
         return ""
-    digest = hashlib.sha256()
-    with path.open("rb") as content:
-        while block := content.read(_BLOCK):
-            digest.update(block)
-    return "" if digest.hexdigest() == file.sha256 else "its SHA-256 is another one"
+    return "" if sha256_file(path) == file.sha256 else "its SHA-256 is another one"
 
 
 @contextmanager

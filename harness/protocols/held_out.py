@@ -39,12 +39,8 @@ class Scorable(Protocol):
         """Class probabilities, (n_slides, n_classes)."""
 
     @property
-    def attention(self) -> Sequence[NDArray[np.float32]] | None:
-        """Weight per tile of each slide, or None."""
-
-    @property
-    def tiles(self) -> Mapping[str, Sequence[NDArray[np.float32]]]:
-        """Further numbers per tile of each slide, by name."""
+    def per_tile(self) -> Mapping[str, Sequence[NDArray[np.float32]]]:
+        """Numbers per tile of each slide, by name; ``attention`` is one of them."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +73,11 @@ class ScoredRows:
 
     def __len__(self) -> int:
         return len(self.slides)
+
+    @property
+    def per_tile(self) -> dict[str, tuple[NDArray[np.float32], ...]]:
+        """All numbers per tile by name: :attr:`tiles`, and ``attention`` where there is any."""
+        return dict(self.tiles) if self.attention is None else {"attention": self.attention, **self.tiles}
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -177,11 +178,9 @@ class Scorer:
         truth, instances = self._reveal(fold.test)
         found = []
         for prediction, order, probabilities in zip(predictions, orders, ordered, strict=True):
-            tiles = {name: tuple(values[i] for i in order) for name, values in prediction.tiles.items()}
-            given = prediction.attention
-            attention = None if given is None else tuple(given[i] for i in order)
+            tiles = {name: tuple(values[i] for i in order) for name, values in prediction.per_tile.items()}
             if instances is not None:
-                for name, values in {**tiles, **({} if attention is None else {"attention": attention})}.items():
+                for name, values in tiles.items():
                     _check_tiles(fold, name, values, instances)
             rows = ScoredRows(
                 repeat=fold.repeat,
@@ -191,7 +190,7 @@ class Scorer:
                 patients=truth.patients,
                 truth=truth,
                 probabilities=probabilities,
-                attention=attention,
+                attention=tiles.pop("attention", None),
                 tiles=tiles,
                 instance_labels=instances,
                 accesses=accesses,

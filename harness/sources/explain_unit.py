@@ -26,7 +26,7 @@ def explain_unit(scored: ScoredRows, inputs: Inputs) -> dict[str, bytes]:
     Further numbers per tile are drawn in the same way. Empty where the method gives none or the dataset nothing to
     draw on.
     """
-    drawn = {**({} if scored.attention is None else {"attention": scored.attention}), **scored.tiles}
+    drawn = scored.per_tile
     if not drawn or inputs.picture_of is None:
         return {}
     surest, groups = np.argsort(-scored.task.certainty(scored.probabilities), kind="stable"), scored.groups

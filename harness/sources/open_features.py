@@ -16,7 +16,6 @@ from harness.features.cost import cost_of
 from harness.features.extract import tiles_fingerprint
 from harness.features.manifest import Manifest
 from harness.features.store import FeatureStore
-from harness.sources.content_check import Sources
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,9 +51,20 @@ def _same(one: NDArray[np.int64] | None, other: NDArray[np.int64] | None) -> boo
     return one is None or other is None or np.array_equal(one, other)
 
 
-def sources_of(store: FeatureStore, tiles: Sources) -> Sources:
-    """What units rest on that train on a store: its files, and the slides that it was made from."""
-    return tiles.and_shared("the features", store.files)
+def reading(tiles: Inputs, store: FeatureStore) -> Inputs:
+    """The opened ``tiles``, with the features of a store in their place.
+
+    Units then rest on the store's files and on the slides that it was made from, and share what it cost to make.
+    """
+    return replace(
+        tiles,
+        access=FeatureAccess.of_store(store),
+        sources=tiles.sources.and_shared("the features", store.files),
+        picture_of=None,
+        masks=None,
+        feature_set=store.folder,
+        shared_cost={"features": cost_of(store.folder)},
+    )
 
 
 def open_features(tiles: Inputs, folder: Path) -> Inputs:
@@ -83,13 +93,7 @@ def open_features(tiles: Inputs, folder: Path) -> Inputs:
         "frozen one",
     )
     return replace(
-        tiles,
-        access=FeatureAccess.of_store(store),
-        sources=sources_of(store, tiles.sources),
-        picture_of=None,
-        masks=None,
+        reading(tiles, store),
         trained_elsewhere={} if seen is None else {f"features {folder.name}": seen},
         unchecked=(*tiles.unchecked, *(silent if seen is None else ())),
-        feature_set=folder,
-        shared_cost={"features": cost_of(folder)},
     )

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from harness.bags.access import FeatureAccess
 from harness.bags.tile_source import TileBags
 from harness.datasets.content import ContentHashes
-from harness.features.cost import cost_of
 from harness.features.extraction import set_name
 from harness.sources.inputs import Inputs
-from harness.sources.open_features import check_store, open_features, sources_of
+from harness.sources.open_features import check_store, open_features, reading
 from harness.training.device import make_repeatable
 
 if TYPE_CHECKING:
@@ -101,12 +100,4 @@ def _encode(dataset: Dataset, tiles: Inputs, opening: Opening, encoder: TileEnco
     )
     tiles.sources.check(tiles.content)
     check_store(store, bags)
-    return replace(
-        tiles,
-        access=FeatureAccess.of_store(store),
-        sources=sources_of(store, tiles.sources),
-        picture_of=None,
-        masks=None,
-        feature_set=store.folder,
-        shared_cost={"features": cost_of(store.folder)},
-    )
+    return reading(tiles, store)
