@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from harness.evaluation.bootstrap import RESAMPLES, draws, two_sided
+from harness.evaluation.multiple import holm
 from harness.evaluation.rows import Rows
 from harness.evaluation.study_scores import ordered, same_rows, study_statistic
 
-Floats = NDArray[np.float64]
 LEVEL = 0.05
 """Pairs whose corrected p-value is smaller differ."""
 _PER_PAIR = 80
@@ -62,20 +61,6 @@ def ties(data: Sequence[Rows], metric: str, *, resamples: int | None = None, see
     p_values = dict(zip(pairs, holm(raw).tolist(), strict=True))
     found = letters(known, {pair for pair, p in p_values.items() if p < LEVEL})
     return Ties(tuple(found.get(k, "") for k in range(len(rows))), p_values, count)
-
-
-def holm(p_values: ArrayLike) -> Floats:
-    """p-values corrected for their number so that one false finding among all has the level's chance (Holm 1979).
-
-    The smallest is multiplied by their number m, the next by m - 1 and so on; none is smaller than one before it. NaN
-    counts as a test without a finding: 1.
-    """
-    p = np.nan_to_num(np.asarray(p_values, dtype=np.float64), nan=1.0)
-    order = np.argsort(p, kind="stable")
-    stepped = np.minimum(1.0, np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p)))))
-    corrected = np.empty(len(p))
-    corrected[order] = stepped
-    return corrected
 
 
 def letters(items: Sequence[int], differ: Collection[tuple[int, int]]) -> dict[int, str]:

@@ -1,4 +1,4 @@
-"""Tie groups: the corrections and letters of their definitions, and methods that differ are found to differ."""
+"""Tie groups: the letters of their definitions, and methods that differ are found to differ."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import false_discovery_control
 
 from harness.evaluation.study_scores import Predictions, compare
-from harness.evaluation.ties import holm, letters, ties
+from harness.evaluation.ties import letters, ties
 
 
 def made(signal: float, *, n: int = 80, seed: int = 0, folds: int = 2) -> Predictions:
@@ -22,20 +21,6 @@ def made(signal: float, *, n: int = 80, seed: int = 0, folds: int = 2) -> Predic
     return Predictions(
         zero, np.arange(n) // 2 % folds, zero, names, label, np.c_[1 - p, p], (p > 0.5).astype(int), slide=names
     )
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_holm_is_that_of_its_definition(p: list[float]) -> None:
-    found = holm(p)
-    for k, value in enumerate(p):
-        smaller = [(q, j) for j, q in enumerate(p) if (q, j) <= (value, k)]
-        steps = [q * (len(p) - rank) for rank, (q, _) in enumerate(sorted(smaller))]
-        assert found[k] == pytest.approx(min(1.0, max(steps)))
-    assert (found >= np.asarray(p)).all() and (found >= false_discovery_control(p, method="bh") - 1e-12).all()
-
-
-def test_what_is_undefined_is_no_finding() -> None:
-    assert holm([0.01, np.nan]).tolist() == [0.02, 1.0] and holm([]).tolist() == []
 
 
 @given(st.integers(1, 7), st.sets(st.tuples(st.integers(0, 6), st.integers(0, 6))))
