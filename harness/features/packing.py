@@ -7,7 +7,6 @@ What is in the store already is not read again unless its file has changed.
 from __future__ import annotations
 
 import time
-import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,7 +25,7 @@ from harness.features.declared import Declared
 from harness.features.formats.base import Facts, FeatureFile, FeatureFormat, SlideFeatures
 from harness.features.manifest import MANIFEST, DType, FeatureKey, Header, Manifest, SlideEntry
 from harness.features.refusals import no_tiles, refuse, too_many
-from harness.features.rows import as_stored, check_columns, content_of, sample_of
+from harness.features.rows import StoredRows, as_stored, check_columns
 from harness.features.store import FeatureStore
 from harness.features.writer import FeatureWriter
 
@@ -148,8 +147,7 @@ class Packing:
         facts = declared.facts
         key = FeatureKey(facts.encoder or UNKNOWN, UNKNOWN, round(facts.mpp or 0.0, 4), facts.tile_px or 0)
         about = {"format": self.source.name, "unit": first.unit, "magnification": facts.magnification}
-        dtype = self.dtype or ("float16" if first.features.dtype == np.float16 else "float32")
-        return Header(key, first.features.shape[1], dtype, UNKNOWN, harness.__version__, about)
+        return Header(key, first.features.shape[1], self.dtype_of(first), UNKNOWN, harness.__version__, about)
 
     def declared_of(self, header: Header) -> Declared:
         """What a finished store says of all its slides; raises DataError where something else is declared."""
@@ -182,54 +180,61 @@ class Packing:
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
-    def checked(self, file: FeatureFile, declared: Declared) -> tuple[SlideFeatures, NDArray[np.floating[Any]]]:
-        """The features of one slide as they were read, and as they are packed.
+    def checked(self, file: FeatureFile, declared: Declared) -> SlideFeatures:
+        """The features of one slide as they were read.
 
         Raises:
-            DataError: the slide is damaged, without tiles or not finite, or contradicts what is declared.
+            DataError: the slide is damaged or without tiles, or contradicts what is declared.
         """
         found = self.source.read(file)
         if not len(found.features):
             raise no_tiles(file)
         declared.check(found.facts, found.features.shape[1], file.place)
         check_columns(found.features, file.place)
-        own: DType = "float16" if found.features.dtype == np.float16 else "float32"
-        return found, as_stored(found.features, self.dtype or own, file.place)
+        return found
 
     def _ready(self, file: FeatureFile, declared: Declared, header: Header) -> Ready | BenchError:
         started = time.perf_counter()
         try:
-            found, rows = self.checked(file, declared)
+            found = self.checked(file, declared)
+            coords, notes = found.coords, found.notes
+            if coords is not None and found.unit != header.provenance["unit"]:
+                coords = None
+                notes = (*notes, f"coordinates in {found.unit} are left out: other slides have another unit")
+            stored = as_stored(found.features, coords, self.dtype_of(found), file.place)
         except BenchError as problem:
             return problem
-        coords, notes = found.coords, found.notes
-        if coords is not None and found.unit != header.provenance["unit"]:
-            coords, notes = None, (*notes, f"coordinates in {found.unit} are left out: other slides have another unit")
         side = found.side if coords is not None and found.side else 0.0
-        return Ready(
-            rows,
-            coords,
-            side,
-            notes,
-            zlib.crc32(rows.data),
-            content_of(rows, coords),
-            sample_of(rows),
-            time.perf_counter() - started,
-        )
+        return Ready(stored, coords, side, notes, time.perf_counter() - started)
+
+    def count(self, file: FeatureFile) -> int:
+        """How many tiles a slide has, all of whose numbers are looked at.
+
+        Raises:
+            DataError: as :meth:`checked`, or numbers that are not finite or do not fit the number type.
+        """
+        found = self.checked(file, self.declared)
+        return len(as_stored(found.features, None, self.dtype_of(found), file.place).rows)
+
+    def dtype_of(self, found: SlideFeatures) -> DType:
+        """The number type on disk of one slide's features."""
+        return self.dtype or ("float16" if found.features.dtype == np.float16 else "float32")
 
 
 @dataclass(frozen=True)
 class Ready:
     """One slide, ready to be written."""
 
-    rows: NDArray[np.floating[Any]]
+    stored: StoredRows
     coords: NDArray[np.int64] | None
     side: float
     notes: tuple[str, ...]
-    crc32: int
-    content: str
-    sample: Sequence[int]
     seconds: float
+
+    @property
+    def rows(self) -> NDArray[np.floating[Any]]:
+        """The features."""
+        return self.stored.rows
 
     def entry(self, print_: str) -> SlideEntry:
         """For the manifest."""
@@ -237,11 +242,11 @@ class Ready:
             0,
             len(self.rows),
             print_,
-            self.crc32,
+            self.stored.crc32,
             self.coords is not None,
             {"read": round(self.seconds, 6)},
-            self.content,
-            self.sample,
+            self.stored.content,
+            self.stored.sample,
             self.side,
         )
 

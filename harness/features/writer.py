@@ -6,6 +6,7 @@ import json
 import os
 import zlib
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -39,7 +40,8 @@ class FeatureWriter:
     Args:
         folder: the store's folder; made if need be.
         header: what is being written.
-        group_bytes: features that are written before the disk is waited for. A kill costs the slides of a group.
+        group_bytes: features that are written together; the disk is waited for while the next group is written. A
+            kill costs the slides of two groups. 0 waits for the disk after each slide.
 
     Raises:
         DataError: (on entering) the folder holds features of another encoder, resolution, width or number type.
@@ -51,6 +53,8 @@ class FeatureWriter:
         self._group_bytes = group_bytes
         self._waiting: dict[str, SlideEntry] = {}
         self._waiting_bytes = 0
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
+        self._on_the_way: Future[None] | None = None
         self._end = 0
         self.entries: dict[str, SlideEntry] = {}
         self._row_bytes = {FEATURES: header.dim * DTYPES[header.dtype].itemsize, COORDS: 2 * COORD_DTYPE.itemsize}
@@ -78,6 +82,8 @@ class FeatureWriter:
     ) -> None:
         with suppress(OSError):  # what is complete when work is interrupted need not be done again
             self._commit()
+            self._settle()
+        self._disk.shutdown()
         self._lock.__exit__(kind, error, trace)
 
     def has(self, slide: str, fingerprint: str) -> bool:
@@ -135,23 +141,36 @@ class FeatureWriter:
             self._commit()
 
     def _commit(self) -> None:
-        """Have the disk hold the rows of the group, and then say so in the journal."""
+        """Begin to have the disk hold the rows of the group; the group before is done when this returns."""
+        self._settle()
         if not self._waiting:
             return
+        self._on_the_way = self._disk.submit(self._to_disk, self._waiting)
+        self._waiting, self._waiting_bytes = {}, 0
+        if not self._group_bytes:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Wait for the group that is on its way to the disk."""
+        before, self._on_the_way = self._on_the_way, None
+        if before is not None:
+            before.result()
+
+    def _to_disk(self, group: Mapping[str, SlideEntry]) -> None:
+        """Have the disk hold the rows of a group, and then say so in the journal."""
         for name in (FEATURES, COORDS):
             with placing(self.folder / name), (self.folder / name).open("rb") as file:
                 os.fsync(file.fileno())
         path = self.folder / JOURNAL
         with placing(path), path.open("a", encoding="utf-8") as journal:
-            journal.writelines(
-                json.dumps({"slide": slide} | asdict(entry)) + "\n" for slide, entry in self._waiting.items()
-            )
-            _to_disk(journal.fileno(), journal)
-        self._waiting, self._waiting_bytes = {}, 0
+            journal.writelines(json.dumps({"slide": slide} | asdict(entry)) + "\n" for slide, entry in group.items())
+            journal.flush()
+            os.fsync(journal.fileno())
 
     def finish(self) -> Manifest:
         """Publish everything that is complete."""
         self._commit()
+        self._settle()
         manifest = Manifest(self.header, dict(self.entries))
         for name in (FEATURES, COORDS):
             if not (self.folder / name).exists():  # others may be reading, and would take a new time for a change
@@ -242,8 +261,3 @@ class FeatureWriter:
                 console.warn(f"{path} is cut short; made again: {', '.join(lost)}")
             for slide in lost:
                 del self.entries[slide]
-
-
-def _to_disk(descriptor: int, file: Any) -> None:
-    file.flush()
-    os.fsync(descriptor)

@@ -3,7 +3,7 @@
     pytest -s tests/benchmarks/test_feature_folder.py
 
 The size of the cohort is set with BENCH_SLIDES (60) and BENCH_TILES (3000); the files have 1,024 columns of float32.
-Both passes end with the bytes on the disk.
+Both passes end with the bytes on the disk; they take turns BENCH_ROUNDS times (4), and the best of each counts.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from harness.features.formats.detect import detect
 from harness.features.packing import Packing
 
 SLIDES, TILES, WIDTH = int(os.environ.get("BENCH_SLIDES", "60")), int(os.environ.get("BENCH_TILES", "3000")), 1024
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "4"))
 NAMES = [f"slide_{number:05d}" for number in range(SLIDES)]
 
 
@@ -40,6 +41,7 @@ def write(path: Path, rows: np.ndarray, kind: str) -> None:
 
 
 def synced(command) -> float:
+    os.sync()
     started = time.perf_counter()
     command()
     os.sync()
@@ -59,19 +61,23 @@ def cohort(request, tmp_path_factory) -> tuple[str, Path]:
     shutil.rmtree(place)
 
 
-def test_packing_takes_at_most_twice_a_copy(cohort: tuple[str, Path]) -> None:
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_packing_takes_at_most_twice_a_copy(cohort: tuple[str, Path], dtype: str) -> None:
     kind, folder = cohort
     found = detect(folder)
     files = {file.slide: file for file in found.files}
-    seconds = {"copy": synced(lambda: shutil.copytree(folder, folder.parent / "copy"))}
-    shutil.rmtree(folder.parent / "copy")
-    for dtype in ("float16", "float32"):
-        packing = Packing(found, files, Declared(), dtype, os.cpu_count() or 1)
-        seconds[dtype] = synced(lambda packing=packing, dtype=dtype: packing.run(folder.parent / dtype))
+    copy, packed = folder.parent / "copy", folder.parent / dtype
+    packing = Packing(found, files, Declared(), dtype, os.cpu_count() or 1)
+    seconds: dict[str, list[float]] = {"copy": [], dtype: []}
+    for _ in range(ROUNDS):  # in turn, and the best of each: memory that the system has not had yet costs the first one
+        seconds["copy"].append(synced(lambda: shutil.copytree(folder, copy)))
+        shutil.rmtree(copy)
+        seconds[dtype].append(synced(lambda: packing.run(packed)))
+        shutil.rmtree(packed)
+    best = {name: min(each) for name, each in seconds.items()}
     size = sum(path.stat().st_size for path in folder.iterdir())
-    print(f"\n{kind}: {size / 1e9:.1f} GB, {seconds}")
-    assert seconds["float16"] < 2 * seconds["copy"]
-    assert seconds["float32"] < 2 * seconds["copy"]
+    print(f"\n{kind}: {size / 1e9:.1f} GB, {best} s, {best[dtype] / best['copy']:.2f} x")
+    assert best[dtype] < 2 * best["copy"]
 
 
 def test_a_bag_is_read_no_slower_than_from_pt(cohort: tuple[str, Path]) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from blake3 import blake3
 
+import harness.features.rows as rows_module
 from harness.core.errors import DataError
 from harness.features.declared import Declared
 from harness.features.formats.base import Facts
 from harness.features.formats.detect import detect
 from harness.features.packing import Packing
-from harness.features.rows import check_columns, sample_of
+from harness.features.rows import as_stored, check_columns
 
 
 @pytest.fixture
@@ -146,8 +149,35 @@ def test_files_outrank_names_of_folders_and_fill_in_what_is_not_declared() -> No
 def test_the_sample_is_the_same_in_any_order() -> None:
     rows = np.random.default_rng(0).normal(size=(500, 16)).astype(np.float16)
     order = np.random.default_rng(1).permutation(500)
-    one, other = rows[sample_of(rows)], rows[order][sample_of(rows[order])]
-    assert {row.tobytes() for row in one} == {row.tobytes() for row in other}
+    one, other = (as_stored(features, None, "float16", "S1") for features in (rows, rows[order]))
+    assert {row.tobytes() for row in one.rows[one.sample]} == {row.tobytes() for row in other.rows[other.sample]}
+
+
+@pytest.mark.parametrize("made", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_one_pass_in_blocks_gives_what_whole_arrays_give(monkeypatch, made: type, dtype: str) -> None:
+    monkeypatch.setattr(rows_module, "BLOCK_BYTES", 7 * 16 * 4)
+    features = np.random.default_rng(0).normal(size=(500, 16)).astype(made)
+    features.setflags(write=made is not np.float32)
+    coords = np.arange(1000).reshape(500, 2)
+    stored = as_stored(features, coords, dtype, "S1")
+    np.testing.assert_array_equal(stored.rows, features.astype(dtype))
+    assert stored.crc32 == zlib.crc32(stored.rows.tobytes())
+    words = f"{stored.rows.dtype.str} (500, 16)".encode() + stored.rows.tobytes() + coords.tobytes()
+    assert stored.content == f"blake3:{blake3(words).hexdigest()}"
+    features = np.array(features)
+    for row, value in ((499, np.nan), (0, -np.inf)):
+        features[row, 15] = value
+        with pytest.raises(DataError, match="of 500 tiles have features that are not finite"):
+            as_stored(features, None, dtype, "S1")
+
+
+def test_a_number_too_large_for_the_type_is_no_infinite_one() -> None:
+    features = np.ones((3, 4), np.float32)
+    features[2, 1] = 1e5
+    with pytest.raises(DataError, match="1e\\+05 do not fit float16"):
+        as_stored(features, None, "float16", "S1")
+    assert as_stored(features, None, "float32", "S1").rows is features
 
 
 def test_columns_that_are_no_features_are_refused() -> None:
