@@ -15,6 +15,7 @@ import typer
 
 import harness
 from harness.cli import (
+    audit_table,
     compare,
     datasets,
     doctor,
@@ -51,6 +52,7 @@ _ORDER = (
     "test",
     "leaderboard",
     "compare",
+    "audit-table",
     "predict",
     "export",
     "heatmap",
@@ -96,6 +98,7 @@ app.add_typer(plugins.app, name="plugins", cls=Group)
 app.command("test")(test.test)
 app.add_typer(leaderboard.app, name="leaderboard", cls=Group)
 app.command("compare")(compare.compare)
+app.command("audit-table")(audit_table.audit_table)
 app.command("predict")(predict.predict)
 app.command("export")(export.export)
 app.command("heatmap")(heatmap.heatmap)
