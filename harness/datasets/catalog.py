@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 from harness.core.errors import BenchError, DataError, UsageError
@@ -15,6 +14,7 @@ from harness.core.resources import package_data
 from harness.core.suggest import unknown
 from harness.datasets.card_file import CARD_FILE
 from harness.datasets.dataset import Dataset, load_dataset
+from harness.plugins import installed
 
 GROUP = "harness.datasets"
 VARIABLE = "BENCH_DATASETS"
@@ -176,7 +176,7 @@ def _from_variable() -> Iterator[_Place]:
 
 
 def _from_plugins() -> Iterator[_Place]:
-    for point in metadata.entry_points(group=GROUP):
+    for point in installed.entry_points(GROUP):
         package = point.dist.name if point.dist is not None else "an unknown package"
         origin = f"entry point {point.name} of {package}"
         try:

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from harness.core.errors import BenchError, MethodError, UsageError
 from harness.core.suggest import unknown
+from harness.plugins import installed
 from harness.plugins.load import absolute, derived, import_failures, load_classes, plugin_origin
 
 T = TypeVar("T")
@@ -87,7 +88,7 @@ class Registry(Generic[T]):
         self._providers: dict[str, list[Provider]] = {}
         self._plugins: dict[str, list[str]] = {}
         self._specs: list[str] = []
-        points = list(metadata.entry_points(group=kind.group) if entry_points is None else entry_points)
+        points = list(installed.entry_points(kind.group) if entry_points is None else entry_points)
         known = {point.name for point in points}
         own = [metadata.EntryPoint(*one, kind.group) for one in kind.built_in.items() if one[0] not in known]
         for point in (*points, *own):
@@ -240,8 +241,7 @@ class Registry(Generic[T]):
 
 
 def _entry_origin(point: metadata.EntryPoint) -> str:
-    package = f"{point.dist.name} {point.dist.version}" if point.dist is not None else "built in"
-    return f"{package} ({point.value})"
+    return f"{installed.package(point) or 'built in'} ({point.value})"
 
 
 def _load_entry(point: metadata.EntryPoint, origin: str) -> object:

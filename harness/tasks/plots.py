@@ -10,7 +10,7 @@ import numpy as np
 from harness.evaluation.metrics import confusion
 from harness.evaluation.roc import Roc, study_roc
 from harness.evaluation.study_scores import Predictions
-from harness.tasks.figure import FAINT, MAIN, axes_at, palette, png, short
+from harness.tasks.figure import FAINT, INK, MAIN, axes_at, palette, png, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,8 +76,6 @@ def confusion_figure(data: Predictions, classes: Sequence[str], *, title: str) -
         classes: class names.
         title: what the predictions are of.
     """
-    import seaborn as sns
-
     counts = confusion(data.label, data.predicted, len(classes))[0]
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
@@ -92,26 +90,31 @@ def confusion_figure(data: Predictions, classes: Sequence[str], *, title: str) -
     box = (0.5 + room, 0.5 + (room if upright else 0.1), cells, cells)
     with axes_at((box[0] + cells + 0.35, box[1] + cells + 0.45), [box]) as (figure, (axes,)):
         axes.grid(visible=False)
-        sns.heatmap(
-            shares,
-            annot=np.array(text),
-            fmt="",
-            vmin=0,
-            vmax=1,
-            cmap=sns.blend_palette(["#f4f6f9", "#9db8d2", MAIN], as_cmap=True),
-            cbar=False,
-            linewidths=2,
-            linecolor="white",
-            xticklabels=names,
-            yticklabels=names,
-            annot_kws={"fontsize": 11 if len(classes) < 5 else 9},
-            ax=axes,
-        )
+        _draw_cells(axes, shares, text, names, fontsize=11 if len(classes) < 5 else 9)
         axes.set(xlabel="predicted", ylabel="true", title=title)
         axes.tick_params(length=0)
         axes.tick_params(axis="y", rotation=0)
         axes.tick_params(axis="x", rotation=90 if upright else 0)
         return png(figure)
+
+
+def _draw_cells(
+    axes: Axes, shares: NDArray[np.float64], text: Sequence[Sequence[str]], names: Sequence[str], *, fontsize: int
+) -> None:
+    """Draw a matrix from the top left, with a text in every cell; seaborn's heatmap draws the whole figure twice."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    colours = LinearSegmentedColormap.from_list("shares", ["#f4f6f9", "#9db8d2", MAIN])
+    axes.pcolormesh(shares, cmap=colours, vmin=0, vmax=1, edgecolors="white", linewidth=2)
+    for row, cells in enumerate(text):
+        for column, cell in enumerate(cells):
+            ink = "white" if shares[row, column] > 0.6 else INK
+            axes.text(column + 0.5, row + 0.5, cell, ha="center", va="center", color=ink, fontsize=fontsize)
+    axes.invert_yaxis()
+    axes.spines[:].set_visible(False)
+    places = np.arange(len(names)) + 0.5
+    axes.set_xticks(places, names)
+    axes.set_yticks(places, names)
 
 
 def curve_figure(curves: Sequence[Sequence[Mapping[str, str]]], *, title: str) -> bytes | None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import yaml
 from harness.core.errors import DataError, UsageError
 from harness.datasets import catalog
 from harness.datasets.catalog import find_dataset, list_datasets
+from harness.plugins import installed
 
 
 class Point:
@@ -27,7 +27,7 @@ class Point:
 @pytest.fixture
 def points(monkeypatch) -> list[Point]:
     found: list[Point] = []
-    monkeypatch.setattr(metadata, "entry_points", lambda group: found if group == catalog.GROUP else [])
+    monkeypatch.setattr(installed, "entry_points", lambda group: found if group == catalog.GROUP else [])
     return found
 
 

@@ -60,15 +60,13 @@ def test_the_diagonal_of_a_good_method_is_the_darkest(monkeypatch: pytest.Monkey
     data = made(n=90, classes=3)
     perfect = Predictions(**{**vars(data), "predicted": data.label})
     seen = {}
-    import seaborn
-
-    draw = seaborn.heatmap
-    monkeypatch.setattr(
-        seaborn, "heatmap", lambda values, **k: seen.update(v=values, t=k["annot"]) or draw(values, **k)
-    )
-    pixels(confusion_figure(perfect, names(3), title="x"))
-    assert np.array_equal(seen["v"], np.eye(3))
-    assert seen["t"][0][0] == "30\n100%" and seen["t"][0][1] == "0\n0%"
+    monkeypatch.setattr(figures, "png", lambda figure: seen.update(axes=figure.axes[0]))
+    assert confusion_figure(perfect, names(3), title="x") is None
+    (mesh,) = seen["axes"].collections
+    assert np.array_equal(mesh.get_array(), np.eye(3))
+    cells = {text.get_position(): text.get_text() for text in seen["axes"].texts}
+    assert cells[0.5, 0.5] == cells[2.5, 2.5] == "30\n100%"
+    assert cells[1.5, 0.5] == "0\n0%"
 
 
 def test_class_names_of_any_kind_are_drawn_as_they_are() -> None:

@@ -44,8 +44,10 @@ def preload() -> None:
     """Import what every job needs; none of it may start a thread or touch a GPU."""
     import harness.jobs.train  # noqa: F401
     from harness.accounting.environment import environment
+    from harness.plugins import installed
     from harness.training.device import make_repeatable
 
+    installed.entry_points("harness.methods")  # reads those of all groups, for the forks too
     make_repeatable()  # holds for the forks too; the first call imports much
     environment()  # asks other programs, and remembers what they said; of a GPU it asks in the fork
     gc.collect()
