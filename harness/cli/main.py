@@ -34,6 +34,7 @@ from harness.cli import (
     test,
     tune,
     ui,
+    verify,
 )
 from harness.cli.signals import stopped_by_signals
 from harness.cli.usage import Group, ParserError, in_three_lines, typed_command
@@ -53,6 +54,7 @@ _ORDER = (
     "leaderboard",
     "compare",
     "audit-table",
+    "verify",
     "predict",
     "export",
     "heatmap",
@@ -99,6 +101,7 @@ app.command("test")(test.test)
 app.add_typer(leaderboard.app, name="leaderboard", cls=Group)
 app.command("compare")(compare.compare)
 app.command("audit-table")(audit_table.audit_table)
+app.command("verify")(verify.verify)
 app.command("predict")(predict.predict)
 app.command("export")(export.export)
 app.command("heatmap")(heatmap.heatmap)

@@ -43,14 +43,20 @@ def exportable(command: Callable[..., None]) -> Callable[..., None]:
         if form is None:
             command(*args, **options)
             return
+        ended: typer.Exit | None = None
         with console.tables_kept() as tables:
-            command(*args, **options)
+            try:
+                command(*args, **options)
+            except typer.Exit as exit:  # a command that says by its exit code what its table shows
+                ended = exit
         text = WRITERS[form](tables)
         if output is None:
             console.write(text)
         else:
             write_text(output, text)
             console.note(f"written to {output}")
+        if ended is not None:
+            raise ended
 
     hints = typing.get_type_hints(command, include_extras=True)
     hints |= {name: Annotated[bool, typer.Option(f"--{name}", help=text)] for name, text in _HELP.items()}

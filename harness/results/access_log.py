@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from harness.core.filelock import locked
+from harness.verification.accesses import Access
+from harness.verification.facts import scored_digest
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 FILE = "test_accesses.jsonl"
@@ -50,45 +51,95 @@ class AccessLog:
                 "time": datetime.now(UTC).isoformat(timespec="seconds"),
                 "slides": len(slides),
                 **several,
-                "predictions_sha256": hashlib.sha256(
-                    "\n".join(slides).encode() + np.ascontiguousarray(probabilities).tobytes()
-                ).hexdigest(),
+                "predictions_sha256": scored_digest(slides, probabilities),
             }
         )
         self.root.mkdir(parents=True, exist_ok=True)
-        with locked(self.root / f".{FILE}.lock"):
-            text = self._text(FILE)
+        with locked(self.root / f".{FILE}.lock"), (self.root / FILE).open("ab+") as file:
+            before = _counted(self.root / FORMER_FILE)[accessor] + _counted(self.root / FILE)[accessor]
             # A line that a kill cut short is ended, so that it spoils no other.
-            start = "" if not text or text.endswith("\n") else "\n"
-            with (self.root / FILE).open("a", encoding="utf-8") as file:
-                file.write(f"{start}{line}\n")
-        before = _counts(self._text(FORMER_FILE))[accessor] + _counts(text)[accessor]
+            start = "" if _ends(file) else "\n"
+            file.write(f"{start}{line}\n".encode())
         return before + max(1, several.get("accesses", 1))
 
     def counts(self) -> Counter[str]:
         """Accesses by accessor."""
-        return _counts(self._text(FORMER_FILE)) + _counts(self._text(FILE))
+        return _counted(self.root / FORMER_FILE) + _counted(self.root / FILE)
 
-    def _text(self, name: str) -> str:
-        try:
-            return (self.root / name).read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            return ""
-
-
-def _counts(text: str) -> Counter[str]:
-    found: Counter[str] = Counter()
-    for accessor, accesses in map(_access, text.splitlines()):
-        found[accessor] += accesses
-    del found[""]  # lines that were cut short
-    return found
+    def lines(self) -> dict[str, list[Access]]:
+        """All lines by accessor, in their order, parsed anew: for verification, which trusts no earlier reading."""
+        found: dict[str, list[Access]] = {}
+        for name in (FORMER_FILE, FILE):
+            for line in _content(self.root / name, 0).splitlines():
+                accessor, access = _access(line)
+                if accessor:
+                    found.setdefault(accessor, []).append(access)
+        return found
 
 
-def _access(line: str) -> tuple[str, int]:
+@dataclass
+class _Counted:
+    """What has been counted of a log: it only grows, so no line is parsed twice by a process.
+
+    Attributes:
+        file: device and inode of the log.
+        size: bytes that have been counted, up to the end of a line.
+        accesses: by accessor.
+    """
+
+    file: tuple[int, int]
+    size: int = 0
+    accesses: Counter[str] = field(default_factory=Counter)
+
+
+_known: dict[Path, _Counted] = {}
+
+
+def _counted(path: Path) -> Counter[str]:
+    """Accesses by accessor; only what has been added since the last call is read."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        _known.pop(path, None)
+        return Counter()
+    state = _known.get(path)
+    if state is None or state.file != (status.st_dev, status.st_ino) or status.st_size < state.size:
+        state = _known[path] = _Counted((status.st_dev, status.st_ino))
+    if status.st_size == state.size:
+        return state.accesses
+    whole, ended, cut = _content(path, state.size).rpartition(b"\n")
+    for line in whole.splitlines():
+        accessor, access = _access(line)
+        state.accesses[accessor] += access.accesses
+    state.size += len(whole) + len(ended)
+    del state.accesses[""]  # lines that were cut short
+    accessor, access = _access(cut)
+    return state.accesses + Counter({accessor: access.accesses} if accessor else {})
+
+
+def _content(path: Path, start: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+def _ends(file: Any) -> bool:
+    """Whether an open file is empty or ends with a whole line."""
+    if file.seek(0, os.SEEK_END) == 0:
+        return True
+    file.seek(-1, os.SEEK_END)
+    return bool(file.read(1) == b"\n")
+
+
+def _access(line: bytes) -> tuple[str, Access]:
     """The accessor, and how many accesses at once; "" where the line cannot be read."""
     try:
-        entry = json.loads(line)
+        entry = json.loads(line.decode("utf-8", errors="replace"))
         accessor = entry["accessor"] if "accessor" in entry else entry["asker"]
-        return str(accessor), max(1, int(entry.get("accesses", entry.get("questions", 1))))
+        count = max(1, int(entry.get("accesses", entry.get("questions", 1))))
+        return str(accessor), Access(count, str(entry.get("predictions_sha256", "")))
     except (ValueError, KeyError, TypeError, AttributeError):
-        return "", 0
+        return "", Access(0, "")

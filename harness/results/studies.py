@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from harness.core.reading import parse_json
@@ -43,7 +43,7 @@ class Failure:
     def from_json(cls, text: str) -> Failure:
         """From failed.json; raises ValueError or DataError where that is damaged."""
         value = check(FailureSchema, parse_json(text), what="note of a failure", place="failed.json")
-        return cls(**{field.name: value[field.name] for field in fields(cls)})
+        return cls(**{one.name: value[one.name] for one in fields(cls)})
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,8 @@ class Study:
         records: finished units by repeat, fold and seed.
         failures: failed ones.
         damaged: ids of planned units whose evidence cannot be read.
+        stored_scores, stored_units: the scores that stand in study.json, and on how many units they rest; None where
+            there are none. Nothing but their verification uses them.
     """
 
     study_id: str
@@ -86,6 +88,8 @@ class Study:
     records: tuple[Record, ...]
     failures: tuple[Failure, ...]
     damaged: tuple[str, ...] = ()
+    stored_scores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    stored_units: int | None = None
 
     @property
     def complete(self) -> bool:
@@ -107,16 +111,15 @@ def group_studies(
         damaged: names of the folders of units whose evidence cannot be read.
     """
     by_id = {str(plan["study_id"]): plan for plan in plans}
-    names = sorted({*by_id, *(record.study_id for record in records)})
+    done: dict[str, list[Record]] = {}
+    failed: dict[str, list[Failure]] = {}
+    for record in records:
+        done.setdefault(record.study_id, []).append(record)
+    for failure in failures:
+        failed.setdefault(failure.study_id, []).append(failure)
     return tuple(
-        _study(
-            name,
-            by_id.get(name, {}),
-            tuple(record for record in records if record.study_id == name),
-            tuple(failure for failure in failures if failure.study_id == name),
-            damaged,
-        )
-        for name in names
+        _study(name, by_id.get(name, {}), tuple(done.get(name, ())), tuple(failed.get(name, ())), damaged)
+        for name in sorted({*by_id, *done})
     )
 
 
@@ -137,5 +140,7 @@ def _study(
         config=plan.get("config", {}),
         records=records,
         failures=failures,
-        damaged=tuple(unit for unit in map(str, planned or ()) if safe_name(unit) in damaged),
+        damaged=tuple(unit for unit in map(str, planned or ()) if safe_name(unit) in damaged) if damaged else (),
+        stored_scores=plan.get("scores", {}),
+        stored_units=plan.get("units_done") if "scores" in plan else None,
     )

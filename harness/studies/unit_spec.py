@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.api.code_version import TRAINING_VERSION
-from harness.core.hashing import sha256_json
+from harness.verification.identity import study_id_of, unit_id_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +58,9 @@ class UnitSpec:
     @property
     def unit_id(self) -> str:
         """Readable and unique: ``gated_abmil-musk1-r0f3-s0-<12 hex digits>``."""
-        short = sha256_json(self.as_dict())[:12]
-        trial = f"-{self.inner}" if self.inner else ""
-        return f"{self.method}-{self.dataset}-r{self.repeat}f{self.fold}-s{self.seed}{trial}-{short}"
+        return unit_id_of(self.as_dict())
 
     @property
     def study_id(self) -> str:
         """The same for all folds and seeds of one leaderboard row."""
-        shared = {k: v for k, v in self.as_dict().items() if k not in {"repeat", "fold", "seed", "inner"}}
-        return f"{self.method}-{self.dataset}-{self.protocol}-{sha256_json(shared)[:12]}"
+        return study_id_of(self.as_dict())

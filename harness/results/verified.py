@@ -1,0 +1,151 @@
+"""Verification of the studies of a runs folder: every number is computed again from the files and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from harness.core.errors import BenchError, DataError
+from harness.core.hashing import sha256_file
+from harness.datasets.catalog import list_datasets
+from harness.results.access_log import AccessLog
+from harness.results.evidence_files import read_record
+from harness.results.names import is_inside
+from harness.results.predictions import PREDICTIONS, read_predictions
+from harness.results.summary import as_predictions, study_predictions
+from harness.tasks.registry import task_of
+from harness.verification.expected import Expected, Row, expected, rows_of
+from harness.verification.facts import UnitFacts, check_files, facts_of
+from harness.verification.finding import Finding, Verification
+from harness.verification.study import check_study
+from harness.verification.unit import check_record
+
+if TYPE_CHECKING:
+    from harness.datasets.dataset import Dataset
+    from harness.evaluation.study_scores import StudyScores
+    from harness.results.record import Record
+    from harness.results.store import RunStore
+    from harness.results.studies import Study
+    from harness.verification.accesses import Access
+
+
+def verify_study(store: RunStore, study: Study, *, dataset: Dataset | None = None, deep: bool = False) -> Verification:
+    """Verify one study; see :class:`Verifier`, which does several at less cost."""
+    return Verifier(store, dataset=dataset, deep=deep).study(study)
+
+
+class Verifier:
+    """Verifies studies of a runs folder.
+
+    Args:
+        store: the evidence.
+        dataset: what studies on a dataset of its name are compared with; None looks each up in the catalogue.
+        deep: whether every file is read, whatever the index says; else a file is read where it has changed since.
+    """
+
+    def __init__(self, store: RunStore, *, dataset: Dataset | None = None, deep: bool = False) -> None:
+        self._store = store
+        self._dataset = dataset
+        self._deep = deep
+        self._cards: dict[tuple[str, str, str], Expected | None] = {}
+
+    def study(self, study: Study, scores: StudyScores | None = None) -> Verification:
+        """Verify a study.
+
+        Args:
+            study: the study, from this store.
+            scores: what its predictions come to, where that is known; else it is computed.
+        """
+        facts = {record.unit_id: self._facts(record) for record in study.records}
+        if scores is None:
+            scores = _scores(self._store, study)
+        return check_study(
+            study,
+            facts,
+            card=self._card(study),
+            log=self._log,
+            unknown=self._unknown,
+            unreadable={name: _problem(self._store, name) for name in study.damaged},
+            scores=scores,
+            rows=lambda record: read_rows_of(self._store, record),
+        )
+
+    @cached_property
+    def _log(self) -> Mapping[str, Sequence[Access]]:
+        return AccessLog(self._store.root).lines()
+
+    @cached_property
+    def _unknown(self) -> tuple[str, ...]:
+        """Accessors of the log that no plan and no unit of the runs folder has."""
+        studies = self._store.studies()
+        known = {name for study in studies for name in study.planned or ()}
+        known |= {record.unit_id for study in studies for record in study.records}
+        return tuple(name for name in self._log if name not in known)
+
+    def _card(self, study: Study) -> Expected | None:
+        if not study.records:
+            return None
+        spec = study.records[0].spec
+        key = (str(spec["dataset"]), str(spec["protocol"]), str(spec.get("split_sha256", "")))
+        if key not in self._cards:
+            dataset = self._datasets.get(key[0])
+            self._cards[key] = None if dataset is None else expected(dataset, *key[1:])
+        return self._cards[key]
+
+    @cached_property
+    def _datasets(self) -> dict[str, Dataset]:
+        found = {one.name: one.dataset for one in list_datasets() if one.dataset is not None}
+        return found if self._dataset is None else found | {self._dataset.name: self._dataset}
+
+    def _facts(self, record: Record) -> UnitFacts:
+        return read_facts(self._store, record)
+
+
+def read_facts(store: RunStore, record: Record) -> UnitFacts:
+    """Read every file of a unit that its record names, and check the unit by itself."""
+    folder = store.unit_folder(record.unit_id)
+    files: dict[str, str | None] = {}
+    for name in {*record.files, PREDICTIONS}:
+        # A name that leads elsewhere is not looked at: no record of ours has one.
+        there = is_inside(name) and (folder / name).is_file()
+        files[name] = sha256_file(folder / name) if there else None
+    try:
+        task = task_of(record.config)
+        frame = read_predictions(folder / PREDICTIONS, task)
+        rows = as_predictions(frame, record.classes, task)
+        return facts_of(record, files, frame, rows, task)
+    except (BenchError, ValueError, IndexError) as error:
+        problem = error.problem if isinstance(error, BenchError) else str(error)
+        found: Iterable[Finding] = (*check_files(record, files), *check_record(record))
+        unreadable = Finding.of("unreadable", f"{record.unit_id}, {PREDICTIONS}", problem)
+        return UnitFacts(findings=(*found, unreadable), content=files[PREDICTIONS] or "")
+
+
+def read_rows_of(store: RunStore, record: Record) -> list[Row]:
+    """The rows of a unit's predictions, sorted, as its table has them."""
+    task = task_of(record.config)
+    names = ("slide", "patient", *task.truth)
+    frame = read_predictions(store.unit_folder(record.unit_id) / PREDICTIONS, task)
+    return rows_of({name: frame[name].tolist() for name in names}, tuple(task.truth))
+
+
+def _problem(store: RunStore, unit_id: str) -> str:
+    try:
+        read_record(store.unit_folder(unit_id))
+    except DataError as error:
+        return error.problem
+    return "it could not be read a moment ago"
+
+
+def _scores(store: RunStore, study: Study) -> StudyScores | None:
+    """The scores of a study without intervals; None where its predictions cannot be read."""
+    from harness.evaluation.study_scores import study_scores
+
+    if not study.stored_scores:
+        return None
+    try:
+        data = study_predictions(store, study)
+        return None if data is None else study_scores(data, resamples=1)
+    except (BenchError, ValueError, IndexError):
+        return None
