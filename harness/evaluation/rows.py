@@ -82,6 +82,13 @@ class Rows(ABC):
             runs.setdefault((repeat, seed), []).append(members)
         return list(runs.values())
 
+    def strata(self) -> NDArray[Any] | None:
+        """What resamples keep of the data, shape (n,): patients are drawn among those with the same values.
+
+        None draws among all.
+        """
+        return None
+
     @abstractmethod
     def run_scores(self, folds: list[NDArray[np.intp]], weights: Floats) -> dict[str, Floats]:
         """Each of :attr:`metrics` for one run, shape (R,), NaN where undefined.

@@ -3,7 +3,8 @@
 The AUC (for survival, the C-index) is the mean over folds within a run, because predictions of differently trained
 folds do not share a scale; all other scores take the pooled predictions of a run. A run is one (repeat, seed): a pass
 over all folds. Both are then averaged over runs. An interval is the patient bootstrap of that whole statistic: a
-patient that is drawn twice counts twice in every fold, repeat and seed that it occurs in.
+patient that is drawn twice counts twice in every fold, repeat and seed that it occurs in. Patients are drawn among
+those with the same classes (:meth:`harness.evaluation.rows.Rows.strata`).
 
 A score that is undefined in one fold of its mean (an AUC where a fold tests one class only) is undefined for the study:
 the mean of the other folds would be the score of another set of slides. Resamples are more lenient, since a fold may
@@ -46,6 +47,10 @@ class Predictions(Rows):
     probabilities: Floats
     predicted: NDArray[Any]
     slide: NDArray[Any] | None = None
+
+    def strata(self) -> NDArray[Any]:
+        """The classes."""
+        return np.asarray(self.label)
 
     def run_scores(self, folds: list[NDArray[np.intp]], weights: Floats) -> dict[str, Floats]:
         """The AUC as the mean over folds, all other scores of the pooled predictions."""
@@ -134,7 +139,7 @@ def study_scores(data: Rows, *, resamples: int = RESAMPLES, seed: int = 0) -> St
     """
     statistic = study_statistic(data)
     point = _point(data)
-    intervals = bootstrap(statistic, data.patient, resamples=resamples, seed=seed)
+    intervals = bootstrap(statistic, data.patient, resamples=resamples, seed=seed, strata=data.strata())
     by_unit = _unit_scores(data)
     scores = {}
     for name in data.names:
@@ -178,7 +183,9 @@ def compare(first: Rows, second: Rows, *, resamples: int = RESAMPLES, seed: int 
     """
     a, b = ordered(first), ordered(second)
     same_rows(a, b)
-    found = paired_difference(study_statistic(a), study_statistic(b), a.patient, resamples=resamples, seed=seed)
+    found = paired_difference(
+        study_statistic(a), study_statistic(b), a.patient, resamples=resamples, seed=seed, strata=a.strata()
+    )
     points = _point(a), _point(b)
     return {
         name: one if all(math.isfinite(point[name]) for point in points) else _NO_DIFFERENCE

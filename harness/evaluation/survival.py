@@ -42,6 +42,10 @@ class SurvivalPredictions(Rows):
     risk: Floats
     slide: NDArray[Any] | None = None
 
+    def strata(self) -> NDArray[Any]:
+        """Whether the event was seen."""
+        return np.asarray(self.event)
+
     def run_scores(self, folds: list[NDArray[np.intp]], weights: Floats) -> dict[str, Floats]:
         """The C-index over patients, averaged over folds: risks of differently trained folds do not compare.
 

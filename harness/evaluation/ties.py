@@ -54,7 +54,9 @@ def ties(data: Sequence[Rows], metric: str, *, resamples: int | None = None, see
         same_rows(rows[0], one)
     n_pairs = len(rows) * (len(rows) - 1) // 2
     count = resamples or max(RESAMPLES, _PER_PAIR * n_pairs)
-    drawn = [draws(study_statistic(one), one.patient, resamples=count, seed=seed)[metric] for one in rows]
+    strata = rows[0].strata()
+    every = [draws(study_statistic(one), one.patient, resamples=count, seed=seed, strata=strata) for one in rows]
+    drawn = [one[metric] for one in every]
     known = [k for k, one in enumerate(drawn) if np.isfinite(one).any()]
     pairs = list(combinations(known, 2))
     raw = [two_sided(drawn[a] - drawn[b]) for a, b in pairs]

@@ -49,7 +49,7 @@ def band(data: Rows, curve: Curve, *, resamples: int = RESAMPLES, seed: int = 0)
     if not resamples or len(np.unique(data.patient)) < 2:
         return None
     units = units_of(data)
-    blocks = patient_weights(data.patient, resamples=resamples, seed=seed)
+    blocks = patient_weights(data.patient, resamples=resamples, seed=seed, strata=data.strata())
     drawn = [one for block in blocks for w in block if (one := mean_curve(curve, units, w)) is not None]
     if not drawn:
         return None

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.evaluation.bootstrap import bootstrap, draws, paired_difference, patient_weights
+from harness.evaluation.bootstrap import bootstrap, draws, paired_difference, patient_strata, patient_weights
 from harness.evaluation.metrics import macro_auc, roc_auc
 
 
@@ -116,3 +116,47 @@ def test_p_values_are_even_when_there_is_no_difference() -> None:
         for k in range(200)
     ]
     assert 0.01 <= np.mean(np.array(p) < 0.05) <= 0.12
+
+
+def test_patients_with_the_same_classes_are_a_stratum_and_nobody_is_alone() -> None:
+    patient = np.array([0, 0, 1, 2, 3, 3, 4, 5, 5, 6])
+    value = np.array(["a", "b", "a", "a", "b", "a", "b", "b", "b", "c"])
+    both, only_a, only_b = (patient_strata(patient, value)[k] for k in (0, 1, 4))
+    assert len({both, only_a, only_b}) == 3
+    assert patient_strata(patient, value)[:6].tolist() == [both, only_a, only_a, both, only_b, only_b]
+    assert patient_strata(patient, value)[6] in (both, only_a, only_b)  # the only one of class c
+    assert patient_strata(np.arange(4), np.arange(4)).tolist() == [0, 0, 0, 0]
+
+
+def test_strata_keep_their_numbers_of_patients() -> None:
+    patients, classes = np.repeat(np.arange(40), 2), np.repeat(np.arange(40) % 4 == 0, 2)
+    weights = np.concatenate(list(patient_weights(patients, resamples=400, seed=1, strata=classes)))
+    assert (weights[:, classes].sum(axis=1) == 20).all() and (weights[:, ~classes].sum(axis=1) == 60).all()
+    assert (weights[:, 0::2] == weights[:, 1::2]).all()
+    assert weights.mean(axis=0) == pytest.approx(np.ones(80), abs=0.2)
+    assert weights.var(axis=0).mean() == pytest.approx(0.75 * (1 - 1 / 30) + 0.25 * (1 - 1 / 10), abs=0.05)
+
+
+def test_the_same_strata_pair_methods_and_lose_no_class() -> None:
+    rng = np.random.default_rng(4)
+    labels = np.arange(30) < 3
+    scores = rng.normal(size=(2, 30)) + labels
+
+    def auc(k: int):
+        return lambda weights: {"auc": roc_auc(labels, scores[k], weights)}
+
+    first, second = (draws(auc(k), np.arange(30), resamples=300, strata=labels)["auc"] for k in (0, 1))
+    assert np.isfinite(first).all() and np.isnan(draws(auc(0), np.arange(30), resamples=300)["auc"]).any()
+    found = paired_difference(auc(0), auc(1), np.arange(30), resamples=300, strata=labels)["auc"]
+    assert [found.interval.low, found.interval.high] == pytest.approx(np.percentile(first - second, [2.5, 97.5]))
+
+
+def test_drawing_again_and_again_is_the_plain_loop() -> None:
+    """Against a loop that draws rows by their numbers: the spread of a mean over patients with unequal many slides."""
+    rng = np.random.default_rng(6)
+    patients = np.repeat(np.arange(50), rng.integers(1, 4, 50))
+    values = rng.normal(size=50)[patients]
+    fast = draws(mean_of(values), patients, resamples=4000)["mean"]
+    rows = [np.flatnonzero(patients == name) for name in range(50)]
+    slow = [values[np.concatenate([rows[k] for k in rng.integers(0, 50, 50)])].mean() for _ in range(4000)]
+    assert fast.mean() == pytest.approx(np.mean(slow), abs=0.01) and fast.std() == pytest.approx(np.std(slow), rel=0.06)
