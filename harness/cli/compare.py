@@ -1,43 +1,102 @@
-"""``bench compare``: two studies on the same slides, and the paired difference between them."""
+"""``bench compare``: studies on the same slides, the paired differences between them, and what they mean."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli.compare_tables import cost_table, difference_text, fold_table, pair_table, study_table
 from harness.cli.completion import offer
 from harness.cli.damaged import show_damaged
-from harness.cli.options import Out, Plugins
+from harness.cli.options import Out, Plugins, finite
 from harness.cli.table_options import exportable
 from harness.core import console
-from harness.core.errors import DataError
+from harness.core.errors import DataError, UsageError
+from harness.core.suggest import unknown
 from harness.core.table import Column, Table
 
 if TYPE_CHECKING:
     from harness.results.compare import Comparison
+    from harness.results.store import RunStore
+    from harness.results.studies import Study
     from harness.results.summary import Summary
+
+_PLACES = ("FIRST", "SECOND")
+_TABLES = ("scores", "pairs", "folds", "costs")
 
 
 @exportable
 def compare(
-    first: Annotated[
-        str,
-        typer.Argument(help="Study id, a beginning of it, or of the hash at its end.", autocompletion=offer("studies")),
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FIRST SECOND [MORE]",
+            help="Studies: an id, a beginning of it, or of the hash at its end.",
+            autocompletion=offer("studies"),
+        ),
     ],
-    second: Annotated[str, typer.Argument(help="The study to compare with it.", autocompletion=offer("studies"))],
+    metric: Annotated[str | None, typer.Option(help="Score to compare in (default: the first of the task).")] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option(help="Largest loss that does not matter: says which study is not inferior.", callback=finite),
+    ] = None,
+    test: Annotated[
+        str, typer.Option(help="What p-values rest on: bootstrap, delong, mcnemar or resampled-t.")
+    ] = "bootstrap",
+    table: Annotated[
+        str | None, typer.Option("--table", help="Show this table alone: scores, pairs, folds or costs.")
+    ] = None,
     out: Out = None,
     plugin: Plugins = None,
 ) -> None:
-    """Compare two studies on the same slides: scores of both, and second minus first with its 95 % interval.
+    """Compare studies on the same slides: every difference with its 95 % interval, p-value, and what it means.
 
-    Each bootstrap resample draws the same patients in both studies, so the interval is that of the difference.
+    Each bootstrap resample draws the same patients in all studies, so the interval is that of the difference. p-values
+    are corrected for the number of pairs (Holm). Of two studies all scores are shown.
     """
-    from harness.results.compare import compare_studies, find_study
+    from harness.results.compare import compare_studies
+    from harness.results.compare_many import compare_many
     from harness.results.store import RunStore
 
+    if table is not None and table not in _TABLES:
+        raise unknown("table", table, _TABLES, place="--table", listing="bench compare --help")
     store = RunStore(out or Path("runs"))
+    studies = named(store, names)
+    found = compare_many(store, studies, metric=metric, test=test, margin=margin)  # type: ignore[arg-type]
+    if table not in {None, "scores"}:
+        console.show(_TABLE_OF[str(table)](found))
+        return
+    if len(studies) == 2:
+        _show(compare_studies(store, *studies))
+    else:
+        console.show(study_table(found, [_described(one) for one in found.summaries]))
+    if table == "scores":
+        return
+    if len(studies) > 2:
+        console.show(pair_table(found))
+    for one in found.statements:
+        console.say(one.text)
+    if not console.keeping():
+        console.show(cost_table(found))
+
+
+_TABLE_OF = {"pairs": pair_table, "folds": fold_table, "costs": cost_table}
+
+
+def named(store: RunStore, names: Sequence[str]) -> list[Study]:
+    """The studies that names stand for.
+
+    Raises:
+        UsageError: fewer than two, or a name of none or several.
+        DataError: the runs folder has none.
+    """
+    from harness.results.compare import find_study
+
+    if len(names) < 2:
+        raise UsageError("one study alone cannot be compared", place="bench compare", fix="name two studies or more")
     studies, broken = store.studies_and_broken()
     show_damaged(broken)
     if not studies:
@@ -46,11 +105,10 @@ def compare(
             place=str(store.root),
             fix="run two (bench run --method abmil --dataset musk1), or point --out to your runs",
         )
-    a, b = (
-        find_study(studies, word, place=f"bench compare, {where}")
-        for word, where in ((first, "FIRST"), (second, "SECOND"))
-    )
-    _show(compare_studies(store, a, b))
+    places = [*_PLACES, *(f"study {number}" for number in range(3, len(names) + 1))]
+    return [
+        find_study(studies, word, place=f"bench compare, {place}") for word, place in zip(names, places, strict=False)
+    ]
 
 
 def _show(found: Comparison) -> None:
@@ -65,7 +123,7 @@ def _show(found: Comparison) -> None:
         Column("metric"),
         Column("A [95 % interval]", ("a", "a_low", "a_high"), interval_text),
         Column("B [95 % interval]", ("b", "b_low", "b_high"), interval_text),
-        Column("B - A [95 % interval]", ("difference", "difference_low", "difference_high"), _difference),
+        Column("B - A [95 % interval]", ("difference", "difference_low", "difference_high"), difference_text),
         Column("p", ("p_value",), lambda p: "" if p is None else f"{p:.3f}", right=True),
     ]
     scores_of = found.first.scores
@@ -102,9 +160,3 @@ def _described(summary: Summary) -> str:
     more += f", encoder {seen}" if (seen := overlap_text(study)) else ""
     units = units_text(len(study.records), None if study.planned is None else len(study.planned), len(study.damaged))
     return f"{study.study_id} ({units} units{more})"
-
-
-def _difference(value: float | None, low: float | None, high: float | None) -> str:
-    if value is None:
-        return "undefined"
-    return f"{value:+.3f}" + ("" if low is None or high is None else f" [{low:+.3f}, {high:+.3f}]")

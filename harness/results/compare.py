@@ -76,17 +76,8 @@ def compare_studies(store: RunStore, first: Study, second: Study, *, resamples: 
         UsageError: one study twice.
         DataError: the studies are of other slides, content, splits, folds or seeds, or one has no finished unit.
     """
+    check_comparable((first, second))
     place = f"{first.study_id} and {second.study_id}"
-    if first.study_id == second.study_id:
-        raise UsageError("both names stand for the same study", place=first.study_id, fix="name two studies")
-    for study in (first, second):
-        if not study.records:
-            raise DataError(
-                "the study has no finished unit",
-                place=study.study_id,
-                fix="run it with bench run --method NAME --dataset NAME",
-            )
-    _check_same(first, second, place)
     one, other = study_predictions(store, first), study_predictions(store, second)
     assert one is not None and other is not None
     try:
@@ -101,6 +92,29 @@ def compare_studies(store: RunStore, first: Study, second: Study, *, resamples: 
         differences,
         changed(first, second),
     )
+
+
+def check_comparable(studies: Sequence[Study]) -> None:
+    """Refuse studies that cannot be compared slide by slide.
+
+    Raises:
+        UsageError: fewer than two, or one of them twice.
+        DataError: they are of other slides, content, splits, folds or seeds, or one has no finished unit.
+    """
+    if len(studies) < 2:
+        raise UsageError("one study alone cannot be compared", place="bench compare", fix="name two studies or more")
+    ids = [study.study_id for study in studies]
+    if twice := [name for name in ids if ids.count(name) > 1]:
+        raise UsageError("two names stand for the same study", place=twice[0], fix="name each study once")
+    for study in studies:
+        if not study.records:
+            raise DataError(
+                "the study has no finished unit",
+                place=study.study_id,
+                fix="run it with bench run --method NAME --dataset NAME",
+            )
+    for study in studies[1:]:
+        _check_same(studies[0], study, f"{studies[0].study_id} and {study.study_id}")
 
 
 def changed(first: Study, second: Study) -> dict[str, tuple[Any, Any]]:
