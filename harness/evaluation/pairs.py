@@ -151,7 +151,11 @@ def _drawn(
     resamples: int,
     seed: int,
 ) -> list[_Tested]:
-    drawn = [draws(study_statistic(one), one.patient, resamples=resamples, seed=seed)[metric] for one in rows]
+    strata = rows[0].strata()
+    every_score = [
+        draws(study_statistic(one), one.patient, resamples=resamples, seed=seed, strata=strata) for one in rows
+    ]
+    drawn = [one[metric] for one in every_score]
     patients = len(np.unique(rows[0].patient))
     found = []
     for a, b in pairs:
