@@ -13,7 +13,10 @@ from harness.results.summary import NO_GPU
 if TYPE_CHECKING:
     from harness.results.record import Record
 
-CURVE_POINTS = 100
+VERSION = 2
+"""Version of what a run says; runs of another one are written anew. Number 1 had figures for every unit."""
+
+CURVE_POINTS = 200
 """Most points per curve: the UI slows down with more, and the whole curve is among the artefacts."""
 
 STUDIES_VIEW = "studies"
@@ -64,22 +67,39 @@ def identity_tags(unit_id: str | None, study_id: str, spec: Mapping[str, Any]) -
     if unit_id is not None:
         tags["unit_id"] = unit_id
     names = ("method", "dataset", "protocol", "method_version", "dataset_fingerprint", "split_sha256")
-    return tags | {name: str(spec[name]) for name in names if name in spec}
+    return tags | {name: str(spec[name]) for name in names if name in spec} | {"encoder": _encoder(spec)}
+
+
+def _encoder(spec: Mapping[str, Any]) -> str:
+    """The encoder of the features; what the unit read where it used none: ``patches``, ``features`` ..."""
+    given = spec.get("input", {})
+    return str(given.get("encoder") or given.get("kind") or "unknown")
+
+
+def origin_tags(records: Sequence[Record]) -> dict[str, str]:
+    """Where units were run and by which code; several are listed. What is unknown is absent."""
+    tags: dict[str, Any] = {"git_commit": [], "hardware": [], "wsibench": []}
+    for record in records:
+        software, code, hardware = (record.environment.get(name, {}) for name in ("software", "code", "hardware"))
+        gpu = record.compute.get("gpu")
+        tags["git_commit"].append(code.get("commit"))
+        tags["hardware"].append(hardware.get("cpu") if gpu in (None, NO_GPU) else gpu)
+        tags["wsibench"].append(software.get("wsibench"))
+    known = {name: list(dict.fromkeys(str(one) for one in found if one)) for name, found in tags.items()}
+    return {name: ", ".join(found) for name, found in known.items() if found}
 
 
 def unit_tags(record: Record) -> dict[str, str]:
     """Tags of a finished unit."""
-    software, code = record.environment.get("software", {}), record.environment.get("code", {})
+    code = record.environment.get("code", {})
     known = {
         "gpu": record.compute.get("gpu"),
         "device": record.compute.get("device"),
-        "wsibench": software.get("wsibench"),
         "mlflow.source.git.commit": code.get("commit"),
         "uncommitted_changes": code.get("dirty"),
     }
-    return identity_tags(record.unit_id, record.study_id, record.spec) | {
-        name: str(value) for name, value in known.items() if value is not None
-    }
+    tags = identity_tags(record.unit_id, record.study_id, record.spec) | origin_tags([record])
+    return tags | {name: str(value) for name, value in known.items() if value is not None}
 
 
 def unit_params(spec: Mapping[str, Any]) -> dict[str, str]:
@@ -136,12 +156,18 @@ def known_numbers(values: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def curve_points(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, int, float]]:
+def curve_points(
+    rows: Sequence[Mapping[str, str]], best: Mapping[str, int] | None = None
+) -> list[tuple[str, int, float]]:
     """(``stage/column``, step, value) of a training curve, at most :data:`CURVE_POINTS` for each.
 
     The step is the epoch where the rows have one, else the row's number within its stage.
+
+    Args:
+        rows: of curve.csv.
+        best: by stage the epoch whose weights were kept; its point stays.
     """
-    series: dict[str, list[tuple[int, float]]] = {}
+    series: dict[tuple[str, str], list[tuple[int, float]]] = {}
     rows_of_stage: dict[str, int] = {}
     for row in rows:
         stage = row.get("stage") or "curve"
@@ -152,16 +178,31 @@ def curve_points(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, int, floa
         for column, text in row.items():
             value = _number(text)
             if column not in {"stage", "epoch", "step"} and value is not None:
-                series.setdefault(f"{stage}/{column}", []).append((step, value))
-    return [(name, step, value) for name, points in series.items() for step, value in thin(points)]
+                series.setdefault((stage, column), []).append((step, value))
+    return [
+        (f"{stage}/{column}", step, value)
+        for (stage, column), points in series.items()
+        for step, value in thin(points, (best or {}).get(stage))
+    ]
 
 
-def thin(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
-    """At most :data:`CURVE_POINTS` of the points, evenly spread, the first and the last among them."""
+def best_epochs(record: Record) -> dict[str, int]:
+    """By stage the epoch whose weights were kept, as far as the record knows."""
+    stages = record.selection.get("stages", {})
+    return {name: epoch for name, facts in stages.items() if isinstance(epoch := facts.get("best_epoch"), int)}
+
+
+def thin(points: list[tuple[int, float]], keep: int | None = None) -> list[tuple[int, float]]:
+    """At most :data:`CURVE_POINTS` of the points, evenly spread: the first, the last, and that of step ``keep``."""
     surplus = len(points) - 1
     if surplus < CURVE_POINTS:
         return points
-    return [points[k * surplus // (CURVE_POINTS - 1)] for k in range(CURVE_POINTS)]
+    chosen = [k * surplus // (CURVE_POINTS - 1) for k in range(CURVE_POINTS)]
+    kept = next((k for k, (step, _) in enumerate(points) if step == keep), None)
+    if kept is not None and kept not in chosen:  # in place of its nearest neighbour that is no end
+        nearest = min(range(1, CURVE_POINTS - 1), key=lambda place: abs(chosen[place] - kept))
+        chosen[nearest] = kept
+    return [points[k] for k in chosen]
 
 
 def clean_key(name: str) -> str:

@@ -6,8 +6,9 @@ places elsewhere, and MLflow would write to them; :func:`relocate` corrects that
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -144,6 +145,15 @@ def place_run(database: Path, run_id: str, folder: Path) -> None:
         connection.execute(
             "UPDATE runs SET artifact_uri = ?1 WHERE run_uuid = ?2 AND artifact_uri != ?1", (folder.as_uri(), run_id)
         )
+
+
+def copy_files(files: Mapping[str, Path], folder: Path) -> None:
+    """Copy files into ``folder``: path in it → file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, path in files.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
 
 
 def write_ahead(path: Path) -> None:

@@ -7,30 +7,29 @@ hash of the record that it shows, so that what is there already is not written t
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.core.filelock import locked
-from harness.core.hashing import sha256_json, sha256_text
-from harness.core.plain_json import plain
+from harness.core.hashing import sha256_text
 from harness.results import mlflow_content as content
 from harness.results.mlflow_place import (
     DATABASE,
-    artefact_folder,
     check_database,
     database_path,
     database_uri,
     is_lost,
-    place_run,
     relocate,
-    run_folder,
     without_strays,
     write_ahead,
 )
 from harness.results.mlflow_quiet import quiet
+from harness.results.mlflow_runs import KEY, Files, MlflowRuns
 from harness.results.mlflow_template import copy_template, keep_template
 
 if TYPE_CHECKING:
@@ -39,16 +38,31 @@ if TYPE_CHECKING:
     from harness.results.record import Record
     from harness.results.studies import Failure, Study
 
-Files = Callable[[], Mapping[str, Path]]
-"""Path among a run's artefacts → file."""
+Curve = Callable[[], list[dict[str, str]]]
+"""Rows of a training curve."""
 
-KEY, SHOWS = "bench.key", "bench.shows"
+SHOWS = "bench.shows"
+"""Tag with the hash of the evidence that a run shows."""
+_PARENT = "mlflow.parentRunId"
 _FINISHED, _FAILED, _RUNNING = "FINISHED", "FAILED", "RUNNING"
 
 
 def default_uri(root: Path) -> str:
     """The tracking URI of a runs folder: ``$MLFLOW_TRACKING_URI``, else SQLite inside it."""
     return os.environ.get("MLFLOW_TRACKING_URI", "").strip() or database_uri(root.resolve() / DATABASE)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Hashes of the evidence that runs show.
+
+    Attributes:
+        study: of the study's run; empty where there is none, or its artefacts are lost.
+        units: of its units' runs, by unit; those that are missing, cut short or lost are absent.
+    """
+
+    study: str
+    units: Mapping[str, str]
 
 
 class MlflowView:
@@ -67,10 +81,13 @@ class MlflowView:
         # is given up after seconds instead of minutes.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        # With a server, MLflow would print two lines for every run and a bar for every upload.
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         self.root = Path(root)
         self.uri = uri or default_uri(self.root)
         self.moved = 0
-        self._experiments: dict[str, str] = {}
+        self._parents: dict[str, str] = {}
         self._database = database_path(self.uri)
         self.root.mkdir(parents=True, exist_ok=True)
         with self._turn(), without_strays(self.uri):
@@ -81,97 +98,117 @@ class MlflowView:
             if self._database is not None:
                 write_ahead(self._database)
             check_database(self.uri)
-            self._client = MlflowClient(tracking_uri=self.uri)
-            self._client.search_experiments(max_results=1)  # makes the tables of a new database
+            client = MlflowClient(tracking_uri=self.uri)
+            client.search_experiments(max_results=1)  # makes the tables of a new database
             if new is not None and not copied:
                 keep_template(new)
             if self._database is not None and self._database.resolve().parent == self.root.resolve():
                 self.moved = relocate(self._database, self.root.resolve(), content.STUDIES_TAG)
+            self._runs = MlflowRuns(client, self.root.resolve(), self._database)
 
-    def write_unit(self, record: Record, files: Files, curve: list[dict[str, str]]) -> bool:
+    def shown(self, study: Study) -> Shown:
+        """What the runs of a study and its units show: asked at once, so that most units need no question."""
+        with self._turn():
+            if not (parents := self._runs.find(study.dataset, study.study_id)):
+                return Shown("", {})
+            parent = parents[0]
+            found = self._runs.search(study.dataset, f"tags.`{_PARENT}` = '{parent.info.run_id}'")
+        ids = [*(one.unit_id for one in study.records), *(one.unit_id for one in study.failures)]
+        names = {sha256_text(unit): unit for unit in ids}
+        runs = [(names.get(run.data.tags.get(KEY, ""), ""), run) for run in found]
+        often = Counter(name for name, _ in runs)  # a run twice is for write_unit to remove
+        units = {
+            name: run.data.tags[SHOWS]
+            for name, run in runs
+            if name and often[name] == 1 and self._is_current(run, parent.info.run_id)
+        }
+        return Shown("" if is_lost(parent.info.artifact_uri) else parent.data.tags.get(SHOWS, ""), units)
+
+    def write_unit(self, record: Record, shows: str, files: Files, curve: Curve) -> bool:
         """Show a finished unit; whether anything had to be written.
 
         Args:
             record: the unit's record.
+            shows: hash of the evidence; a run that shows it is not written again.
             files: gives the run's artefacts; called only if something is written.
-            curve: rows of the training curve.
+            curve: gives the rows of the training curve; called only if something is written.
         """
-        shows = sha256_json(plain(record.as_dict()))
+        spec = record.spec
+        start, end = _milliseconds(record.started), _milliseconds(record.finished)
         with self._turn():
-            if not self._outdated(record.spec["dataset"], record.unit_id, shows):
+            parent = self._parent(record.study_id, spec, start)
+            if not self._outdated(spec["dataset"], record.unit_id, shows, parent):
                 return False
-            start = _milliseconds(record.started)
-            run_id = self._create(
-                record.spec["dataset"],
-                content.unit_name(record.spec),
-                record.unit_id,
-                {**content.unit_tags(record), "mlflow.parentRunId": self._parent(record.study_id, record.spec, start)},
-                start=start,
-            )
-            end = _milliseconds(record.finished)
-            self._log(run_id, content.unit_metrics(record), content.unit_params(record.spec), at=end)
-            self._log_curve(run_id, content.curve_points(curve), at=end)
-            self._log_dataset(run_id, record.spec)
-            self._log_files(run_id, record.spec["dataset"], files)
-            self._finish(run_id, shows, _FINISHED, end)
+            tags = {**content.unit_tags(record), _PARENT: parent}
+            run = self._runs.create(spec["dataset"], content.unit_name(spec), record.unit_id, tags, start=start)
+            self._runs.log_dataset(run.info.run_id, spec)
+            self._runs.log_files(run, spec["dataset"], files)
+            self._runs.client.set_terminated(run.info.run_id, status=_FINISHED, end_time=end)
+            points = [(name, value, 0) for name, value in content.unit_metrics(record).items()]
+            points += [
+                (name, value, step) for name, step, value in content.curve_points(curve(), content.best_epochs(record))
+            ]
+            # The hash comes last, with the numbers: a run without it was cut short and is written again.
+            self._runs.log(run.info.run_id, points, content.unit_params(spec), {SHOWS: shows}, at=end)
         return True
 
-    def write_failure(self, failure: Failure) -> bool:
+    def write_failure(self, failure: Failure, shows: str) -> bool:
         """Show a unit that failed, with its reason; whether anything had to be written."""
-        spec = failure.spec
-        shows = sha256_text(f"{failure.reason}\n{failure.attempts}\n{failure.time}")
+        spec, time = failure.spec, _milliseconds(failure.time)
         with self._turn():
-            if not self._outdated(spec["dataset"], failure.unit_id, shows, files=False):
+            parent = self._parent(failure.study_id, spec, time)
+            if not self._outdated(spec["dataset"], failure.unit_id, shows, parent):
                 return False
-            time = _milliseconds(failure.time)
             tags = {
                 **content.identity_tags(failure.unit_id, failure.study_id, spec),
                 "reason": failure.reason,
                 "attempts": str(failure.attempts),
-                "mlflow.parentRunId": self._parent(failure.study_id, spec, time),
+                _PARENT: parent,
             }
             name = f"{content.unit_name(spec)} (failed)"
-            run_id = self._create(spec["dataset"], name, failure.unit_id, tags, start=time)
-            self._log(run_id, {}, content.unit_params(spec), at=time)
-            self._finish(run_id, shows, _FAILED, time)
+            run = self._runs.create(spec["dataset"], name, failure.unit_id, tags, start=time)
+            self._runs.client.set_terminated(run.info.run_id, status=_FAILED, end_time=time)
+            self._runs.log(run.info.run_id, [], content.unit_params(spec), {SHOWS: shows}, at=time)
         return True
 
-    def write_study(self, study: Study, metrics: Mapping[str, float], tags: Mapping[str, str], files: Files) -> bool:
-        """Bring a study's parent run up to date; whether anything had to be written.
+    def write_study(
+        self, study: Study, shows: str, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, Path]
+    ) -> None:
+        """Bring a study's run up to date.
 
         Args:
-            study: the study; nothing is written without a record.
+            study: the study.
+            shows: hash of the evidence.
             metrics: numbers to compare studies by; what is unknown is absent.
             tags: further tags; ``mlflow.note.content`` is shown as the description.
-            files: gives the run's artefacts; called only if something is written.
+            files: the run's artefacts.
         """
-        shows = sha256_json([dict(metrics), dict(tags), [r.unit_id for r in study.records], bool(study.failures)])
         with self._turn():
             start = min((_milliseconds(record.started) for record in study.records), default=None)
-            run_id = self._parent(study.study_id, _spec_of(study), start)
-            run = self._client.get_run(run_id)
-            if run.data.tags.get(SHOWS) == shows and not is_lost(run.info.artifact_uri):
-                return False
+            self._parents.pop(study.study_id, None)  # somebody may have deleted it in the UI
+            run = self._runs.client.get_run(self._parent(study.study_id, _spec_of(study), start))
             changed = {name: value for name, value in metrics.items() if run.data.metrics.get(name) != value}
             last = max((_milliseconds(record.finished) for record in study.records), default=run.info.start_time)
-            self._log(run_id, changed, {}, at=last, step=len(study.records))
-            self._log_tags(run_id, tags)
-            self._log_files(run_id, study.dataset, files)
+            self._runs.log_files(run, study.dataset, lambda: files)
             status = _FINISHED if study.complete else _FAILED if study.failures else _RUNNING
-            self._finish(run_id, shows, status, last)
-        return True
+            end = None if status == _RUNNING else last
+            self._runs.client.set_terminated(run.info.run_id, status=status, end_time=end)
+            points = [(name, value, len(study.records)) for name, value in changed.items()]
+            every = content.identity_tags(None, study.study_id, _spec_of(study)) | dict(tags) | {SHOWS: shows}
+            self._runs.log(run.info.run_id, points, {}, every, at=last)
 
     def add_folder(self, study: Study, folder: Path, name: str) -> str:
         """Put a folder among the artefacts of a study's run, under ``name``; where it is now, as a URI."""
         with self._turn():
+            self._parents.pop(study.study_id, None)
             run_id = self._parent(study.study_id, _spec_of(study), None)
-            self._client.log_artifacts(run_id, str(folder), artifact_path=name)
+            self._runs.client.log_artifacts(run_id, str(folder), artifact_path=name)
         return f"runs:/{run_id}/{name}"
 
     def experiments(self) -> dict[str, str]:
         """Experiments made by this project: dataset → where its table of studies is, relative to the UI's address."""
         with self._turn():
-            found = self._client.search_experiments()
+            found = self._runs.client.search_experiments()
         path = f"/#/experiments/{{}}/runs?viewStateShareKey={content.STUDIES_VIEW}"
         return {one.name: path.format(one.experiment_id) for one in found if content.STUDIES_TAG in one.tags}
 
@@ -182,99 +219,35 @@ class MlflowView:
         with lock, quiet():
             yield
 
-    def _experiment(self, dataset: str) -> str:
-        """Experiment of a dataset, made or brought back if need be."""
-        if dataset not in self._experiments:
-            found = self._client.get_experiment_by_name(dataset)
-            if found is None:
-                local = self._database is not None
-                place = artefact_folder(self.root.resolve(), dataset).as_uri() if local else None
-                self._experiments[dataset] = self._client.create_experiment(
-                    dataset, artifact_location=place, tags=content.experiment_tags()
-                )
-            else:
-                if found.lifecycle_stage == "deleted":
-                    self._client.restore_experiment(found.experiment_id)
-                self._experiments[dataset] = found.experiment_id
-        return self._experiments[dataset]
-
-    def _find(self, dataset: str, name: str) -> list[Run]:
-        """Runs that show the unit or study ``name``. Looked up by a hash, so that no name upsets the query."""
-        query = f"tags.`{KEY}` = '{sha256_text(name)}'"
-        return list(self._client.search_runs([self._experiment(dataset)], query))
-
-    def _outdated(self, dataset: str, name: str, shows: str, *, files: bool = True) -> bool:
-        """Whether the unit has to be written; runs that show something else, or were cut short, are removed.
-
-        With ``files``, so are those whose artefacts have been lost.
-        """
-        found = self._find(dataset, name)
-        current = [run for run in found if run.data.tags.get(SHOWS) == shows]
-        if files:
-            current = [run for run in current if not is_lost(run.info.artifact_uri)]
+    def _outdated(self, dataset: str, name: str, shows: str, parent: str) -> bool:
+        """Whether a unit has to be written; its runs that show something else, or were cut short, are removed."""
+        found = self._runs.find(dataset, name)
+        current = [run for run in found if run.data.tags.get(SHOWS) == shows and self._is_current(run, parent)]
         for run in found:
             if run not in current[:1]:
-                self._client.delete_run(run.info.run_id)
+                self._runs.client.delete_run(run.info.run_id)
         return not current
+
+    def _is_current(self, run: Run, parent: str) -> bool:
+        """Whether a unit's run was finished, belongs to this run of its study, and has its artefacts."""
+        tags = run.data.tags
+        lost = run.info.status == _FINISHED and is_lost(run.info.artifact_uri)
+        return SHOWS in tags and tags.get(_PARENT) == parent and not lost
 
     def _parent(self, study_id: str, spec: Mapping[str, Any], start: int | None) -> str:
         """Run of a study, made if need be."""
-        if found := self._find(spec["dataset"], study_id):
-            return str(found[0].info.run_id)
-        tags = content.identity_tags(None, study_id, spec)
-        run_id = self._create(spec["dataset"], content.study_name(spec, study_id), study_id, tags, start=start)
-        self._log(run_id, {}, content.study_params(spec), at=0)
-        self._log_dataset(run_id, spec)
-        return run_id
-
-    def _create(self, dataset: str, run_name: str, name: str, tags: Mapping[str, str], *, start: int | None) -> str:
-        every = content.clean_tags({**tags, KEY: sha256_text(name), "mlflow.source.name": "bench run"})
-        run = self._client.create_run(self._experiment(dataset), start_time=start, tags=every, run_name=run_name)
-        return str(run.info.run_id)
-
-    def _log(
-        self, run_id: str, metrics: Mapping[str, float], params: Mapping[str, str], *, at: int, step: int = 0
-    ) -> None:
-        from mlflow.entities import Metric, Param
-
-        rows = [Metric(content.clean_key(name), value, at, step) for name, value in metrics.items()]
-        pairs = [Param(name, value) for name, value in content.clean_params(params).items()]
-        if rows:
-            self._client.log_batch(run_id, metrics=rows)
-        for start in range(0, len(pairs), 100):
-            self._client.log_batch(run_id, params=pairs[start : start + 100])
-
-    def _log_curve(self, run_id: str, points: list[tuple[str, int, float]], *, at: int) -> None:
-        from mlflow.entities import Metric
-
-        rows = [Metric(content.clean_key(name), value, at, step) for name, step, value in points]
-        for start in range(0, len(rows), 1000):
-            self._client.log_batch(run_id, metrics=rows[start : start + 1000])
-
-    def _log_dataset(self, run_id: str, spec: Mapping[str, Any]) -> None:
-        """The dataset as an input of the run: the UI lists runs by it."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        tag = InputTag("mlflow.data.context", str(spec.get("protocol", "")))
-        found = DatasetInput(Dataset(**content.dataset_fields(spec)), tags=[tag])
-        self._client.log_inputs(run_id, datasets=[found])
-
-    def _log_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
-        from mlflow.entities import RunTag
-
-        self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in content.clean_tags(tags).items()])
-
-    def _log_files(self, run_id: str, dataset: str, files: Files) -> None:
-        if self._database is not None:
-            place_run(self._database, run_id, run_folder(self.root.resolve(), dataset, run_id))
-        for name, path in files().items():
-            folder = name.rpartition("/")[0]
-            self._client.log_artifact(run_id, str(path), artifact_path=folder or None)
-
-    def _finish(self, run_id: str, shows: str, status: str, end: int) -> None:
-        """Close a run. The hash comes last: a run without it was cut short and is written again."""
-        self._client.set_terminated(run_id, status=status, end_time=None if status == _RUNNING else end)
-        self._client.set_tag(run_id, SHOWS, shows)
+        if study_id not in self._parents:
+            if found := self._runs.find(spec["dataset"], study_id):
+                self._parents[study_id] = str(found[0].info.run_id)
+            else:
+                tags = content.identity_tags(None, study_id, spec)
+                run = self._runs.create(
+                    spec["dataset"], content.study_name(spec, study_id), study_id, tags, start=start
+                )
+                self._runs.log(run.info.run_id, [], content.study_params(spec), {}, at=0)
+                self._runs.log_dataset(run.info.run_id, spec)
+                self._parents[study_id] = str(run.info.run_id)
+        return self._parents[study_id]
 
 
 def _spec_of(study: Study) -> dict[str, Any]:

@@ -1,23 +1,23 @@
-"""Filling the MLflow view from the evidence: figures, scores and files of every unit and study."""
+"""Filling the MLflow view from the evidence: files, scores and figures of every unit and study."""
 
 from __future__ import annotations
 
-import math
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.core import console
+from harness.core.hashing import sha256_file, sha256_json
 from harness.evaluation.study_scores import Score
 from harness.results.evidence_files import STUDY
-from harness.results.mlflow_view import MlflowView
+from harness.results.mlflow_content import VERSION, origin_tags
+from harness.results.mlflow_view import MlflowView, Shown
 from harness.results.names import without_password
 from harness.results.predictions import PREDICTIONS
 from harness.results.staging import ARTEFACTS, CURVE, RECORD
 from harness.results.store import LOG, TRIALS, RunStore
 from harness.results.study_table import input_text, labels_text, markdown, overlap_text
-from harness.results.summary import as_predictions, study_predictions, summarise
+from harness.results.summary import study_predictions, summarise
 from harness.tasks.plots import curve_figure
 from harness.tasks.registry import task_of
 
@@ -52,18 +52,11 @@ class Publisher:
 
     def unit(self, record: Record) -> bool:
         """Show a finished unit; whether anything had to be written."""
-
-        def write(view: MlflowView) -> bool:
-            with tempfile.TemporaryDirectory() as scratch:
-                return view.write_unit(
-                    record, lambda: unit_files(self.store, record, Path(scratch)), self.store.curve(record.unit_id)
-                )
-
-        return self._guarded(write)
+        return self._unit(record, self._hash(record))
 
     def failure(self, failure: Failure) -> bool:
         """Show a unit that failed; whether anything had to be written."""
-        return self._guarded(lambda view: view.write_failure(failure))
+        return self._guarded(lambda view: view.write_failure(failure, failure_hash(failure)))
 
     def study(self, study_id: str) -> bool:
         """Bring a study and its units up to date; whether anything had to be written.
@@ -75,30 +68,65 @@ class Publisher:
     def sync(self) -> int:
         """Write everything that the view does not show yet; how many runs had to be written. Twice adds nothing."""
         studies = [study for study in self.store.studies() if study.records or study.failures]
+        units = sum(len(study.records) + len(study.failures) for study in studies)
         written = 0
-        with console.progress("MLflow", len(studies)) as bar:
+        with console.progress("MLflow", units) as bar:
             for study in studies:
-                written += self._sync_study(study)
-                bar.advance()
+                written += self._sync_study(study, bar.advance)
         return written
 
-    def _sync_study(self, study: Study) -> int:
-        written = sum(self.unit(record) for record in study.records)
-        written += sum(self.failure(failure) for failure in study.failures)
-        return written + self._guarded(lambda view: self._write_study(view, study))
+    def _sync_study(self, study: Study, advance: Callable[[], object] = lambda: None) -> int:
+        shown = Shown("", {})
 
-    def _write_study(self, view: MlflowView, study: Study) -> bool:
+        def ask(view: MlflowView) -> bool:
+            nonlocal shown
+            shown = view.shown(study)
+            return False
+
+        self._guarded(ask)
+        hashes = {record.unit_id: self._hash(record) for record in study.records}
+        written = 0
+        for record in study.records:
+            shows = hashes[record.unit_id]
+            written += shown.units.get(record.unit_id) != shows and self._unit(record, shows)
+            advance()
+        for failure in study.failures:
+            written += shown.units.get(failure.unit_id) != failure_hash(failure) and self.failure(failure)
+            advance()
+        plans = [self.store.study_folder(study.study_id) / name for name in (STUDY, TRIALS)]
+        metrics = task_of(study.records[0].config).metrics if study.records else ()
+        evidence = [*map(_file_hash, plans), hashes, sorted(map(failure_hash, study.failures)), list(metrics)]
+        shows = _hash_of(evidence)
+        if shown.study == shows:
+            return written
+        return written + self._guarded(lambda view: self._write_study(view, study, shows))
+
+    def _unit(self, record: Record, shows: str) -> bool:
+        def files() -> dict[str, Path]:
+            return unit_files(self.store, record)
+
+        return self._guarded(
+            lambda view: view.write_unit(record, shows, files, lambda: self.store.curve(record.unit_id))
+        )
+
+    def _hash(self, record: Record) -> str:
+        """Hash of a unit's evidence: its record holds those of its other files."""
+        return _hash_of([_file_hash(self.store.unit_folder(record.unit_id) / RECORD)])
+
+    def _write_study(self, view: MlflowView, study: Study, shows: str) -> bool:
         summary = summarise(self.store, study)
         tags = {
             "gpu": summary.cost.gpu,
             "ranked": str(study.ranked),
             "labels": labels_text(study),
+            **origin_tags(study.records),
             **({"input": text} if (text := input_text(study)) else {}),
             **({"pretraining_overlap": text} if (text := overlap_text(study)) else {}),
             "mlflow.note.content": markdown(summary),
         }
         score = next(iter(summary.scores.scores.values()), None) if summary.scores else None
-        return view.write_study(study, summary.metrics(), tags, lambda: study_files(self.store, study, score))
+        view.write_study(study, shows, summary.metrics(), tags, study_files(self.store, study, score))
+        return True
 
     def _guarded(self, write: Callable[[MlflowView], bool]) -> bool:
         """Do ``write`` unless publishing has failed before."""
@@ -118,27 +146,26 @@ class Publisher:
             return False
 
 
-def unit_files(store: RunStore, record: Record, scratch: Path) -> dict[str, Path]:
-    """Artefacts of a unit's run: the evidence itself, and figures of its scores drawn to ``scratch``."""
+def failure_hash(failure: Failure) -> str:
+    """Hash of what is known of a failure."""
+    return _hash_of([failure.unit_id, failure.reason, failure.attempts, failure.time])
+
+
+def _hash_of(evidence: list[Any]) -> str:
+    """Hash of evidence as this version of the view shows it."""
+    return sha256_json([VERSION, *evidence])
+
+
+def _file_hash(path: Path) -> str:
+    return sha256_file(path) if path.is_file() else ""
+
+
+def unit_files(store: RunStore, record: Record) -> dict[str, Path]:
+    """Artefacts of a unit's run: the evidence itself. Its figures are those of the study: drawing takes longest."""
     folder = store.unit_folder(record.unit_id)
     files = {name: folder / name for name in (RECORD, PREDICTIONS, CURVE, LOG)}
     files |= {f"{ARTEFACTS}/{path.name}": path for path in sorted((folder / ARTEFACTS).glob("*"))}
-    task = task_of(record.config)
-    data = as_predictions(store.predictions([record.unit_id], task), record.classes, task)
-    spec = record.spec
-    title = f"{spec['method']} on {spec['dataset']}, r{spec['repeat']} f{spec['fold']} s{spec['seed']}"
-    files |= _written(scratch, task.figures(data, record.classes, title, _recorded(record, task.metrics[0])))
     return _real(files)
-
-
-def _recorded(record: Record, metric: str) -> Score | None:
-    """A score of the record: its interval was computed when the unit was scored."""
-    if (found := record.scores.get(metric)) is None:
-        return None
-    value, low, high = (
-        math.nan if (number := found.get(name)) is None else number for name in ("value", "low", "high")
-    )
-    return Score(value, low, high, math.nan, 1, (), int(found.get("undefined_resamples") or 0))
 
 
 def study_files(store: RunStore, study: Study, score: Score | None) -> dict[str, Path]:

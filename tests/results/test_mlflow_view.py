@@ -17,6 +17,7 @@ from mlflow import MlflowClient
 from mlflow.data import get_source
 from support.evidence import CURVE, fill, predictions, record
 
+from harness.core.hashing import sha256_file
 from harness.results import mlflow_content as content
 from harness.results.mlflow_place import database_path, database_uri
 from harness.results.mlflow_view import MlflowView, default_uri
@@ -42,7 +43,9 @@ def runs(store: RunStore, level: str = "unit", dataset: str = "toy"):
 
 def write(view: MlflowView, store: RunStore, made) -> bool:
     folder = store.unit_folder(made.unit_id)
-    return view.write_unit(made, lambda: {"record.json": folder / "record.json"}, store.curve(made.unit_id))
+    shows = sha256_file(folder / "record.json")
+    files = {"record.json": folder / "record.json"}
+    return view.write_unit(made, shows, lambda: files, lambda: store.curve(made.unit_id))
 
 
 def test_a_unit_is_a_child_of_its_study_with_everything_on_it(store: RunStore) -> None:
@@ -94,11 +97,13 @@ def test_writing_twice_adds_nothing_and_a_changed_record_replaces(store: RunStor
     assert len(runs(store, "study")) == 1
 
 
-def test_a_run_that_was_cut_short_is_written_again(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("call", ["log_inputs", "set_terminated", "log_batch"])
+def test_a_run_that_was_cut_short_is_written_again(store: RunStore, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     (made,) = fill(store, done=1)
     view = MlflowView(store.root)
+    view.write_study(store.study(STUDY), "x", {}, {}, {})
     with monkeypatch.context() as patch:
-        patch.setattr(MlflowView, "_finish", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(MlflowClient, call, lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             write(view, store, made)
     assert write(view, store, made)
@@ -110,7 +115,7 @@ def test_a_failed_unit_is_a_row_with_its_reason_until_it_succeeds(store: RunStor
     made = record()
     failure = store.write_failure(made.unit_id, "out of memory", study_id=STUDY, spec=made.spec)
     view = MlflowView(store.root)
-    assert view.write_failure(failure) and not view.write_failure(failure)
+    assert view.write_failure(failure, "1") and not view.write_failure(failure, "1")
     (unit,) = runs(store)
     assert (unit.info.status, unit.data.tags["reason"]) == ("FAILED", "out of memory")
     write(view, store, store.write_unit(made, predictions()))
@@ -122,14 +127,63 @@ def test_a_study_carries_its_numbers_and_is_updated_as_units_finish(store: RunSt
     fill(store, done=2)
     view = MlflowView(store.root)
     study = store.study(STUDY)
-    assert view.write_study(study, {"auc": 0.8, "peak_memory_mb": 401.0}, {"gpu": "no GPU"}, dict)
-    assert not view.write_study(study, {"auc": 0.8, "peak_memory_mb": 401.0}, {"gpu": "no GPU"}, dict)
+    view.write_study(study, "two", {"auc": 0.8, "peak_memory_mb": 401.0}, {"gpu": "no GPU"}, {})
+    assert view.shown(study).study == "two"
     (run,) = runs(store, "study")
     assert run.info.status == "RUNNING" and run.data.metrics == {"auc": 0.8, "peak_memory_mb": 401.0}
     fill(store, done=3)
-    assert view.write_study(store.study(STUDY), {"auc": 0.85, "peak_memory_mb": 402.0}, {"gpu": "no GPU"}, dict)
+    view.write_study(store.study(STUDY), "three", {"auc": 0.85, "peak_memory_mb": 402.0}, {"gpu": "no GPU"}, {})
     (run,) = runs(store, "study")
     assert run.info.status == "FINISHED" and run.data.metrics["auc"] == 0.85
+
+
+def test_what_is_shown_is_asked_once_for_all_units(store: RunStore) -> None:
+    made = fill(store, done=3)
+    view = MlflowView(store.root)
+    for one in made[:2]:
+        write(view, store, one)
+    shown = MlflowView(store.root).shown(store.study(STUDY))
+    assert shown.units == {one.unit_id: sha256_file(store.unit_folder(one.unit_id) / "record.json") for one in made[:2]}
+    client = MlflowClient(f"sqlite:///{store.root / 'mlflow.db'}")
+    client.delete_run(next(run for run in runs(store) if run.data.params["fold"] == "0").info.run_id)
+    assert list(view.shown(store.study(STUDY)).units) == [made[1].unit_id]
+
+
+def test_units_of_a_study_whose_run_was_deleted_are_written_below_the_new_one(store: RunStore) -> None:
+    (made,) = fill(store, done=1)
+    write(MlflowView(store.root), store, made)
+    client = MlflowClient(f"sqlite:///{store.root / 'mlflow.db'}")
+    client.delete_run(runs(store, "study")[0].info.run_id)
+    view = MlflowView(store.root)
+    assert view.shown(store.study(STUDY)).units == {}
+    assert write(view, store, made)
+    (unit,), (study,) = runs(store), runs(store, "study")
+    assert unit.data.tags["mlflow.parentRunId"] == study.info.run_id
+
+
+def test_more_than_mlflow_takes_at_once_goes_in_several_calls(store: RunStore) -> None:
+    many = {f"p{k}": k for k in range(230)}
+    made = record(spec={**record().spec, "params": many})
+    curve = [{"stage": "fit", "epoch": k, **{f"c{n}": k / (n + 1) for n in range(12)}} for k in range(150)]
+    store.write_unit(made, predictions(), curve=curve)
+    assert write(MlflowView(store.root), store, made)
+    (unit,) = runs(store)
+    assert many.keys() <= unit.data.params.keys() and {f"fit/c{n}" for n in range(12)} <= unit.data.metrics.keys()
+    client = MlflowClient(f"sqlite:///{store.root / 'mlflow.db'}")
+    assert len(client.get_metric_history(unit.info.run_id, "fit/c11")) == 150
+
+
+def test_runs_are_found_by_what_they_are(store: RunStore) -> None:
+    environment = {"code": {"commit": "abc123"}, "hardware": {"cpu": "A processor"}}
+    spec = {**record().spec, "input": {"kind": "features", "encoder": "uni2"}}
+    made = store.write_unit(record(spec=spec, environment=environment), predictions())
+    write(MlflowView(store.root), store, made)
+    tags = {"method": "abmil", "dataset": "toy", "protocol": "cv3", "split_sha256": "ef" * 32}
+    tags |= {"encoder": "uni2", "hardware": "A processor", "git_commit": "abc123"}
+    client = MlflowClient(f"sqlite:///{store.root / 'mlflow.db'}")
+    query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+    (found,) = client.search_runs(["1"], query)
+    assert found.data.tags["unit_id"] == made.unit_id
 
 
 def test_names_of_any_kind_are_taken(store: RunStore) -> None:
@@ -228,7 +282,17 @@ def test_long_curves_are_thinned_evenly_with_both_ends() -> None:
     assert len(points) == content.CURVE_POINTS
     assert points[0] == ("fit/loss", 0, 0.0) and points[-1] == ("fit/loss", 1233, 2466.0)
     steps = [step for _, step, _ in points]
-    assert all(12 <= b - a <= 13 for a, b in pairwise(steps))
+    assert all(6 <= b - a <= 7 for a, b in pairwise(steps))
+
+
+@pytest.mark.parametrize("best", [0, 1, 777, 1232, 1233])
+def test_the_best_epoch_of_a_long_curve_stays(best: int) -> None:
+    made = record(selection={"stages": {"fit": {"best_epoch": best}}})
+    rows = [{"stage": "fit", "epoch": str(k), "loss": str(k * 2)} for k in range(1234)]
+    points = content.curve_points(rows, content.best_epochs(made))
+    steps = [step for _, step, _ in points]
+    assert len(points) == content.CURVE_POINTS and steps == sorted(set(steps))
+    assert {0, best, 1233} <= set(steps) and all(value == 2 * step for _, step, value in points)
 
 
 def test_stages_keep_their_own_steps() -> None:
@@ -254,7 +318,7 @@ def test_a_runs_folder_that_was_moved_or_copied_keeps_its_artefacts_inside(store
     view = MlflowView(new.root)
     assert view.moved > 0
     assert not write(view, new, made[0]) and write(view, new, made[1])
-    view.write_study(new.study(STUDY), {"auc": 0.8}, {}, dict)
+    view.write_study(new.study(STUDY), "x", {"auc": 0.8}, {}, {})
     folders = artefacts(new) + artefacts(new, "study")
     assert len(folders) == 3 and all(folder.is_dir() and new.root in folder.parents for folder in folders)
     assert sorted(store.root.rglob("*")) == before

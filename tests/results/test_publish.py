@@ -9,6 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from support.evidence import fill, record
 
+from harness.results.mlflow_view import MlflowView
 from harness.results.publish import Publisher
 from harness.results.store import RunStore
 
@@ -62,10 +63,29 @@ def test_artefacts_hold_the_evidence_and_the_figures(store: RunStore) -> None:
     figures = {"figures/roc.png", "figures/confusion.png"}
     (unit,), (study,) = runs(store, "unit"), runs(store, "study")
     evidence = {"record.json", "predictions.parquet", "curve.csv", "artefacts/attention-slide_1.png"}
-    assert artefacts(unit) == evidence | figures
+    assert artefacts(unit) == evidence
     further = {"figures/curve.png", "figures/precision_recall.png", "figures/calibration.png"}
     assert artefacts(study) == {"study.json"} | figures | further
     assert (store.study_folder(STUDY) / "roc.png").is_file()
+
+
+def test_a_second_look_asks_nothing_of_units_and_draws_nothing(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store)
+    assert Publisher(store).sync() == 4
+    for name in ("summarise", "study_files", "unit_files"):
+        monkeypatch.setattr(f"harness.results.publish.{name}", lambda *a: pytest.fail("it was made again"))
+    monkeypatch.setattr(MlflowView, "write_unit", lambda *a: pytest.fail("a unit was asked for"))
+    assert Publisher(store).sync() == 0
+
+
+def test_trials_that_come_later_are_shown(store: RunStore) -> None:
+    fill(store, done=1)
+    Publisher(store).sync()
+    store.write_trials(STUDY, [{"fold": "0", "trial": 0, "state": "complete", "value": 0.5}])
+    assert Publisher(store).sync() == 1
+    assert "trials.csv" in artefacts(runs(store, "study")[0])
 
 
 def test_evidence_alone_makes_the_whole_view_again(store: RunStore, tmp_path: Path, empty_mlflow: Path) -> None:

@@ -1,0 +1,119 @@
+"""Runs in an MLflow tracking store: found, made, and filled in few calls."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.core.hashing import sha256_text
+from harness.results import mlflow_content as content
+from harness.results.mlflow_place import artefact_folder, copy_files, place_run, run_folder
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+Files = Callable[[], Mapping[str, Path]]
+"""Path among a run's artefacts → file."""
+
+KEY = "bench.key"
+"""Tag with a hash of the name of the unit or study that a run shows."""
+
+_PAGE, _BATCH, _BATCH_PARAMS = 1000, 1000, 100
+"""MLflow's limits of a page of runs, of what is logged at once, and of the parameters in that."""
+
+
+class MlflowRuns:
+    """The runs of a tracking store. The caller has its turn (:class:`harness.results.mlflow_view.MlflowView`).
+
+    Args:
+        client: of the tracking store.
+        root: the runs folder.
+        database: the file of an SQLite store, whose artefacts are kept in the runs folder; None for others.
+    """
+
+    def __init__(self, client: MlflowClient, root: Path, database: Path | None) -> None:
+        self.client = client
+        self.database = database
+        self._root = root
+        self._experiments: dict[str, str] = {}
+
+    def search(self, dataset: str, query: str) -> list[Run]:
+        """All runs of a dataset's experiment that ``query`` finds."""
+        found: list[Run] = []
+        token = None
+        while token is None or token:
+            page = self.client.search_runs([self._experiment(dataset)], query, max_results=_PAGE, page_token=token)
+            found += page
+            token = page.token or ""
+        return found
+
+    def find(self, dataset: str, name: str) -> list[Run]:
+        """Runs that show the unit or study ``name``. Looked up by a hash, so that no name upsets the query."""
+        return self.search(dataset, f"tags.`{KEY}` = '{sha256_text(name)}'")
+
+    def _experiment(self, dataset: str) -> str:
+        """Experiment of a dataset, made or brought back if need be."""
+        if dataset not in self._experiments:
+            found = self.client.get_experiment_by_name(dataset)
+            if found is None:
+                local = self.database is not None
+                place = artefact_folder(self._root.resolve(), dataset).as_uri() if local else None
+                self._experiments[dataset] = self.client.create_experiment(
+                    dataset, artifact_location=place, tags=content.experiment_tags()
+                )
+            else:
+                if found.lifecycle_stage == "deleted":
+                    self.client.restore_experiment(found.experiment_id)
+                self._experiments[dataset] = found.experiment_id
+        return self._experiments[dataset]
+
+    def create(self, dataset: str, run_name: str, name: str, tags: Mapping[str, str], *, start: int | None) -> Run:
+        """Begin a run for the unit or study ``name``, at ``start`` in milliseconds."""
+        every = content.clean_tags({**tags, KEY: sha256_text(name), "mlflow.source.name": "bench run"})
+        return self.client.create_run(self._experiment(dataset), start_time=start, tags=every, run_name=run_name)
+
+    def log(
+        self,
+        run_id: str,
+        points: Sequence[tuple[str, float, int]],
+        params: Mapping[str, str],
+        tags: Mapping[str, str],
+        *,
+        at: int,
+    ) -> None:
+        """Log (name, value, step), parameters and tags, in as few calls as MLflow's limits allow; tags come last."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        rows = [Metric(content.clean_key(name), value, at, step) for name, value, step in points]
+        pairs = [Param(name, value) for name, value in content.clean_params(params).items()]
+        marks = [RunTag(name, value) for name, value in content.clean_tags(tags).items()]
+        while len(rows) + len(pairs) + len(marks) > _BATCH or len(pairs) > _BATCH_PARAMS:
+            few, pairs = pairs[:_BATCH_PARAMS], pairs[_BATCH_PARAMS:]
+            room = _BATCH - len(few)
+            self.client.log_batch(run_id, metrics=rows[:room], params=few)
+            rows = rows[room:]
+        if rows or pairs or marks:
+            self.client.log_batch(run_id, metrics=rows, params=pairs, tags=marks)
+
+    def log_dataset(self, run_id: str, spec: Mapping[str, Any]) -> None:
+        """The dataset as an input of the run: the UI lists runs by it."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        tag = InputTag("mlflow.data.context", str(spec.get("protocol", "")))
+        found = DatasetInput(Dataset(**content.dataset_fields(spec)), tags=[tag])
+        self.client.log_inputs(run_id, datasets=[found])
+
+    def log_files(self, run: Run, dataset: str, files: Files) -> None:
+        """Put files among a run's artefacts: into the runs folder, or to the server in one piece."""
+        if self.database is not None:
+            folder = run_folder(self._root.resolve(), dataset, run.info.run_id)
+            if run.info.artifact_uri != folder.as_uri():
+                place_run(self.database, run.info.run_id, folder)
+            copy_files(files(), folder)
+            return
+        with tempfile.TemporaryDirectory() as scratch:
+            copy_files(files(), Path(scratch))
+            self.client.log_artifacts(run.info.run_id, scratch)
