@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.damaged import show_damaged
+from harness.cli.leaderboard_build import build
 from harness.cli.options import Out, Plugins
 from harness.cli.table_options import exportable
 from harness.core import console
@@ -16,6 +17,8 @@ from harness.core.suggest import unknown
 from harness.core.table import Column, Table
 
 app = typer.Typer(no_args_is_help=True, help="Rank the studies found in a runs folder.")
+
+app.command("build")(build)
 
 _SHORT = {"acc": "accuracy", "bacc": "balanced_accuracy", "bal_acc": "balanced_accuracy"}
 
@@ -38,13 +41,8 @@ def show(
     from harness.results.leaderboard import leaderboard
     from harness.results.store import RunStore
     from harness.results.ties import group_ties
-    from harness.tasks.registry import metrics_of_tasks
 
-    if metric is not None:
-        metric = _SHORT.get(metric.lower(), metric.lower())
-        every = metrics_of_tasks()
-        if metric not in every:
-            raise unknown("metric", metric, every, place="--metric", listing="the documentation")
+    metric = metric_name(metric)
     root = out or Path("runs")
     store = RunStore(root)
     studies, broken = store.studies_and_broken()
@@ -67,11 +65,27 @@ def show(
     show_damaged(board.broken)
 
 
+def metric_name(given: str | None) -> str | None:
+    """The score that ``--metric`` names; None where it is not given.
+
+    Raises:
+        UsageError: no task has a score of that name.
+    """
+    from harness.tasks.registry import metrics_of_tasks
+
+    if given is None:
+        return None
+    name, every = _SHORT.get(given.lower(), given.lower()), metrics_of_tasks()
+    if name not in every:
+        raise unknown("metric", name, every, place="--metric", listing="the documentation")
+    return name
+
+
 @app.command("published")
 @exportable
 def published(dataset: Annotated[str, typer.Argument(help="Dataset name.")]) -> None:
     """Scores from elsewhere, each with its source and protocol. Other protocols: not comparable as they stand."""
-    from harness.cli.leaderboard_table import label
+    from harness.results.metric_labels import label
     from harness.results.reference import datasets_with_references, read_references
     from harness.results.study_table import number_text
 

@@ -9,20 +9,11 @@ from harness.core import console
 from harness.core.table import Column, Table
 from harness.results import study_table as text
 from harness.results.differences import distinctions, mpp_text, settings_text
+from harness.results.metric_labels import label
 
 if TYPE_CHECKING:
     from harness.results.differences import Distinction
     from harness.results.leaderboard import Group, Leaderboard, Row
-
-_LABELS = {
-    "auc": "AUC",
-    "accuracy": "ACC",
-    "balanced_accuracy": "balanced ACC",
-    "f1": "F1",
-    "log_loss": "log-loss",
-    "c_index": "C-index",
-}
-
 
 _DISTINCTION = (
     Column("encoder"),
@@ -31,11 +22,6 @@ _DISTINCTION = (
     Column("differs in", text=settings_text),
 )
 """What tells rows apart; each is shown where it does."""
-
-
-def label(metric: str) -> str:
-    """The name of a score as a heading."""
-    return _LABELS.get(metric, metric)
 
 
 def group_table(group: Group, board: Leaderboard, letters: Mapping[str, str] | None = None) -> Table:

@@ -1,0 +1,201 @@
+"""A figure as a small SVG for a page: coordinates rounded, colours left to the style sheet, text that can be read.
+
+matplotlib writes a style with every element and a group around each; that is most of its files. Here colours become
+classes (so that one style sheet serves light and dark), markers become circles, and whatever is not drawn goes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from html import escape
+from typing import TYPE_CHECKING, Any, cast
+from xml.etree import ElementTree
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = {
+    "ink": "#101010",
+    "muted": "#202020",
+    "line": "#303030",
+    "main": "#404040",
+    "soft": "#505050",
+    "warm": "#606060",
+}
+"""Class of the style sheet → the colour that stands for it in a figure."""
+INK, MUTED, LINE, MAIN, SOFT, WARM = COLOURS.values()
+_CLASSES = {colour: name for name, colour in COLOURS.items()}
+_STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "wsibench",
+    "path.simplify": False,
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": INK,
+    "text.parse_math": False,  # names are text, whatever signs are in them
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": LINE,
+    "axes.linewidth": 1,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "xtick.minor.size": 0,
+    "ytick.minor.size": 0,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+}
+_SVG = "{http://www.w3.org/2000/svg}"
+_LINK = "{http://www.w3.org/1999/xlink}href"
+_KEPT = ("stroke-width", "stroke-dasharray", "stroke-linecap", "opacity", "fill-opacity", "stroke-opacity")
+_USUAL = {"stroke-width": ("1", "1.0"), "stroke-linecap": ("square", "butt"), "opacity": ("1",)}
+
+
+@contextmanager
+def axes_in(size: tuple[float, float], box: tuple[float, float, float, float]) -> Iterator[tuple[Figure, Axes]]:
+    """A figure outside pyplot's registry with axes at a fixed place.
+
+    Args:
+        size: width and height in inches; a unit of the SVG is 1/72 of one.
+        box: left, bottom, width and height of the axes in inches.
+    """
+    import seaborn as sns
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    width, height = size
+    x, y, w, h = box
+    with sns.axes_style("ticks", rc=cast("Any", _STYLE)), _settings():
+        figure = Figure(figsize=size)
+        FigureCanvasSVG(figure)
+        axes = figure.add_axes((x / width, y / height, w / width, h / height))
+        figure.patch.set_visible(False)
+        axes.patch.set_visible(False)
+        yield figure, axes
+
+
+@contextmanager
+def _settings() -> Iterator[None]:
+    from matplotlib import rc_context
+
+    with rc_context(cast("Any", _STYLE)):
+        yield
+
+
+def svg(
+    figure: Figure, *, name: str, title: str, text: str, points: Mapping[str, tuple[str, str]] | None = None
+) -> str:
+    """The figure as an SVG element for a page.
+
+    Args:
+        figure: drawn with the colours of this module.
+        name: its id on the page; letters, digits and hyphens.
+        title: what it is, for those who do not see it.
+        text: what it shows, for the same.
+        points: id of an artist (its gid) → the text that is shown when one points at it, and a link or nothing.
+    """
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    root = ElementTree.fromstring(buffer.getvalue())
+    markers = {one.get("id", ""): one for one in root.iter(f"{_SVG}path") if one.get("id")}
+    body = "".join(_element(child, markers, points or {}) for child in root)
+    _, _, width, height = root.get("viewBox", "0 0 0 0").split()
+    return (
+        f'<svg class="figure" viewBox="0 0 {_number(width)} {_number(height)}" width="{_number(width)}" '
+        f'height="{_number(height)}" role="img" aria-labelledby="{name}-t {name}-d"><title id="{name}-t">'
+        f'{escape(title)}</title><desc id="{name}-d">{escape(text)}</desc>{body}</svg>'
+    )
+
+
+def _element(element: ElementTree.Element, markers: Mapping[str, Any], points: Mapping[str, tuple[str, str]]) -> str:
+    kind = element.tag.removeprefix(_SVG)
+    if kind == "g":
+        inner = "".join(_element(child, markers, points) for child in element)
+        return _pointed(inner, points.get(element.get("id", "")))
+    if kind == "path":
+        shape = f'd="{_path(element.get("d", ""))}"'
+        return _drawn("path", shape, element) if element.get("d") else ""
+    if kind == "use":
+        return _circle(element, markers)
+    return _text(element) if kind == "text" else ""
+
+
+def _pointed(inner: str, point: tuple[str, str] | None) -> str:
+    if point is None or not inner:
+        return inner
+    text, link = point
+    content = f"<g><title>{escape(text)}</title>{inner}</g>"
+    return f'<a href="{escape(link)}">{content}</a>' if link else content
+
+
+def _drawn(kind: str, shape: str, element: ElementTree.Element) -> str:
+    """A shape with its colours as classes; nothing where it has none."""
+    style = _style(element)
+    fill, stroke = style.get("fill", ""), style.get("stroke", "none")
+    classes = [f"f-{_CLASSES[fill]}"] if fill in _CLASSES else []
+    classes += [f"s-{_CLASSES[stroke]}"] if stroke in _CLASSES else []
+    if not classes:
+        return ""
+    more = "".join(
+        f' {name}="{_rounded(style[name])}"' for name in _KEPT if name in style and _unusual(name, style[name])
+    )
+    return f'<{kind} class="{" ".join(classes)}" {shape}{more}/>'
+
+
+def _unusual(name: str, value: str) -> bool:
+    return value not in _USUAL.get(name, ())
+
+
+def _circle(element: ElementTree.Element, markers: Mapping[str, Any]) -> str:
+    """A marker, all of which are circles; ticks are markers without a size, and are left out."""
+    marker = markers[element.get(_LINK, "")[1:]]
+    radius = max((abs(float(one)) for one in re.findall(r"-?[\d.]+(?:e-?\d+)?", marker.get("d", ""))), default=0.0)
+    if not radius:
+        return ""
+    shape = " ".join(f'{name}="{_number(element.get(key, "0"))}"' for name, key in (("cx", "x"), ("cy", "y")))
+    return _drawn("circle", f'{shape} r="{radius:.3g}"', element)
+
+
+def _text(element: ElementTree.Element) -> str:
+    style = _style(element)
+    turned = re.match(r"rotate\((-?[\d.]+)", element.get("transform", ""))
+    x, y = (_number(element.get(name, "0")) for name in "xy")
+    if "translate" in element.get("transform", ""):
+        x, y = (
+            _number(one) for one in re.findall(r"translate\((-?[\d.]+) (-?[\d.]+)", element.get("transform", ""))[0]
+        )
+    found = re.search(r"([\d.]+)px", style.get("font", "") + style.get("font-size", ""))
+    size = f' font-size="{_number(found[1])}"' if found and float(found[1]) != _STYLE["font.size"] else ""
+    anchor = style.get("text-anchor", "start")
+    align = f' text-anchor="{anchor}"' if anchor != "start" else ""
+    bold = ' font-weight="600"' if "bold" in style.get("font", "") or "600" in style.get("font", "") else ""
+    turn = f' transform="rotate({_number(turned[1])} {x} {y})"' if turned and float(turned[1]) else ""
+    colour = _CLASSES.get(style.get("fill", ""), "ink")
+    return f'<text class="f-{colour}" x="{x}" y="{y}"{size}{align}{bold}{turn}>{escape(element.text or "")}</text>'
+
+
+def _style(element: ElementTree.Element) -> dict[str, str]:
+    pairs = (one.partition(":") for one in element.get("style", "").split(";"))
+    return {name.strip(): value.strip() for name, _, value in pairs if name.strip()}
+
+
+def _path(text: str) -> str:
+    return re.sub(r"\s*([A-Za-z])\s*", r"\1", _rounded(" ".join(text.split())))
+
+
+def _rounded(text: str) -> str:
+    return re.sub(r"-?\d+\.?\d*(?:e-?\d+)?", lambda match: _number(match[0]), text)
+
+
+def _number(text: str) -> str:
+    """A coordinate with one digit behind the point."""
+    value = f"{float(text):.1f}".removesuffix(".0")
+    return "0" if value == "-0" else value

@@ -1,0 +1,82 @@
+"""Protocols, pre-training and differences in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from harness.results.study_table import overlap_text
+
+if TYPE_CHECKING:
+    from harness.results.reference import Reference
+    from harness.results.studies import Study
+
+_SELECT = {
+    "best": "the epoch is chosen on validation slides",
+    "last": "the last epoch is taken",
+    "test": "the epoch is chosen on the test slides",
+}
+_THRESHOLD = {
+    "validation": "the decision threshold comes from validation slides",
+    "argmax": "the most probable class is predicted",
+    "test": "the decision threshold is chosen on the test slides",
+}
+
+
+def config_of(study: Study) -> Mapping[str, Any]:
+    """The resolved configuration; that of a record where study.json is lost."""
+    return study.config or (study.records[0].config if study.records else {})
+
+
+def protocol_title(study: Study) -> str:
+    """The protocol in one line, as its card has it; empty where the evidence does not say."""
+    return str(config_of(study).get("protocol_settings", {}).get("title", ""))
+
+
+def protocol_words(study: Study) -> str:
+    """How a study was split, selected, decided and scored, in one sentence."""
+    settings = config_of(study).get("protocol_settings", {})
+    units = [record.spec for record in study.records]
+    repeats, folds, seeds = (len({unit[name] for unit in units}) for name in ("repeat", "fold", "seed"))
+    parts = [f"{folds} folds" if folds > 1 else "one split"]
+    parts += [f"{repeats} repeats"] * (repeats > 1)
+    parts += [f"{seeds} seeds" if seeds > 1 else "one seed"]
+    parts += [_SELECT[name]] if (name := settings.get("select")) in _SELECT else []
+    if len(study.records[0].classes) == 2 and (name := settings.get("threshold")) in _THRESHOLD:
+        parts.append(_THRESHOLD[name])
+    if folds > 1 and "auc" in study.records[0].scores:
+        pooled = settings.get("auc") == "pooled"
+        parts.append("AUC of the pooled predictions" if pooled else "AUC as the mean over folds")
+    return ", ".join(parts)
+
+
+def pretraining_text(study: Study) -> str:
+    """Whether the encoder has seen the dataset's slides, as far as is known; empty where that is no question."""
+    if seen := overlap_text(study):
+        return seen
+    found = config_of(study).get("pretraining_overlap")
+    if not isinstance(found, Mapping) or not found:
+        return ""
+    return "; ".join(
+        f"{str(cohort).upper()} not seen{', as far as is known' if seen == 'unlikely' else ''}"
+        for cohort, seen in found.items()
+    )
+
+
+def same_method(published: str, method: str) -> bool:
+    """Whether a source's name of a method is that of one of ours: ``max pooling`` is ``max_pool``."""
+    return _plain(published) == _plain(method)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower()).replace("pooling", "pool").removesuffix("mil")
+
+
+def difference_words(reference: Reference, study: Study | None) -> str:
+    """How a published number came about and how ours did: numbers of different protocols do not compare."""
+    if study is None:
+        return f"There: {reference.protocol}. No study of that method is on this board."
+    encoder = str(study.records[0].spec.get("input", {}).get("encoder") or "")
+    features = f", encoder {encoder}" if encoder else ""
+    return f"There: {reference.protocol}. Here: protocol {study.protocol}, {protocol_words(study)}{features}."
