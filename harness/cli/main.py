@@ -28,6 +28,7 @@ from harness.cli import (
     plugins,
     predict,
     prepare,
+    replay,
     run,
     selection_bias,
     sync,
@@ -53,6 +54,7 @@ _ORDER = (
     "test",
     "leaderboard",
     "compare",
+    "replay",
     "audit-table",
     "verify",
     "predict",
@@ -100,6 +102,7 @@ app.add_typer(plugins.app, name="plugins", cls=Group)
 app.command("test")(test.test)
 app.add_typer(leaderboard.app, name="leaderboard", cls=Group)
 app.command("compare")(compare.compare)
+app.command("replay")(replay.replay)
 app.command("audit-table")(audit_table.audit_table)
 app.command("verify")(verify.verify)
 app.command("predict")(predict.predict)
