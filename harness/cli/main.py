@@ -28,6 +28,7 @@ from harness.cli import (
     plugins,
     predict,
     prepare,
+    reference,
     replay,
     run,
     selection_bias,
@@ -62,6 +63,7 @@ _ORDER = (
     "heatmap",
     "tune",
     "selection-bias",
+    "reference",
     "ui",
     "sync",
     "doctor",
@@ -110,6 +112,7 @@ app.command("export")(export.export)
 app.command("heatmap")(heatmap.heatmap)
 app.add_typer(tune.app, name="tune", cls=Group)
 app.command("selection-bias")(selection_bias.selection_bias)
+app.add_typer(reference.app, name="reference", cls=Group)
 app.command("ui")(ui.ui)
 app.command("sync")(sync.sync)
 app.command("doctor")(doctor.doctor)
@@ -175,6 +178,7 @@ _RESUMABLE = {
     "bench run",
     "bench prepare",
     "bench selection-bias",
+    "bench reference make",
     "bench sync",
     "bench datasets draw",
     "bench datasets verify",
