@@ -29,6 +29,7 @@ from harness.cli import (
     predict,
     prepare,
     reference,
+    regress,
     replay,
     run,
     selection_bias,
@@ -64,6 +65,7 @@ _ORDER = (
     "tune",
     "selection-bias",
     "reference",
+    "regress",
     "ui",
     "sync",
     "doctor",
@@ -92,7 +94,8 @@ app = typer.Typer(
     cls=_Root,
     no_args_is_help=True,
     help="Benchmark harness for learning on whole slide images.",
-    epilog="Exit codes: 0 done, 1 a unit failed, 2 wrong usage or missing data, 128 + N by signal N (130: Ctrl-C).",
+    epilog="Exit codes: 0 done, 1 a unit failed or a reference is red, 2 wrong usage or missing data, "
+    "128 + N by signal N (130: Ctrl-C).",
 )
 app.command("run")(run.run)
 app.command("prepare")(prepare.prepare)
@@ -113,6 +116,7 @@ app.command("heatmap")(heatmap.heatmap)
 app.add_typer(tune.app, name="tune", cls=Group)
 app.command("selection-bias")(selection_bias.selection_bias)
 app.add_typer(reference.app, name="reference", cls=Group)
+app.command("regress")(regress.regress)
 app.command("ui")(ui.ui)
 app.command("sync")(sync.sync)
 app.command("doctor")(doctor.doctor)

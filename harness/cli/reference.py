@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -105,6 +105,20 @@ def references_of_file(suite: Path | None, options: Mapping[str, Any]) -> list[R
     for spec in plugins(found):
         use_plugin(spec)
     return references_of(resolved(combinations(found)))
+
+
+def _command(words: Sequence[str]) -> list[str]:
+    """What was typed, without the folders, which say nothing about the band."""
+    found = ["bench"]
+    left_out = False
+    for word in words:
+        if not left_out and word.partition("=")[0] not in _FOLDERS:
+            found.append(word)
+        left_out = word in _FOLDERS
+    return found
+
+
+_FOLDERS = ("--out", "--bands", "--cache", "--data-root")
 
 
 def band_table(bands: list[Band]) -> Table:

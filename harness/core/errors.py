@@ -105,3 +105,9 @@ class UnitFailedError(BenchError):
     """One or more units of a study failed; the others are done."""
 
     exit_code = 1
+
+
+class RegressionError(BenchError):
+    """A reference study is beyond its band, or could not be measured."""
+
+    exit_code = 1
