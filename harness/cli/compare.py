@@ -60,10 +60,13 @@ def compare(
     from harness.results.compare import compare_studies
     from harness.results.compare_many import compare_many
     from harness.results.store import RunStore
+    from harness.tasks.metric_registry import ask_for
 
     if table is not None and table not in _TABLES:
         raise unknown("table", table, _TABLES, place="--table", listing="bench compare --help")
     store = RunStore(out or Path("runs"))
+    if metric is not None:
+        ask_for(metric)
     studies = named(store, names)
     found = compare_many(store, studies, metric=metric, test=test, margin=margin)  # type: ignore[arg-type]
     if table not in {None, "scores"}:

@@ -71,13 +71,15 @@ def metric_name(given: str | None) -> str | None:
     Raises:
         UsageError: no task has a score of that name.
     """
+    from harness.tasks.metric_registry import ask_for, further_metrics
     from harness.tasks.registry import metrics_of_tasks
 
     if given is None:
         return None
-    name, every = _SHORT.get(given.lower(), given.lower()), metrics_of_tasks()
-    if name not in every:
-        raise unknown("metric", name, every, place="--metric", listing="the documentation")
+    name = _SHORT.get(given.lower(), given.lower())
+    ask_for(name)
+    if name not in (every := metrics_of_tasks()):
+        raise unknown("metric", name, (*every, *further_metrics()), place="--metric", listing="docs/statistics.md")
     return name
 
 

@@ -61,10 +61,15 @@ class SurvivalPredictions(Rows):
         """A risk is neither right nor wrong."""
 
     def _fold(self, rows: NDArray[np.intp], weights: Floats) -> Floats:
-        _, first, patient = np.unique(self.patient[rows], return_index=True, return_inverse=True)
-        risk = np.bincount(patient, self.risk[rows]) / np.bincount(patient)
+        first, risk = patients_of(self.patient[rows], self.risk[rows])
         one = rows[first]  # a drawn patient brings all slides along: their weights are equal
         return c_index(self.time[one], self.event[one], risk, weights[:, one])
+
+
+def patients_of(patient: ArrayLike, risk: ArrayLike) -> tuple[NDArray[np.intp], Floats]:
+    """The number of the first slide of each patient, and the mean risk over the patient's slides, shape (p,) each."""
+    _, first, index = np.unique(np.asarray(patient), return_index=True, return_inverse=True)
+    return first, np.bincount(index, np.asarray(risk)) / np.bincount(index)
 
 
 def risk_of(probabilities: ArrayLike) -> Floats:

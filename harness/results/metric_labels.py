@@ -9,6 +9,13 @@ _LABELS = {
     "f1": "F1",
     "log_loss": "log-loss",
     "c_index": "C-index",
+    "uno_c": "Uno's C",
+    "dynamic_auc": "time-dependent AUC",
+    "calibration_error": "calibration error",
+    "average_precision": "average precision",
+    "sensitivity_at_95_specificity": "sensitivity at 95 % specificity",
+    "specificity_at_95_sensitivity": "specificity at 95 % sensitivity",
+    "quadratic_kappa": "quadratic kappa",
 }
 
 

@@ -25,16 +25,39 @@ def metrics() -> plugins.Registry[Metric]:
     return plugins.Registry(_KIND)
 
 
+_asked: list[str] = []
+"""Names of further scores that this process computes."""
+
+
+def further_metrics() -> dict[str, type[Metric]]:
+    """Scores that are computed where they are asked for, by name; a metric that was added under a name has it."""
+    from harness.evaluation.further import METRICS
+
+    taken = {*metrics().names, *_reserved()}
+    return {cls.name: cls for cls in METRICS if cls.name not in taken}
+
+
+def ask_for(name: str) -> bool:
+    """Compute the further score ``name`` from now on, beside those of its task; False where there is none."""
+    if name not in further_metrics():
+        return False
+    if name not in _asked:
+        _asked.append(name)
+    return True
+
+
 def metrics_of(task: type[Task]) -> tuple[Metric, ...]:
-    """The metrics that are added to those of a task, by name; a broken one harms no other."""
+    """The metrics that are added to those of a task, by name, then those asked for; a broken one harms no other."""
     names = {getattr(base, "name", "") for base in task.__mro__}
-    found = [cls for cls in metrics().added() if cls.task in names and cls.name not in task.metrics]
+    asked = [further_metrics()[name] for name in _asked if name in further_metrics()] if _asked else []
+    found = [cls for cls in (*metrics().added(), *asked) if cls.task in names and cls.name not in task.metrics]
     return tuple(_guarded(cls) for cls in found)
 
 
 def find_metric(name: str) -> type[Metric] | None:
     """The added metric of that name; None where there is none, or it is broken."""
-    return next((cls for cls in metrics().added() if cls.name == name), None)
+    added = next((cls for cls in metrics().added() if cls.name == name), None)
+    return further_metrics().get(name) if added is None and name in _asked else added
 
 
 @functools.cache

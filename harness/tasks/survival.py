@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from harness.api.output import BagOutput
     from harness.evaluation.rows import Rows
+    from harness.evaluation.study_scores import Score
 
 _EXAMPLE = (1.0, 2.0, 3.0)
 """Limits between the intervals of time of :meth:`Survival.example`."""
@@ -182,6 +183,16 @@ class Survival(Task):
     ) -> Rows:
         """Time, event and risk."""
         return SurvivalPredictions(**unit, time=truth["time"], event=truth["event"], risk=decision["risk"])
+
+    @classmethod
+    def study_figures(
+        cls, rows: Rows, classes: Sequence[str], title: str, score: Score | None
+    ) -> dict[str, bytes | None]:
+        """Kaplan-Meier curves by predicted risk."""
+        from harness.tasks.survival_plots import kaplan_meier_figure
+
+        assert isinstance(rows, SurvivalPredictions)
+        return {"kaplan_meier.png": kaplan_meier_figure(rows, title=title)}
 
     def decided(self, threshold: float | None) -> dict[str, Any]:
         """The limits of the intervals."""

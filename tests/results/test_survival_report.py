@@ -46,7 +46,7 @@ def test_survival_is_ranked_by_the_c_index_and_classes_by_the_auc(store: RunStor
     assert row.reason == "auc is undefined"
 
 
-def test_mlflow_shows_the_c_index_and_the_curve_only(store: RunStore, empty_mlflow: Path) -> None:
+def test_mlflow_shows_the_c_index_and_a_study_has_curves_of_survival(store: RunStore, empty_mlflow: Path) -> None:
     store.root.mkdir()
     shutil.copyfile(empty_mlflow, store.root / "mlflow.db")
     made = fill_survival(store, folds=1)
@@ -56,4 +56,4 @@ def test_mlflow_shows_the_c_index_and_the_curve_only(store: RunStore, empty_mlfl
     (run,) = client.search_runs([experiment.experiment_id], "tags.level = 'study'")
     assert {"c_index", "c_index_low", "c_index_high"} <= set(run.data.metrics)
     figures = {path.name for path in store.study_folder(made[0].study_id).glob("*.png")}
-    assert figures == {"curve.png"}
+    assert figures == {"curve.png", "kaplan_meier.png"}
