@@ -82,7 +82,7 @@ def test_only_the_console_writes_to_the_terminal():
 def test_tests_mirror_the_rooms():
     rooms = {path.name for path in (ROOT / "harness").iterdir() if (path / "__init__.py").is_file()}
     folders = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
-    assert folders - rooms <= {"methods", "docs", "benchmarks", "examples", "faults", "golden"}
+    assert folders - rooms <= {"methods", "docs", "benchmarks", "examples", "faults", "golden", "browser"}
 
 
 def test_no_array_or_checkpoint_is_unpickled():

@@ -48,6 +48,7 @@ def test_the_wheel_carries_cards_splits_and_reference_scores(wheel):
         files = [path for path in (ROOT / source).rglob("*") if path.is_file() and path.name != ".gitkeep"]
         missing = [path for path in files if f"{target}/{path.relative_to(ROOT / source).as_posix()}" not in names]
         assert not missing
+    assert {"harness/leaderboard_site/templates/board.html.j2", "harness/leaderboard_site/static/site.css"} <= names
     assert {"harness/py.typed", "methods/py.typed", "harness/cli/main.py", "methods/abmil.py"} <= names
 
 

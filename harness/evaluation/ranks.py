@@ -55,7 +55,9 @@ def bootstrap_ranks(
     rows = [ordered(one) for one in data]
     for one in rows[1:]:
         same_rows(rows[0], one)
-    drawn = [draws(study_statistic(one), one.patient, resamples=resamples, seed=seed)[metric] for one in rows]
+    strata = rows[0].strata() if rows else None
+    every = [draws(study_statistic(one), one.patient, resamples=resamples, seed=seed, strata=strata) for one in rows]
+    drawn = [one[metric] for one in every]
     several = bool(rows) and len(np.unique(rows[0].patient)) > 1
     return rank_intervals(drawn, lower=lower, level=level) if several else [None] * len(rows)
 

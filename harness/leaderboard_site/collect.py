@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from harness.core.errors import DataError
 from harness.results.leaderboard import Group, Row, leaderboard, ranked
 from harness.results.summary import study_predictions
+from harness.results.verified import Verifier
 from harness.tasks.registry import lower_is_better
 
 if TYPE_CHECKING:
     from harness.evaluation.rows import Rows
     from harness.results.store import RunStore
     from harness.results.studies import Broken
+    from harness.verification.finding import Verification
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,14 @@ class Collected:
         groups: studies that compare, by dataset and protocol.
         stores: id of a study → where its evidence is.
         predictions: id of a study → its test predictions.
+        verifications: id of a study → whether its evidence is what a run left behind.
         broken: evidence that cannot be read.
     """
 
     groups: tuple[Group, ...]
     stores: Mapping[str, RunStore]
     predictions: Mapping[str, Rows]
+    verifications: Mapping[str, Verification]
     broken: tuple[Broken, ...]
 
 
@@ -70,4 +74,11 @@ def collect(stores: Sequence[RunStore], *, metric: str | None = None) -> Collect
         for row in group.rows
         if (data := study_predictions(places[(name := row.summary.study.study_id)], row.summary.study)) is not None
     }
-    return Collected(groups, places, predictions, tuple(broken))
+    return Collected(groups, places, predictions, _verified(groups, places), tuple(broken))
+
+
+def _verified(groups: Sequence[Group], places: Mapping[str, RunStore]) -> dict[str, Verification]:
+    """Every study verified, with one verifier for each runs folder."""
+    verifiers = {store.root: Verifier(store) for store in places.values()}
+    rows = [row.summary for group in groups for row in group.rows]
+    return {one.study.study_id: verifiers[places[one.study.study_id].root].study(one.study, one.scores) for one in rows}

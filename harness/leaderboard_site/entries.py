@@ -68,7 +68,7 @@ def entry_of(
         input_differs=input_text(study),
         preset=what.preset,
         differs_in=settings_text(what.settings),
-        badges=badges_of(row, collected.stores[study.study_id]),
+        badges=badges_of(row, collected.verifications[study.study_id]),
         params=_params(study.records[0].spec.get("params", {})),
         commands=commands(study),
         units=() if data is None else _units(data, metric),

@@ -55,8 +55,8 @@ _STYLE: dict[str, Any] = {
 }
 _SVG = "{http://www.w3.org/2000/svg}"
 _LINK = "{http://www.w3.org/1999/xlink}href"
-_KEPT = ("stroke-width", "stroke-dasharray", "stroke-linecap", "opacity", "fill-opacity", "stroke-opacity")
-_USUAL = {"stroke-width": ("1", "1.0"), "stroke-linecap": ("square", "butt"), "opacity": ("1",)}
+_KEPT = ("stroke-width", "stroke-dasharray", "opacity", "fill-opacity", "stroke-opacity")
+_USUAL = {"stroke-width": ("1", "1.0"), "opacity": ("1",)}
 
 
 @contextmanager
@@ -106,13 +106,27 @@ def svg(
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     root = ElementTree.fromstring(buffer.getvalue())
     markers = {one.get("id", ""): one for one in root.iter(f"{_SVG}path") if one.get("id")}
-    body = "".join(_element(child, markers, points or {}) for child in root)
+    body = _joined("".join(_element(child, markers, points or {}) for child in root))
     _, _, width, height = root.get("viewBox", "0 0 0 0").split()
     return (
         f'<svg class="figure" viewBox="0 0 {_number(width)} {_number(height)}" width="{_number(width)}" '
         f'height="{_number(height)}" role="img" aria-labelledby="{name}-t {name}-d"><title id="{name}-t">'
         f'{escape(title)}</title><desc id="{name}-d">{escape(text)}</desc>{body}</svg>'
     )
+
+
+def _joined(body: str) -> str:
+    """Paths of one look as one path: those that follow each other, and all grid lines, which lie behind everything."""
+    grid, rest = [], body
+    for match in re.finditer(r'<path class="s-line" d="([^"]*)"( stroke-width="0.6")/>', body):
+        grid.append(match[1])
+        rest = rest.replace(match[0], "", 1)
+    if grid:
+        rest = f'<path class="s-line" d="{"".join(grid)}" stroke-width="0.6"/>{rest}'
+    same = re.compile(r'<path class="([^"]*)" d="([^"]*)"([^>]*)/><path class="\1" d="([^"]*)"\3/>')
+    while (merged := same.sub(r'<path class="\1" d="\2\4"\3/>', rest)) != rest:
+        rest = merged
+    return rest
 
 
 def _element(element: ElementTree.Element, markers: Mapping[str, Any], points: Mapping[str, tuple[str, str]]) -> str:
@@ -141,7 +155,7 @@ def _drawn(kind: str, shape: str, element: ElementTree.Element) -> str:
     style = _style(element)
     fill, stroke = style.get("fill", ""), style.get("stroke", "none")
     classes = [f"f-{_CLASSES[fill]}"] if fill in _CLASSES else []
-    classes += [f"s-{_CLASSES[stroke]}"] if stroke in _CLASSES else []
+    classes += [f"s-{_CLASSES[stroke]}"] if stroke in _CLASSES and stroke != fill else []
     if not classes:
         return ""
     more = "".join(
@@ -178,8 +192,8 @@ def _text(element: ElementTree.Element) -> str:
     align = f' text-anchor="{anchor}"' if anchor != "start" else ""
     bold = ' font-weight="600"' if "bold" in style.get("font", "") or "600" in style.get("font", "") else ""
     turn = f' transform="rotate({_number(turned[1])} {x} {y})"' if turned and float(turned[1]) else ""
-    colour = _CLASSES.get(style.get("fill", ""), "ink")
-    return f'<text class="f-{colour}" x="{x}" y="{y}"{size}{align}{bold}{turn}>{escape(element.text or "")}</text>'
+    colour = "" if style.get("fill") == MUTED else ' class="f-ink"'
+    return f'<text{colour} x="{x}" y="{y}"{size}{align}{bold}{turn}>{escape(element.text or "")}</text>'
 
 
 def _style(element: ElementTree.Element) -> dict[str, str]:

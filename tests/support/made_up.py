@@ -7,159 +7,160 @@ same for every method, so that studies are correlated as real ones are.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from harness.datasets.catalog import find_dataset
+from harness.datasets.dataset import Dataset
+from harness.datasets.splits import Fold
+from harness.results.access_log import AccessLog
 from harness.results.predictions import UnitPredictions
 from harness.results.record import Record
 from harness.results.store import RunStore
-from harness.tasks.classification import Classification
-from harness.tasks.truth import Truth
+from harness.verification.identity import study_id_of, unit_id_of
+from harness.verification.unit import point_scores
 
 METHODS = (
     "abmil", "abmilx", "abmilx_head", "clam_mb", "clam_sb", "dre_slcl", "dsmil", "dtfd", "gated_abmil", "icmil",
     "max_pool", "mean_pool", "msamil", "transmil",
 )  # fmt: skip
 DATASETS = ("camelyon16-mini", "colon-nuclei", "musk1", "musk2")
-_NEEDS = {"dre_slcl": ["slides", "reports"], "msamil": ["slides", "masks"]}
-_FOLDS = 5
+ON_GPU = ("camelyon16-mini",)
+_LABELS = {"dre_slcl": ["slides", "reports"], "msamil": ["slides", "masks"]}
 
 
 def made_up_store(
-    root: Path,
-    *,
-    methods: Sequence[str] = METHODS,
-    datasets: Sequence[str] = DATASETS,
-    seeds: int = 3,
-    slides: int = 100,
-    folds: int = _FOLDS,
-    gpu: Sequence[str] = ("camelyon16-mini",),
-    encoders: bool = True,
+    root: Path, *, methods: Sequence[str] = METHODS, datasets: Sequence[str] = DATASETS, seeds: int = 1
 ) -> RunStore:
-    """Write a runs folder.
+    """Write a runs folder. Slides, folds and labels are those of the datasets, so that it can be verified.
 
     Args:
         root: where.
-        methods, datasets: names.
+        methods: names; they need not exist.
+        datasets: names of datasets of two classes, with their default protocols.
         seeds: of every study.
-        slides: test slides of each dataset, two per patient.
-        folds: of every study.
-        gpu: datasets whose studies ran on a GPU.
-        encoders: whether studies on a GPU say which encoder they used.
     """
     store = RunStore(root)
-    for d, dataset in enumerate(datasets):
-        ease = np.random.default_rng([1, d]).normal(0, 0.8, slides)
+    for d, name in enumerate(datasets):
+        dataset = find_dataset(name)
+        ease = dict(zip(dataset.slides, np.random.default_rng([1, d]).normal(0, 0.8, len(dataset.slides)), strict=True))
         for m, method in enumerate(methods):
-            config = _config(method, dataset, folds, on_gpu=dataset in gpu, encoder=encoders and dataset in gpu)
-            _study(store, config, place=(d, m), ease=ease, seeds=seeds, folds=folds)
+            _study(store, dataset, method, place=(d, m), ease=ease, seeds=seeds)
     return store
 
 
-def _config(method: str, dataset: str, folds: int, *, on_gpu: bool, encoder: bool) -> dict[str, Any]:
+def _spec(dataset: Dataset, method: str, *, tuned: bool) -> dict[str, Any]:
+    """What all units of a study share."""
+    protocol, card = dataset.protocol()
+    gpu = dataset.name in ON_GPU
     return {
         "method": method,
-        "labels": _NEEDS.get(method, ["slides"]),
-        "dataset": dataset,
-        "protocol": f"cv{folds}",
-        "preset": None,
+        "method_version": "ab" * 32,
         "params": {"lr": 0.0005, "epochs": 50, "dropout": 0.25, "gated": "gated" in method},
-        "protocol_settings": {
-            "title": f"{folds}-fold cross-validation by patient",
-            "select": "best",
-            "threshold": "validation",
-            "auc": "mean",
-        },
-        "on_gpu": on_gpu,
-        "input": {"kind": "features", "encoder": "uni" if encoder else "", "mpp": [0.5], "tile_px": 256 * encoder},
-        **({"pretraining_overlap": {"tcga": "no"}} if encoder else {}),
+        "dataset": dataset.name,
+        "dataset_fingerprint": "cd" * 32,
+        "protocol": protocol,
+        "protocol_settings": card.settings(),
+        "split_sha256": dataset.splits(protocol).sha256,
+        "input": {"kind": "features", "encoder": "uni" if gpu else "", "mpp": [0.5] * gpu, "tile_px": 256 * gpu},
+        "precision": "fp32",
+        "training_version": 1,
+        **({"tuning": {"sampler": "tpe", "trials": 20, "folds": 1, "fixed": []}} if tuned else {}),
     }
 
 
 def _study(
-    store: RunStore, config: dict[str, Any], *, place: tuple[int, int], ease: np.ndarray, seeds: int, folds: int
+    store: RunStore, dataset: Dataset, method: str, *, place: tuple[int, int], ease: dict[str, float], seeds: int
 ) -> None:
-    study = f"{config['method']}-{config['dataset']}-{config['protocol']}-{place[0]:06x}{place[1]:06x}"
-    skill = (
-        0.2 + 0.7 * np.random.default_rng([2, place[1]]).random() + 0.2 * np.random.default_rng([3, *place]).random()
-    )
-    units = [(fold, seed) for seed in range(seeds) for fold in range(folds)]
-    ids = [f"{study}-r0f{fold}-s{seed}" for fold, seed in units]
-    store.write_study(
-        {
-            "study_id": study,
-            **{name: config[name] for name in ("method", "dataset", "protocol")},
-            "ranked": True,
-            "n_units": len(ids),
-            "units": ids,
-            "config": config,
-        }
-    )
-    for unit_id, (fold, seed) in zip(ids, units, strict=True):
-        rng = np.random.default_rng([4, *place, fold, seed])
-        rows = predictions(ease, skill=skill, fold=fold, seed=seed, folds=folds, rng=rng)
-        store.write_unit(_record(study, unit_id, config, fold, seed, place[1], rng), rows)
+    shared = _spec(dataset, method, tuned=place[1] % 3 == 0)
+    names = ("method", "dataset", "protocol", "protocol_settings", "params", "input")
+    overlap = {"pretraining_overlap": {"tcga": "no"}} if dataset.name in ON_GPU else {}
+    config = {**{name: shared[name] for name in names}, "labels": _LABELS.get(method, ["slides"]), **overlap}
+    skill = 0.2 + 0.7 * np.random.default_rng([2, place[1]]).random()
+    skill += 0.2 * np.random.default_rng([3, *place]).random()
+    units = [(fold, seed) for seed in range(seeds) for fold in dataset.splits(shared["protocol"]).folds]
+    specs = [{**shared, "repeat": fold.repeat, "fold": fold.fold, "seed": seed} for fold, seed in units]
+    study = {"study_id": study_id_of(specs[0]), "ranked": True, "config": config, "n_units": len(units)}
+    ids = [unit_id_of(spec) for spec in specs]
+    store.write_study({**study, "units": ids, **{name: shared[name] for name in names[:3]}})
+    for unit_id, spec, (fold, seed) in zip(ids, specs, units, strict=True):
+        rng = np.random.default_rng([4, *place, fold.repeat, fold.fold, seed])
+        made = predictions(dataset, fold, seed=seed, skill=skill, ease=ease, rng=rng)
+        store.write_unit(_record(study["study_id"], unit_id, spec, config, made, m=place[1], rng=rng), made)
+        AccessLog(store.root).note(unit_id, made.slides, made.probabilities)
 
 
 def predictions(
-    ease: np.ndarray, *, skill: float, fold: int, seed: int, folds: int, rng: np.random.Generator
+    dataset: Dataset, fold: Fold, *, seed: int, skill: float, ease: dict[str, float], rng: np.random.Generator
 ) -> UnitPredictions:
     """Predictions of one unit: what is hard for one method is hard for all."""
-    slides = np.flatnonzero(np.arange(len(ease)) // 2 % folds == fold)
-    labels = slides % 2
-    logit = 1.1 * (2 * labels - 1) * (skill + ease[slides]) + rng.normal(0, 0.6, len(slides))
-    p = 1 / (1 + np.exp(-logit))
-    task = Classification(("normal", "tumour"))
+    truth = dataset.truth(fold.test)
+    margin = skill + np.array([ease[slide] for slide in fold.test])
+    p = 1 / (1 + np.exp(-1.1 * (2 * truth["label"] - 1) * margin + rng.normal(0, 0.6, len(fold.test))))
+    probabilities = np.column_stack([1 - p, p])
     return UnitPredictions(
-        task=task,
-        repeat=0,
-        fold=fold,
+        task=dataset.task,
+        repeat=fold.repeat,
+        fold=fold.fold,
         seed=seed,
-        slides=[f"slide_{k:03}" for k in slides],
-        truth=Truth(tuple(f"patient_{k // 2:03}" for k in slides), {"label": labels}),
-        probabilities=np.column_stack([1 - p, p]),
-        decision=task.decide(np.column_stack([1 - p, p]), 0.5),
+        slides=list(fold.test),
+        truth=truth,
+        probabilities=probabilities,
+        decision=dataset.task.decide(probabilities, threshold_of(dataset)),
     )
+
+
+def threshold_of(dataset: Dataset) -> float | None:
+    """The threshold that every unit decides by."""
+    return 0.5 if dataset.protocol()[1].threshold == "validation" else None
 
 
 def _record(
-    study: str, unit_id: str, config: dict[str, Any], fold: int, seed: int, m: int, rng: np.random.Generator
+    study: str,
+    unit_id: str,
+    spec: dict[str, Any],
+    config: dict[str, Any],
+    made: UnitPredictions,
+    *,
+    m: int,
+    rng: np.random.Generator,
 ) -> Record:
-    gpu = config["on_gpu"]
+    gpu = spec["dataset"] in ON_GPU
     hours = float(0.02 * 1.35 ** ((5 * m) % 14) * rng.uniform(0.9, 1.1))
     memory = float(350 + 1800 * ((3 * m) % 14) / 14 * rng.uniform(0.98, 1.02))
-    tuned = m % 3 == 0
-    return Record(
-        unit_id=unit_id,
-        study_id=study,
-        spec={
-            **{name: config[name] for name in ("method", "dataset", "protocol", "params", "input")},
-            "method_version": "ab" * 32,
-            "dataset_fingerprint": "cd" * 32,
-            "split_sha256": "ef" * 32,
-            "repeat": 0,
-            "fold": fold,
-            "seed": seed,
-            "precision": "fp32",
-            **({"tuning": {"sampler": "tpe", "trials": 20, "folds": 1, "fixed": []}} if tuned else {}),
-        },
-        config=config,
-        classes=("normal", "tumour"),
-        scores={"auc": {"value": 0.9}},
-        compute={
-            "device": "cuda:0" if gpu else "cpu",
-            "gpu": "Pretend 9000" if gpu else "no GPU",
-            "wall_s": 3600 * hours,
-            "cpu_hours": hours,
-            "gpu_hours": hours if gpu else 0.0,
-            "peak_memory_mb": memory,
-            "shared": {"features": {"wall_s": 900.0, "cpu_hours": 0.4, "gpu_hours": 0.25}} if gpu else {},
-        },
-        environment={"software": {"wsibench": "0.1.0"}, "code": {}, "hardware": {"cpu": "Pretend CPU 16"}},
-        started="2030-01-01T10:00:00+00:00",
-        finished=f"2030-01-01T1{seed}:00:36+00:00",
-        selection={"tuning": {"trials": 20, "device_s": 3600 * hours * 14}} if tuned else {},
-        extra={"test_accesses": 1},
+    return replace(
+        Record(
+            unit_id=unit_id,
+            study_id=study,
+            spec=spec,
+            config=config,
+            classes=made.task.columns,
+            scores={},
+            compute={
+                "device": "cuda:0" if gpu else "cpu",
+                "gpu": "Pretend 9000" if gpu else "no GPU",
+                "wall_s": 3600 * hours,
+                "cpu_hours": hours,
+                "gpu_hours": hours if gpu else 0.0,
+                "peak_memory_mb": memory,
+                "shared": {"features": {"wall_s": 900.0, "cpu_hours": 0.4, "gpu_hours": 0.25}} if gpu else {},
+            },
+            environment={"software": {"wsibench": "0.1.0"}, "code": {}, "hardware": {"cpu": "Pretend CPU 16"}},
+            started="2030-01-01T10:00:00+00:00",
+            finished="2030-01-02T10:00:36+00:00",
+            selection={
+                "threshold": None if (made.decision["threshold"] != 0.5).any() else 0.5,
+                **({"tuning": {"trials": 20, "device_s": 3600 * hours * 14}} if "tuning" in spec else {}),
+            },
+            extra={"test_accesses": 1},
+        ),
+        scores=_scores(made),
     )
+
+
+def _scores(made: UnitPredictions) -> dict[str, dict[str, float | None]]:
+    found = point_scores(made.rows())
+    return {name: {"value": one["value"]} for name, one in found.items()}
