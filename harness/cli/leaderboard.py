@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import bundles
 from harness.cli.damaged import show_damaged
 from harness.cli.leaderboard_build import build
 from harness.cli.options import Out, Plugins
@@ -19,6 +20,8 @@ from harness.core.table import Column, Table
 app = typer.Typer(no_args_is_help=True, help="Rank the studies found in a runs folder.")
 
 app.command("build")(build)
+app.command("submit")(bundles.submit)
+app.command("verify")(bundles.verify)
 
 _SHORT = {"acc": "accuracy", "bacc": "balanced_accuracy", "bal_acc": "balanced_accuracy"}
 

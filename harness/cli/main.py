@@ -15,6 +15,7 @@ import typer
 
 import harness
 from harness.cli import (
+    attest,
     audit_table,
     compare,
     datasets,
@@ -59,6 +60,7 @@ _ORDER = (
     "replay",
     "audit-table",
     "verify",
+    "attest",
     "predict",
     "export",
     "heatmap",
@@ -110,6 +112,7 @@ app.command("compare")(compare.compare)
 app.command("replay")(replay.replay)
 app.command("audit-table")(audit_table.audit_table)
 app.command("verify")(verify.verify)
+app.command("attest")(attest.attest)
 app.command("predict")(predict.predict)
 app.command("export")(export.export)
 app.command("heatmap")(heatmap.heatmap)

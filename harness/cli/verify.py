@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,12 +12,13 @@ from harness.cli.completion import offer
 from harness.cli.options import Out, Plugins
 from harness.cli.table_options import exportable
 from harness.core import console
-from harness.core.errors import DataError
+from harness.core.errors import BenchError, DataError
 from harness.core.table import Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from harness.results.store import RunStore
     from harness.results.studies import Broken, Study
     from harness.verification.finding import Verification
 
@@ -62,16 +64,48 @@ def verify(
     found = []
     with console.progress("studies", len(studies)) as bar:
         for study in studies:
-            found.append(verifier.study(study))
+            found.append(_with_signature(verifier.study(study), store, study))
             bar.advance()
+    found = _with_chain(found, store)
     if _show(found, studies, broken):
         raise typer.Exit(1)
+
+
+def _with_signature(found: Verification, store: RunStore, study: Study) -> Verification:
+    """What was found, and whether the study is still what was signed, if it was."""
+    from harness.bundles.attestation import check_signed
+    from harness.verification.finding import Finding
+
+    if not study.records:
+        return found
+    try:
+        check_signed(store, study)
+    except BenchError as error:
+        finding = Finding.of("signature", f"{study.study_id}, attestation.json", error.problem)
+        return replace(found, findings=(*found.findings, finding))
+    return found
+
+
+def _with_chain(found: list[Verification], store: RunStore) -> list[Verification]:
+    """What was found, and where the access log is no chain any more: that is nobody's study, and stands by itself."""
+    from harness.results.access_chain import chain_problems
+    from harness.results.access_log import FILE
+    from harness.verification.finding import Finding, Verification
+
+    problems = chain_problems(store.root / FILE)
+    if not problems:
+        return found
+    findings = [
+        Finding.of("chain", f"{FILE}, line {number}", problem, shown, true) for number, problem, shown, true in problems
+    ]
+    return [*found, Verification("access log", tuple(findings))]
 
 
 def _show(found: Sequence[Verification], studies: Sequence[Study], broken: Sequence[Broken]) -> bool:
     """Show what was found; whether anything is wrong."""
     told = {unit for study in studies for unit in study.damaged}
-    rows = [row for one, study in zip(found, studies, strict=True) for row in _rows(one, study)]
+    by_id = {study.study_id: study for study in studies}
+    rows = [row for one in found for row in _rows(one, by_id.get(one.study_id))]
     rows += [
         {"study": "-", "status": "unverified", "check": "unreadable", "place": one.name, "problem": one.reason}
         for one in broken
@@ -94,9 +128,11 @@ def _show(found: Sequence[Verification], studies: Sequence[Study], broken: Seque
     return bool(wrong)
 
 
-def _rows(found: Verification, study: Study) -> list[dict[str, Any]]:
-    done, planned = len(study.records), "?" if study.planned is None else len(study.planned)
-    row = {"study": found.study_id, "status": found.status, "units": f"{done}/{planned}"}
+def _rows(found: Verification, study: Study | None) -> list[dict[str, Any]]:
+    row: dict[str, Any] = {"study": found.study_id, "status": found.status}
+    if study is not None:
+        planned = "?" if study.planned is None else len(study.planned)
+        row["units"] = f"{len(study.records)}/{planned}"
     if not found.findings:
         return [{**row, "problem": found.reason}]
     return [

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.core.filelock import locked
+from harness.results.access_chain import PREVIOUS, head, last_line, line_hash
 from harness.verification.accesses import Access
 from harness.verification.facts import scored_digest
 
@@ -26,7 +27,8 @@ FORMER_FILE = "questions.jsonl"
 
 @dataclass(frozen=True)
 class AccessLog:
-    """The test-set accesses of a runs folder, a line each, in ``test_accesses.jsonl``.
+    """The test-set accesses of a runs folder, a line each, in ``test_accesses.jsonl``, chained by their hashes
+    (:mod:`harness.results.access_chain`).
 
     Attributes:
         root: the runs folder.
@@ -45,26 +47,29 @@ class AccessLog:
             probabilities: (n, C); (Q, n, C) are Q accesses at once, in one line.
         """
         several = {"accesses": len(probabilities)} if probabilities.ndim == 3 else {}
-        line = json.dumps(
-            {
-                "accessor": accessor,
-                "time": datetime.now(UTC).isoformat(timespec="seconds"),
-                "slides": len(slides),
-                **several,
-                "predictions_sha256": scored_digest(slides, probabilities),
-            }
-        )
+        entry = {
+            "accessor": accessor,
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "slides": len(slides),
+            **several,
+            "predictions_sha256": scored_digest(slides, probabilities),
+        }
         self.root.mkdir(parents=True, exist_ok=True)
         with locked(self.root / f".{FILE}.lock"), (self.root / FILE).open("ab+") as file:
             before = _counted(self.root / FORMER_FILE)[accessor] + _counted(self.root / FILE)[accessor]
             # A line that a kill cut short is ended, so that it spoils no other.
             start = "" if _ends(file) else "\n"
-            file.write(f"{start}{line}\n".encode())
+            entry[PREVIOUS] = line_hash(last_line(file))
+            file.write(f"{start}{json.dumps(entry)}\n".encode())
         return before + max(1, several.get("accesses", 1))
 
     def counts(self) -> Counter[str]:
         """Accesses by accessor."""
         return _counted(self.root / FORMER_FILE) + _counted(self.root / FILE)
+
+    def head(self, lines: int | None = None) -> tuple[int, str]:
+        """How many lines the log has, and the hash of the last; of its first ``lines`` where that is given."""
+        return head(self.root / FILE, lines)
 
     def lines(self) -> dict[str, list[Access]]:
         """All lines by accessor, in their order, parsed anew: for verification, which trusts no earlier reading."""

@@ -22,6 +22,8 @@ CODES: Mapping[str, str] = {
     "score": "a score is not that of the predictions",
     "copy": "two units have the same predictions",
     "accesses": "the accesses of a record are not those of the access log",
+    "chain": "the access log was edited: a line does not hold the hash of the one before it",
+    "signature": "the evidence is not what was signed",
     "cost": "times or costs that cannot be",
 }
 """Code of a finding → what is wrong."""
