@@ -100,15 +100,16 @@ def test_two_studies_of_one_name_are_refused(bench, shifts, tmp_path: Path) -> N
     assert found.code == 2 and "two studies of the suite are called abmil-toy" in found.err
 
 
-def test_the_bands_of_the_package_are_of_its_suite(bench) -> None:
+def test_every_reference_of_the_package_has_its_band_and_every_band_its_reference(bench) -> None:
     from harness.cli.reference import references_of_file
     from harness.gate.band import Band, default_folder
 
-    known = {one.name: plain(one.identity()) for one in references_of_file(None, {})}
-    for path in default_folder().glob("*.json"):
-        band = Band.read(path)
+    references = {one.name: plain(one.identity()) for one in references_of_file(None, {})}
+    bands = {path.stem: Band.read(path) for path in default_folder().glob("*.json")}
+    assert references.keys() == bands.keys(), "bench regress is red where a band is missing"
+    for name, band in bands.items():
         of_content = {"dataset_fingerprint": band.identity["dataset_fingerprint"]}
-        assert known[band.name] | of_content == band.identity, band.name
+        assert references[name] | of_content == band.identity, name
 
 
 def test_a_seed_is_really_measured_and_taken_up_again(bench, tmp_path: Path, monkeypatch) -> None:
