@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,16 @@ def test_an_entry_is_a_folder_of_text(bench, runs, tmp_path) -> None:
     answer = bench("leaderboard verify leaderboards/entries --dataset ./toy --json")
     assert answer.code == 0 and json.loads(answer.out)[0]["status"] == "verified", answer.err
     assert bench("leaderboard verify leaderboards/entries").code == 1  # without the dataset nothing is compared
+
+
+def test_the_site_is_built_from_entries_alone(bench, runs, tmp_path) -> None:
+    assert "no entry" in bench("leaderboard build --entries leaderboards/entries").check_three_lines()[0]
+    assert bench("leaderboard submit abmil --entry --dataset ./toy").code == 0
+    shutil.rmtree(runs)
+    answer = bench("leaderboard build --entries leaderboards/entries")
+    assert answer.code == 0 and "1 board, 1 study" in answer.out, answer.err
+    (board,) = json.loads((tmp_path / "site" / "leaderboard.json").read_text())["boards"]
+    assert [entry["method"] for entry in board["entries"]] == ["abmil"]
 
 
 def test_a_study_that_is_not_complete_or_not_true_is_not_packed(bench, runs, tmp_path) -> None:
