@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from support.figures import leave_unpainted
 from support.toy import PLUGIN, write_toy_dataset
 
 # Machines that run these tests are shared and noisy: time is no criterion.
@@ -66,6 +68,18 @@ def _warm_workers(_cache):
 
     with warm_workers():
         yield
+
+
+@pytest.fixture
+def painted() -> None:
+    """Figures are painted, for tests that look at them."""
+
+
+@pytest.fixture(autouse=True)
+def _figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
+    """Figures are composed and not painted, once something has loaded the library that does."""
+    if "painted" not in request.fixturenames and "matplotlib" in sys.modules:
+        leave_unpainted(monkeypatch)
 
 
 @pytest.fixture(scope="session")

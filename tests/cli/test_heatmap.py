@@ -14,6 +14,8 @@ from support.planted import PLUGIN, SIDE_PX, write_planted
 
 from harness.datasets.annotations import read_asap
 
+pytestmark = pytest.mark.usefixtures("painted")
+
 SLIDE, SIDE = "planted_7", 64
 """A test slide with a lesion; tiles of 32 pixels at 1 micron per pixel are 64 pixels of level 0, at 0.5."""
 

@@ -50,6 +50,7 @@ def test_a_dry_run_prints_the_resolved_study_and_its_units_and_runs_nothing(benc
     assert not (tmp_path / "mine").exists()
 
 
+@pytest.mark.usefixtures("painted")
 def test_a_run_ends_with_scores_and_where_to_look_and_is_not_repeated(bench, tmp_path):
     answer = bench(*RUN, "--fold", "0")
     assert answer.code == 0, answer.err
@@ -64,6 +65,7 @@ def test_a_run_ends_with_scores_and_where_to_look_and_is_not_repeated(bench, tmp
     next_lines = answer.out.split("What to look at next")[1]
     assert "bench leaderboard show" in next_lines
     assert "bench ui" in next_lines
+    assert all(path.stat().st_size > 5_000 for path in (tmp_path / "runs" / "studies").rglob("*.png"))
     (record,) = (tmp_path / "runs" / "units").glob("*/record.json")
     assert json.loads(record.read_text())["spec"]["params"]["epochs"] == 2
     written = record.stat().st_mtime_ns

@@ -10,6 +10,8 @@ from PIL import Image
 
 from harness.results.heatmap_figure import heatmap_figure, length_text, round_length
 
+pytestmark = pytest.mark.usefixtures("painted")
+
 
 @pytest.mark.parametrize(("about", "length"), [(1, 1), (1.99, 1), (2, 2), (999, 500), (0.07, 0.05), (12_345, 10_000)])
 def test_the_scale_bar_has_a_round_length(about, length):

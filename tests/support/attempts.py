@@ -9,6 +9,7 @@ Where the system allows it, the server has its own view of the file system, in w
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -21,6 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+import pytest
+
+from support.figures import leave_unpainted
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -137,17 +142,23 @@ def serve() -> None:
 
 def _preload() -> None:
     import alembic.command
+    import alembic.config
     import matplotlib.backends.backend_agg
     import mlflow.store.tracking.sqlalchemy_store
     import optuna
     import pandas
+    import PIL.Image
+    import pyarrow.pandas_compat
     import pyarrow.parquet
     import scipy.stats
     import seaborn
+    import sqlalchemy.dialects.sqlite
 
     import harness.api.code_version
     import harness.cli.main
     import harness.cli.outcome
+    import harness.cli.suite
+    import harness.datasets.npz_bags
     import harness.jobs.executors.local
     import harness.jobs.isolation.worker_process
     import harness.sources.bag_table
@@ -157,15 +168,21 @@ def _preload() -> None:
     import harness.studies.tuning.propose
     import harness.tasks.probability_plots
     import harness.training.mil
+    from harness.plugins import installed
     from harness.results.mlflow_quiet import quiet
 
+    installed.entry_points("harness.methods")
     with quiet():
         pass
     harness.jobs.isolation.worker_process.preload()
+    PIL.Image.preinit()
     # The code is what has been imported, whoever edits its files while the tests run.
     sources = harness.api.code_version._harness_sources()
     harness.api.code_version._harness_sources = lambda: sources  # type: ignore[assignment]
-    assert alembic and matplotlib and mlflow and optuna and pandas and pyarrow and scipy and seaborn
+    leave_unpainted(pytest.MonkeyPatch())
+    gc.collect()
+    gc.freeze()
+    assert alembic and matplotlib and mlflow and optuna and pandas and pyarrow and scipy and seaborn and sqlalchemy
 
 
 def _until_leader(pid: int) -> None:

@@ -12,6 +12,8 @@ from harness.evaluation.study_scores import Predictions, study_scores
 from harness.tasks import plots as figures
 from harness.tasks.plots import confusion_figure, curve_figure, roc_figure
 
+pytestmark = pytest.mark.usefixtures("painted")
+
 
 def made(*, n: int = 30, classes: int = 2, folds: int = 1, one_class: bool = False) -> Predictions:
     rng = np.random.default_rng(0)

@@ -13,6 +13,8 @@ from harness.evaluation.study_scores import Predictions
 from harness.tasks.classification import Classification
 from harness.tasks.probability_plots import calibration_figure, precision_recall_figure
 
+pytestmark = pytest.mark.usefixtures("painted")
+
 
 def made(classes: int, folds: int) -> Predictions:
     names = tuple(f"class {k}" for k in range(classes))

@@ -42,7 +42,15 @@ def main(descriptor: int) -> int:
 
 def preload() -> None:
     """Import what every job needs; none of it may start a thread or touch a GPU."""
-    import harness.jobs.train  # noqa: F401
+    import safetensors.torch  # noqa: F401
+
+    import harness.api.aggregator
+    import harness.api.output
+    import harness.bags.loader
+    import harness.jobs.train
+    import harness.tasks.regression
+    import harness.tasks.survival
+    import harness.training.mil_fit  # noqa: F401
     from harness.accounting.environment import environment
     from harness.plugins import installed
     from harness.training.device import make_repeatable
