@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from support.figures import leave_unpainted
+from support.mlflow_template import empty_mlflow, mlflow_template
 from support.toy import PLUGIN, write_toy_dataset
+
+__all__ = ["empty_mlflow", "mlflow_template"]
 
 # Machines that run these tests are shared and noisy: time is no criterion.
 settings.register_profile("wsibench", deadline=None, max_examples=40)

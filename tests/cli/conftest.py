@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 from support.installed import forget_plugins
+from support.mlflow_template import with_template
 from support.toy import PLUGIN, write_toy_dataset
 
 from harness.cli.main import main
@@ -31,19 +31,6 @@ class Answer:
         return tuple(line[7:] for line in lines)
 
 
-@pytest.fixture(scope="session")
-def mlflow_template(tmp_path_factory):
-    """The empty database that a second runs folder of a user is copied from, made once."""
-    root = tmp_path_factory.mktemp("mlflow")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BENCH_CACHE", str(root))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        from harness.results.mlflow_view import MlflowView
-
-        MlflowView(root / "runs")
-    return root / "mlflow"
-
-
 @pytest.fixture
 def bench(capsys, monkeypatch, tmp_path, request) -> Callable[..., Answer]:
     """Run ``bench`` with words or one line, in an empty folder and with an empty registry of plugins."""
@@ -56,7 +43,7 @@ def bench(capsys, monkeypatch, tmp_path, request) -> Callable[..., Answer]:
 
     def run(*words: str) -> Answer:
         if not (tmp_path / "cache").exists() and " ".join(words).split()[:1] in TRAINING:
-            shutil.copytree(request.getfixturevalue("mlflow_template"), tmp_path / "cache" / "mlflow")
+            with_template(tmp_path / "cache", request.getfixturevalue("mlflow_template"))
         arguments = words[0].split() if len(words) == 1 else list(words)
         capsys.readouterr()
         code = main(arguments)

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from support.mlflow_template import with_template
 
 from harness.api import registry
 from harness.api.registry import find_method
@@ -21,8 +22,9 @@ def file_of(name: str) -> str:
 
 
 @pytest.fixture
-def installed(tmp_path, monkeypatch) -> Path:
+def installed(tmp_path, monkeypatch, mlflow_template) -> Path:
     """A folder on the path with the package and the metadata that an installer would write."""
+    with_template(tmp_path / "cache", mlflow_template)
     site = tmp_path / "site"
     (site / "my_package").mkdir(parents=True)
     for name in ("my_package/__init__.py", "my_package/timm_pool.py"):

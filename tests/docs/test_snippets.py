@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.mlflow_template import with_template
 
 from harness.api import registry
 from harness.cli.main import main
@@ -59,8 +60,9 @@ def commands(block: Block) -> list[tuple[str, list[str]]]:
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
+def folder(tmp_path, monkeypatch, mlflow_template) -> Path:
     """An empty folder to run a page in, away from caches and plugins of others."""
+    with_template(tmp_path / "cache", mlflow_template)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "160")

@@ -17,10 +17,7 @@ from pathlib import Path
 import pytest
 from support.attempts import Attempts
 from support.faults import Toy
-from support.mlflow_template import empty_mlflow
 from support.toy import PLUGIN, write_toy_dataset
-
-__all__ = ["empty_mlflow"]
 
 Make = Callable[..., Toy]
 

@@ -65,11 +65,20 @@ class _Server:
         question = {"env": dict(env), "cwd": str(Path.cwd()), "path": sys.path}
         data = json.dumps(question).encode()
         with self._asking:
-            if self._socket is None:
-                self._socket = self._serve()
-            socket.send_fds(self._socket, [len(data).to_bytes(4, "big")], [*pass_fds, 1, 2])
+            return _Forked(self._fork(data, pass_fds) or self._fork(data, pass_fds))
+
+    def _fork(self, data: bytes, descriptors: Sequence[int]) -> int:
+        """The process id of a worker process; 0 where the server is gone, which is started again for the next one."""
+        if self._socket is None:
+            self._socket = self._serve()
+        with contextlib.suppress(ConnectionError):
+            socket.send_fds(self._socket, [len(data).to_bytes(4, "big")], [*descriptors, 1, 2])
             self._socket.sendall(data)
-            return _Forked(int.from_bytes(self._socket.recv(4), "big"))
+            if answer := self._socket.recv(4):
+                return int.from_bytes(answer, "big")
+        self._socket.close()
+        self._socket = None
+        return 0
 
     def _serve(self) -> socket.socket:
         ours, theirs = socket.socketpair()
@@ -87,6 +96,7 @@ class _Forked:
     """What ``Worker`` uses of a ``Popen``."""
 
     def __init__(self, pid: int) -> None:
+        assert pid, "the server that forks worker processes does not start"
         self.pid = pid
 
     def wait(self, timeout: float | None = None) -> None:

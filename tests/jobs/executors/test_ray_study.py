@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
+from support.mlflow_template import with_template
 from support.toy import PLUGIN
 
 pytest.importorskip("ray")
@@ -34,8 +35,9 @@ SLOW = (
 
 
 @pytest.fixture
-def bench(toy_dataset: Path, tmp_path: Path):
+def bench(toy_dataset: Path, tmp_path: Path, mlflow_template: Path):
     """A function that starts ``bench run`` on the toy dataset; units wait while the file ``hold`` is there."""
+    with_template(tmp_path / "cache", mlflow_template)
     (tmp_path / "slow_plugin.py").write_text(SLOW)
     changed = {
         "BENCH_CACHE": str(tmp_path / "cache"),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
+from support.mlflow_template import with_template
 from support.toy import PLUGIN
 from support.work import run_jobs
 
@@ -91,7 +92,10 @@ def trained_by(out: Path, still_runs) -> list[int]:
 
 
 @pytest.mark.slow
-def test_killed_and_continued_the_evidence_is_that_of_the_local_executor(attempts, toy_dataset, tmp_path):
+def test_killed_and_continued_the_evidence_is_that_of_the_local_executor(
+    attempts, toy_dataset, tmp_path, mlflow_template
+):
+    with_template(tmp_path / "cache", mlflow_template)
     (tmp_path / "slow_plugin.py").write_text(SLOW)
     (tmp_path / "hold").touch()
     slurm = ("--launcher", "slurm", "--launcher-option", "cluster=local", "--cpus-per-unit", "1")
