@@ -125,7 +125,7 @@ SMALL: dict[str, dict[str, Any]] = {
 
 def test_learns_features(name: str, run: Run) -> None:
     cls = method(name)
-    params = cls.Params.build({**SMALL[name], "epochs": 12, "batch_size": 2, "min_epochs": 0}, place="test")
+    params = cls.Params.build({**SMALL[name], "epochs": 7, "batch_size": 2, "min_epochs": 0}, place="test")
     trained = cls(params, TASK)
     trained.fit(feature_bags(40, 0), feature_bags(16, 1), run)
     test = feature_bags(40, 2)
