@@ -54,9 +54,13 @@ class _Server:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def _end(self) -> None:
         if self._process is not None and self._socket is not None:
             self._socket.close()
             self._process.wait(timeout=60)
+        self._socket = None
 
     def start(self, command: Sequence[str], *, pass_fds: Sequence[int], env: Mapping[str, str], **options: Any) -> Any:
         """In place of ``subprocess.Popen``."""
@@ -76,8 +80,7 @@ class _Server:
             self._socket.sendall(data)
             if answer := self._socket.recv(4):
                 return int.from_bytes(answer, "big")
-        self._socket.close()
-        self._socket = None
+        self._end()
         return 0
 
     def _serve(self) -> socket.socket:
