@@ -85,6 +85,14 @@ DropMissing = Annotated[
         "--drop-missing", help="Leave out lines that lack a slide, a patient or a label.", rich_help_panel=_TABLE
     ),
 ]
+SplitSlides = Annotated[
+    bool,
+    typer.Option(
+        "--split-slides",
+        help="A cell may name several slides of a patient, joined by ;.",
+        rich_help_panel=_TABLE,
+    ),
+]
 DistinctIds = Annotated[
     bool,
     typer.Option(
@@ -138,6 +146,7 @@ def new(
     partial: Partial = False,
     drop_missing: DropMissing = False,
     distinct_ids: DistinctIds = False,
+    split_slides: SplitSlides = False,
     seed: Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Another seed gives other folds.")] = 0,
     encoder: options.Encoder = None,
     match: options.Match = None,
@@ -175,6 +184,7 @@ def new(
         drop_missing=drop_missing,
         distinct_ids=distinct_ids,
         seed=seed,
+        split_slides=split_slides,
     )
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SLIDE_COLUMNS = ("slide", "slide_id", "slide_name", "filename", "wsi_id", "wsi", "image_id", "bag_name")
 PATIENT_COLUMNS = ("patient", "patient_id", "case_id", "case", "bcr_patient_barcode", "submitter_id")
 SITE_COLUMNS = ("site", "center", "centre", "hospital", "institution", "data_provider")
+RESOLUTION_COLUMNS = ("mpp", "slide_mpp", "level0_mpp", "mpp_level0")
 REPORT_COLUMNS = ("report", "reports", "report_text", "pathology_report")
 """Names, in lower case, by which columns are known; a column of the first name is preferred to the others."""
 _OWN = ("slide", "patient")
@@ -33,7 +34,8 @@ class Columns:
         slide, patient: columns with ids.
         truth: column that the task needs → column of the table.
         extra: the other columns, which are carried over.
-        site, report: those of ``extra`` that hold sites and reports; empty where there are none.
+        site, report, mpp: those of ``extra`` that hold sites, reports, and microns per pixel of level 0; empty where
+            there are none.
         left_out: columns that cannot be carried over, because the dataset has others of these names.
     """
 
@@ -43,6 +45,7 @@ class Columns:
     extra: tuple[str, ...] = ()
     site: str = ""
     report: str = ""
+    mpp: str = ""
     left_out: tuple[str, ...] = ()
 
     @property
@@ -95,6 +98,7 @@ def columns_of(table: Table, options: NewDataset) -> Columns:
         extra,
         site=_known(SITE_COLUMNS, extra),
         report=_known(REPORT_COLUMNS, extra),
+        mpp=_known(RESOLUTION_COLUMNS, extra),
         left_out=tuple(name for name in others if name in taken),
     )
 

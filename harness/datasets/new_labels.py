@@ -13,6 +13,7 @@ from harness.datasets.identity import check_spellings, identity, quoted
 from harness.datasets.label_columns import Columns, columns_of, opened
 from harness.datasets.missing import Missing, is_missing, missing_in, refuse_missing
 from harness.datasets.names import check_name, shown_bytes
+from harness.datasets.several_slides import one_line_per_slide
 from harness.datasets.slide_files import without_suffix
 from harness.datasets.table import Row, listed
 from harness.tasks.registry import DEFAULT, find_task
@@ -45,6 +46,7 @@ class NewDataset:
         drop_missing: leave out lines that lack a slide, a patient or a label.
         distinct_ids: slides and patients whose ids differ in spelling alone are different ones.
         seed: another seed gives other folds.
+        split_slides: a cell may name several slides, joined by a semicolon.
     """
 
     name: str
@@ -65,6 +67,7 @@ class NewDataset:
     drop_missing: bool = False
     distinct_ids: bool = False
     seed: int = 0
+    split_slides: bool = False
 
     @property
     def kind(self) -> type[Task]:
@@ -128,6 +131,7 @@ def read_labels(options: NewDataset) -> Labels:
     """
     table, unmatched = opened(options)
     columns = columns_of(table, options)
+    table = one_line_per_slide(table, columns.slide, split=options.split_slides)
     missing = missing_in(table, columns.needed, declared=options.classes or ())
     if not options.drop_missing:
         classes = any(one.what == "label" for one in missing)

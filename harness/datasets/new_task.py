@@ -41,6 +41,10 @@ class Predicted:
         """Groups that every part of a fold must have."""
         return self.task.needed_groups(self.classes)
 
+    def strata(self, folds: int) -> list[str]:
+        """By what new folds are stratified: a name for each of the slides."""
+        return self.task.strata([row.label for row in self.rows], [self.values[row.slide] for row in self.rows], folds)
+
     @property
     def card_fields(self) -> dict[str, Any]:
         """Task and classes on the card."""

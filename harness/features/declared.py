@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from harness.core.errors import DataError
 from harness.encoders.spelling import canonical, same, width_problem
-from harness.features.formats.base import Facts
+from harness.features.formats.base import Facts, SlideFeatures
 
 MPP_TOLERANCE = 0.2
 """Resolutions that differ by less than this part are the same: scanners that are all called 20x differ by as much. What
@@ -67,6 +67,35 @@ class Declared:
         ):
             if one and other and abs(one - other) > MPP_TOLERANCE * max(one, other):
                 raise _contradiction(what, self.by, round(one, 4), "the file", round(other, 4), place)
+
+
+def with_resolution(found: SlideFeatures, mpp: float | None, tile_px: int | None, place: str) -> SlideFeatures:
+    """Features with the resolution of their tiles, from that of the slide's level 0 where the files state none.
+
+    A tile of ``tile_px`` pixels that covers ``side`` pixels of level 0 has ``mpp * side / tile_px`` microns per pixel.
+
+    Args:
+        found: what was read.
+        mpp: microns per pixel of the slide's level 0, from the label table; None where it does not say.
+        tile_px: side of a tile as it is declared; None takes that of the file.
+        place: the file, for errors.
+
+    Raises:
+        DataError: the file states another resolution than follows.
+    """
+    px = found.facts.tile_px or tile_px
+    if mpp is None or px is None or found.side is None or found.unit != "level0_px":
+        return found
+    follows = mpp * found.side / px
+    stated = found.facts.mpp
+    if stated is None:
+        return replace(found, facts=replace(found.facts, mpp=follows))
+    if abs(stated - follows) > MPP_TOLERANCE * max(stated, follows):
+        by = "the column of microns per pixel of the label table"
+        raise _contradiction(
+            "resolution in microns per pixel", by, round(follows, 4), "the file", round(stated, 4), place
+        )
+    return found
 
 
 def _contradiction(what: str, by: str, one: object, where: str, other: object, place: str) -> DataError:

@@ -21,7 +21,7 @@ from harness.core import console
 from harness.core.errors import BenchError, DataError
 from harness.core.hashing import sha256_json
 from harness.encoders.spelling import UNKNOWN
-from harness.features.declared import Declared
+from harness.features.declared import Declared, with_resolution
 from harness.features.formats.base import Facts, FeatureFile, FeatureFormat, SlideFeatures
 from harness.features.manifest import MANIFEST, DType, FeatureKey, Header, Manifest, SlideEntry
 from harness.features.refusals import no_tiles, refuse, too_many
@@ -64,6 +64,7 @@ class Packing:
         declared: facts that somebody declares.
         dtype: number type on disk; None for that of the files.
         workers: threads that read.
+        level0_mpp: place of a file → microns per pixel of its slide's level 0, as far as somebody says.
     """
 
     source: FeatureFormat
@@ -71,6 +72,7 @@ class Packing:
     declared: Declared
     dtype: DType | None = "float16"
     workers: int = 2
+    level0_mpp: Mapping[str, float] = field(default_factory=dict)
 
     def run(self, folder: Path, *, partial: bool = False) -> Packed:
         """Pack into ``folder``; slides that are there already are not read.
@@ -133,7 +135,7 @@ class Packing:
         refused: dict[str, BenchError] = {}
         for slide, file in self.files.items():
             try:
-                found = self.source.read(file)
+                found = self._read(file)
             except DataError as problem:
                 refused[slide] = problem
                 continue
@@ -180,13 +182,17 @@ class Packing:
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
+    def _read(self, file: FeatureFile) -> SlideFeatures:
+        mpp = self.level0_mpp.get(file.place)
+        return with_resolution(self.source.read(file), mpp, self.declared.facts.tile_px, file.place)
+
     def checked(self, file: FeatureFile, declared: Declared) -> SlideFeatures:
         """The features of one slide as they were read.
 
         Raises:
             DataError: the slide is damaged or without tiles, or contradicts what is declared.
         """
-        found = self.source.read(file)
+        found = self._read(file)
         if not len(found.features):
             raise no_tiles(file)
         declared.check(found.facts, found.features.shape[1], file.place)

@@ -160,15 +160,16 @@ def folds_of(found: Predicted, options: NewDataset) -> tuple[GivenSplits | None,
         UsageError: so many folds cannot be made.
     """
     if options.splits is None:
-        return None, _cross_validation(found.rows, found.needed_groups, options)
+        return None, _cross_validation(found, options)
     given = read_given_splits(options.splits, found.rows, partial=options.partial, seed=options.seed)
     patients = {row.slide: row.patient for row in found.rows}
     leaks = check_given(given.folds, patients, place=f"--splits {options.splits}", allowed=options.allow_leaks)
     return replace(given, leaks=leaks), given.folds
 
 
-def _cross_validation(rows: Sequence[LabelledSlide], classes: Sequence[str], options: NewDataset) -> list[Fold]:
+def _cross_validation(found: Predicted, options: NewDataset) -> list[Fold]:
     """Stratified folds by patient; fold k validates on the test slides of fold k + 1, so that both hold all classes."""
+    rows, classes = found.rows, found.needed_groups
     patients = {name: {row.patient for row in rows if row.label == name} for name in classes}
     rarest = min(classes, key=lambda name: len(patients[name]))
     most = len(patients[rarest])
@@ -178,9 +179,8 @@ def _cross_validation(rows: Sequence[LabelledSlide], classes: Sequence[str], opt
             place="--folds",
             fix=f"choose from 3 to {most} folds" if most >= 3 else "add slides of at least 3 patients per class",
         )
-    made = stratified_folds(
-        [row.patient for row in rows], [row.label for row in rows], options.folds, 0.2, options.seed
-    )
+    strata = found.strata(options.folds)
+    made = stratified_folds([row.patient for row in rows], strata, options.folds, 0.2, options.seed)
     tests = [set(fold["test"]) for fold in made]
     folds = []
     for k, test in enumerate(tests):

@@ -11,6 +11,7 @@ from harness.core.errors import DataError
 from harness.datasets.card import Erratum
 from harness.datasets.dataset import load_dataset
 from harness.datasets.given_splits import GivenSplits
+from harness.datasets.level0_mpp import level0_mpp
 from harness.datasets.match_ids import WORDS, Join, Rule, join, offers
 from harness.datasets.names import check_name, shown_bytes
 from harness.datasets.new_card import card_of, readme_of
@@ -104,7 +105,9 @@ def new_from_features(options: NewFromFeatures) -> Made:
     rows = _rows(labels.rows, joined)
     _check_labels(rows, files, source, base)
     dtype = None if options.in_place else options.dtype
-    packing = Packing(source, {row.slide: files[row.slide] for row in rows}, options.declared, dtype, options.workers)
+    wanted = {row.slide: files[row.slide] for row in rows}
+    level0 = {files[row.slide].place: mpp for row in rows if (mpp := level0_mpp(row, labels.columns.mpp, base))}
+    packing = Packing(source, wanted, options.declared, dtype, options.workers, level0)
     card_source = _source(packing.describe(), source, options)
     store = store_folder(options.cache, base.name, card_source, source.root)
     packed = (

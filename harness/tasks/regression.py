@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from harness.evaluation.study_scores import Score
 
 OBJECTIVES = ("mse", "l1", "huber")
+_MOST_STRATA = 10
 _OUTPUT = "target"
 
 
@@ -79,6 +80,14 @@ class Regression(Task):
     def group(self, values: Mapping[str, int | float]) -> int:
         """All slides are of one group."""
         return 0
+
+    @classmethod
+    def strata(cls, groups: Sequence[str], values: Sequence[Mapping[str, int | float]], folds: int) -> list[str]:
+        """Bins between quantiles of the numbers, each with slides for every fold; at most ten."""
+        numbers = np.array([one["target"] for one in values], np.float64)
+        bins = max(1, min(_MOST_STRATA, len(numbers) // folds))
+        edges = np.unique(np.quantile(numbers, np.linspace(0, 1, bins + 1)[1:-1]))
+        return [f"bin {number}" for number in np.searchsorted(edges, numbers, side="right")]
 
     def check_training(self, truth: Truth, *, place: str) -> None:
         """Refuse a single number."""

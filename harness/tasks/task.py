@@ -138,6 +138,17 @@ class Task(ABC):
     # New datasets
 
     @classmethod
+    def strata(cls, groups: Sequence[str], values: Sequence[Mapping[str, int | float]], folds: int) -> list[str]:
+        """Names of strata by which new folds are stratified: what is to be as frequent in every fold.
+
+        Args:
+            groups: name of the group of each slide.
+            values: what :meth:`read` gives for each slide.
+            folds: how many folds are made.
+        """
+        return list(groups)
+
+    @classmethod
     def check_column(cls, column: str, found: str, *, place: str) -> None:
         """Refuse a column ``found`` of somebody's table as ``column`` of :attr:`truth`, with DataError."""
         return

@@ -286,3 +286,44 @@ def test_another_format_than_the_card_says_is_refused(place: Path) -> None:
     done = CliRunner().invoke(app, words)
     assert "trident" in str(done.exception)
     assert "stamp" in str(done.exception)
+
+
+def with_columns(folder: Path, **columns) -> None:
+    lines = (folder / "labels.csv").read_text().splitlines()
+    cells = zip(*columns.values(), strict=True)
+    more = [",".join(columns), *(",".join(map(str, line)) for line in cells)]
+    (folder / "labels.csv").write_text("\n".join(f"{a},{b}" for a, b in zip(lines, more, strict=True)) + "\n")
+
+
+def test_resolution_follows_from_that_of_the_slides(place: Path) -> None:
+    with_columns(place, mpp=[0.25, 0.243] * (N // 2))
+    assert new("--encoder", "mine").exit_code == 0
+    assert load_dataset(Path("mine")).card.inputs[0].mpp == (0.5,)
+
+
+def test_a_resolution_that_contradicts_is_refused(place: Path) -> None:
+    with_columns(place, mpp=[0.25] * (N - 1) + [0.5])
+    assert "0.5" in (said := refused("--encoder", "mine")) and "1.0" in said and SLIDES[-1] in said
+    table(place)
+    with_columns(place, mpp=["40x"] * N)
+    assert "'40x' is no resolution" in refused()
+
+
+def test_cells_with_several_slides_are_split_when_asked(place: Path) -> None:
+    lines = [f"case_{i},{SLIDES[2 * i]}.svs; {SLIDES[2 * i + 1]}.svs,{'ab'[i % 2]}" for i in range(N // 2)]
+    (place / "labels.csv").write_text("\n".join(["case_id,slide_id,label", *lines]) + "\n")
+    assert "--split-slides" in (said := refused()) and "line 2" in said and "6 of 6 lines" in said
+    done = new("--split-slides")
+    assert done.exit_code == 0 and "6 lines with several slides" in done.output
+    made = load_dataset(Path("mine"))
+    assert sorted(made.slides) == sorted(SLIDES) and made.patients[SLIDES[0]] == made.patients[SLIDES[1]] == "case_0"
+
+
+def test_folds_of_numbers_are_stratified_by_quantiles(place: Path) -> None:
+    scores = np.arange(N) * 10.0
+    lines = [f"case_{i},{slide},{scores[i]}" for i, slide in enumerate(SLIDES)]
+    (place / "labels.csv").write_text("\n".join(["case_id,slide_id,score", *lines]) + "\n")
+    assert new("--task", "regression", "--label-col", "score").exit_code == 0
+    tests = [fold.test for fold in load_dataset(Path("mine")).splits().folds]
+    thirds = [{SLIDES.index(slide) // 3 for slide in test} for test in tests]
+    assert all(found == {0, 1, 2, 3} for found in thirds)
