@@ -163,7 +163,6 @@ def new(
     given = options.FeatureOptions(
         features, encoder, match, tile_px, tile_mpp, dtype, in_place, pickled_arrays, cache, workers
     )
-    kind, columns = _predicted(task, label_col, {"time": time_col, "event": event_col}, col or [])
     _make(
         given,
         name=name,
@@ -172,13 +171,11 @@ def new(
         slide_table=None if slide_table is None else expanded(slide_table),
         slide_column=slide_col,
         patient_column=patient_col,
-        task=kind,
-        columns=columns,
+        **_predicted(task, label_col, {"time": time_col, "event": event_col}, col or []),
         classes=None if classes is None else tuple(part.strip() for part in classes.split(",")),
         mpp=mpp,
         folds=folds,
-        splits=_splits(splits, allow_leaks),
-        allow_leaks=allow_leaks,
+        **_splits(splits, allow_leaks),
         into=writable_folder(into or _home(), "--into"),
         partial=partial,
         drop_missing=drop_missing,
@@ -197,22 +194,20 @@ def _make(given: options.FeatureOptions, **fields: Any) -> None:
     _say(new_dataset(new) if given.features is None else given.new(new))
 
 
-def _splits(splits: Path | None, allow_leaks: bool) -> Path | None:
+def _splits(splits: Path | None, allow_leaks: bool) -> dict[str, Any]:
     if allow_leaks and splits is None:
         raise UsageError("folds that are made do not leak", place="--allow-leaks", fix="leave it out, or give --splits")
-    return None if splits is None else expanded(splits)
+    return {"splits": None if splits is None else expanded(splits), "allow_leaks": allow_leaks}
 
 
-def _predicted(
-    task: str | None, label: str | None, own: dict[str, str | None], others: list[str]
-) -> tuple[str, dict[str, str]]:
+def _predicted(task: str | None, label: str | None, own: dict[str, str | None], others: list[str]) -> dict[str, Any]:
     """The task, and the columns that were named for it; those with an option of their own name the task too."""
     from harness.datasets.label_columns import columns_for
     from harness.tasks.registry import DEFAULT, tasks
 
     named = {what: column for what, column in own.items() if column is not None}
     kind = task or next((one.name for one in tasks() if named and named.keys() <= one.truth.keys()), DEFAULT)
-    return kind, columns_for(kind, label, named | _columns(others))
+    return {"task": kind, "columns": columns_for(kind, label, named | _columns(others))}
 
 
 def _columns(words: list[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from urllib.parse import urlparse
 
 from harness.core.errors import DataError, UsageError
 from harness.core.reading import MEBIBYTE
+from harness.encoders.hub_errors import HubFailure, absence, agreement, failure_of, status_of
 from harness.encoders.table.row import Weights
 
 CONFIG = "config.json"
@@ -19,7 +20,6 @@ WEIGHTS = (".safetensors", ".bin", ".pth", ".pt", ".torch")
 """Endings of weights files."""
 
 _PREFERRED = ("model.safetensors", "pytorch_model.bin")
-_NETWORK = ("huggingface_hub", "httpx", "httpcore", "requests", "urllib3")
 
 
 def fetch(weights: Weights, *, name: str, place: str, config: bool = False) -> Path:
@@ -135,33 +135,27 @@ def unavailable(error: Exception, *, name: str, repo: str, place: str, instead: 
         place: where it was named.
         instead: what can be done without a network; the file of one's own where it is empty.
     """
-    kind = type(error)
-    status = getattr(getattr(error, "response", None), "status_code", None)
     page = f"https://huggingface.co/{repo}" if repo else "the model's page"
-    if kind.__name__ == "GatedRepoError" or status == 403:
-        return DataError(
-            f"the weights of {name} are behind an agreement",
-            place=place,
-            fix=f"accept the terms on {page}, then log in with: hf auth login",
-        )
-    if status in (401, 404):
-        return DataError(
-            f"the hub answers {status} for the weights of {name}: none there, or none for you",
-            place=place,
-            fix=f"look at {page}, and log in with: hf auth login",
-        )
-    if not (issubclass(kind, OSError) or kind.__module__.startswith(_NETWORK)):
-        reason = (str(error).strip() or kind.__name__).splitlines()[0][:160]
-        return DataError(
-            f"timm cannot build {name}: {reason}", place=place, fix="choose another encoder, or update timm"
-        )
-    return DataError(
-        f"the weights of {name} cannot be downloaded and are not in the local cache ({kind.__name__})",
-        place=place,
-        fix=instead
-        or f"give a file or folder that you have with file:{name}=PATH, or fetch {page} once where there is a network "
-        "and copy that cache here (HF_HOME)",
-    )
+    match failure_of(error):
+        case HubFailure.GATED:
+            problem, fix = f"the weights of {name} are behind an agreement", agreement(page)
+        case HubFailure.ABSENT | HubFailure.REVISION | HubFailure.NO_FILE if (status := status_of(error)) is not None:
+            problem = f"the hub answers {status} for the weights of {name}: none there, or none for you"
+            fix = absence(page)
+        case HubFailure.OTHER:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+            problem, fix = f"timm cannot build {name}: {reason}", "choose another encoder, or update timm"
+        case HubFailure.DISK_FULL:
+            problem = f"the weights of {name} do not fit on the disk"
+            fix = "make room, or set HF_HOME to a larger disk; what is there is kept"
+        case _:
+            kind = type(error).__name__
+            problem = f"the weights of {name} cannot be downloaded and are not in the local cache ({kind})"
+            fix = instead or (
+                f"give a file or folder that you have with file:{name}=PATH, or fetch {page} once where there is a "
+                "network and copy that cache here (HF_HOME)"
+            )
+    return DataError(problem, place=place, fix=fix)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from typing import Any
 from harness.core.errors import BenchError, DataError
 from harness.core.hashing import sha256_file
 from harness.core.reading import size_text
+from harness.encoders.hub_errors import HubFailure, absence, agreement, failure_of, status_of
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -200,29 +201,27 @@ def _errors(repo: str, what: str) -> Iterator[None]:
 
 
 def _explained(error: Exception, repo: str, what: str) -> DataError:
-    from huggingface_hub import errors
-
     page = f"https://huggingface.co/datasets/{repo}"
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if isinstance(error, errors.GatedRepoError) or status == 403:
-        problem, fix = "is behind an agreement", f"accept the terms on {page}, then log in with: hf auth login"
-    elif isinstance(error, errors.RevisionNotFoundError):
-        problem, fix = "has no such revision", f"choose one of {page}/commits/main with --revision"
-    elif status == 401 or isinstance(error, errors.RepositoryNotFoundError):
-        problem = "is not there, or not for you"
-        fix = f"look at {page}, and log in with: hf auth login"
-    elif isinstance(error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled):
-        problem = "is not in the hub's cache, and the hub cannot be reached"
-        fix = "run the command again where there is a network (what is complete is kept), or copy the hub's cache from "
-        fix += "there (HF_HOME)"
-    elif isinstance(error, errors.EntryNotFoundError) or status == 404:
-        problem, fix = f"has no {what}", f"look at {page}/tree/main, or choose another commit with --revision"
-    elif isinstance(error, OSError) and error.errno == 28:
-        problem, fix = "does not fit on the disk", "make room, or set HF_HOME to a larger disk; what is there is kept"
-    else:
-        reason = f"{type(error).__name__}{f', status {status}' if status else ''}"
-        problem = f"cannot be fetched: {reason}"
-        fix = "check the network and run the command again; what is complete is kept"
+    match failure_of(error):
+        case HubFailure.GATED:
+            problem, fix = "is behind an agreement", agreement(page)
+        case HubFailure.REVISION:
+            problem, fix = "has no such revision", f"choose one of {page}/commits/main with --revision"
+        case HubFailure.ABSENT:
+            problem, fix = "is not there, or not for you", absence(page)
+        case HubFailure.OFFLINE:
+            problem = "is not in the hub's cache, and the hub cannot be reached"
+            fix = "run the command again where there is a network (what is complete is kept), or copy the hub's cache "
+            fix += "from there (HF_HOME)"
+        case HubFailure.NO_FILE:
+            problem, fix = f"has no {what}", f"look at {page}/tree/main, or choose another commit with --revision"
+        case HubFailure.DISK_FULL:
+            problem = "does not fit on the disk"
+            fix = "make room, or set HF_HOME to a larger disk; what is there is kept"
+        case HubFailure.NETWORK | HubFailure.OTHER:
+            status = status_of(error)
+            problem = f"cannot be fetched: {type(error).__name__}{f', status {status}' if status else ''}"
+            fix = "check the network and run the command again; what is complete is kept"
     return DataError(f"dataset repository {repo} {problem}", place=f"{repo}, {what}", fix=fix)
 
 
