@@ -32,29 +32,36 @@ Name = Annotated[str, typer.Argument(help="Name of a set, or of a dataset that h
 @app.command("list")
 @exportable
 def list_(cache: Cache = None) -> None:
-    """List the sets of features in the cache."""
-    from harness.features.cached import cached_sets
+    """List the sets of features in the cache: packed, not finished, and fetched ones."""
+    from harness.features.cached import cached_sets, fetched_sets
 
     columns = [
         Column("dataset"),
         Column("set"),
-        Column("encoder", text=lambda name: "not finished" if name is None else name),
-        Column("width", text=lambda width: "" if width is None else str(width), right=True),
+        Column("state"),
+        Column("encoder"),
+        Column("width", text=str, right=True),
         Column("type"),
         Column("slides", right=True),
         Column("tiles", right=True),
         Column("size", ("bytes",), size_text, right=True),
     ]
-    rows = [_values(one) for one in cached_sets(cache or cache_root())]
+    place = cache or cache_root()
+    rows = [_values(one) for one in cached_sets(place)]
+    rows += [
+        {"dataset": one.dataset, "set": one.name, "state": f"fetched, {one.origin}" if one.origin else "not finished"}
+        | {"bytes": one.size, "folder": str(one.folder)}
+        for one in fetched_sets(place)
+    ]
     console.show(Table("Features in the cache", columns, rows))
 
 
 def _values(one: CachedSet) -> dict[str, Any]:
-    values = {"dataset": one.dataset, "set": one.name, "encoder": None, "bytes": one.size, "folder": str(one.folder)}
+    values = {"dataset": one.dataset, "set": one.name, "bytes": one.size, "folder": str(one.folder)}
     if one.manifest is None:
-        return values
+        return values | {"state": "not finished"}
     header = one.manifest.header
-    about = {"encoder": header.key.encoder, "width": header.dim, "type": header.dtype}
+    about = {"state": "packed", "encoder": header.key.encoder, "width": header.dim, "type": header.dtype}
     return values | about | {"slides": len(one.manifest.slides), "tiles": one.tiles}
 
 
@@ -90,24 +97,32 @@ def show(name: Name, cache: Cache = None) -> None:
 
 @app.command("clean")
 def clean(
-    names: Annotated[list[str] | None, typer.Argument(help="Names of sets.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Names of sets, packed or fetched.")] = None,
     dataset: Annotated[str | None, typer.Option("--dataset", help="All sets of a dataset.")] = None,
     every: Annotated[bool, typer.Option("--all", help="All sets.")] = False,
     unfinished: Annotated[bool, typer.Option("--unfinished", help="Sets that were not finished.")] = False,
     cache: Cache = None,
 ) -> None:
-    """Remove sets from the cache; they are made again when they are needed."""
-    from harness.features.cached import cached_sets, one_set
+    """Remove sets from the cache: packed ones are made again when they are needed, fetched ones by bench features get.
+
+    Files that the hub's client has fetched stay in its own cache (HF_HOME).
+    """
+    from harness.features.cached import CachedSet, FetchedSet, cached_sets, fetched_sets, one_set
 
     place = cache or cache_root()
     if not (names or dataset or every or unfinished):
         raise UsageError(
             "it is not said what is to be removed", place="bench features clean", fix="give a name, --dataset or --all"
         )
-    sets = [one_set(place, name) for name in names or ()]
-    sets += [
-        one for one in cached_sets(place) if every or one.dataset == dataset or (unfinished and one.manifest is None)
-    ]
+    every_fetched = list(fetched_sets(place))
+    sets: list[CachedSet | FetchedSet] = []
+    for name in names or ():
+        sets += [one for one in every_fetched if one.name == name] or [one_set(place, name)]
+    known: list[CachedSet | FetchedSet] = [*cached_sets(place), *every_fetched]
+    for one in known:
+        torn = one.manifest is None if isinstance(one, CachedSet) else not one.origin
+        if every or one.dataset == dataset or (unfinished and torn):
+            sets.append(one)
     for one in {one.folder: one for one in sets}.values():
         size = size_text(one.size)
         one.remove()

@@ -14,6 +14,7 @@ from harness.cli.model_options import (
     SlideMpp,
     StudyName,
     opened,
+    own_dataset,
     the_data,
     the_device,
     the_models,
@@ -48,7 +49,7 @@ def heatmap(
 
     folder = writable_folder(into or Path("heatmaps"), "--into")
     models = the_models(study, out, "heatmap")
-    own = models.found[0].origin.dataset if dataset is None and slides is None else dataset
+    own = own_dataset(models) if dataset is None and slides is None else dataset
     data = the_data(models, own, slides, mpp)
     wanted = known_slides(data.slides, slide, f"bench datasets show {data.name}")
     chosen = the_device(device)

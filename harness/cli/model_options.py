@@ -63,6 +63,14 @@ def the_device(device: str) -> torch.device:
     return choose_device(device_name(device, "--device"))
 
 
+def own_dataset(models: Models) -> str:
+    """The dataset that a study was run on: its folder where it was given by path and is still there, else its name."""
+    plan = {} if models.store is None else models.store.plan(models.study)
+    folder = plan.get("dataset_folder")
+    there = isinstance(folder, str) and Path(folder).is_dir()
+    return str(folder) if there else models.found[0].origin.dataset
+
+
 def the_data(models: Models, dataset: str | None, slides: Path | None, mpp: float | None) -> Dataset:
     """The dataset that was asked for.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.core import console
+from harness.core.table import Column, Table
 
 if TYPE_CHECKING:
     from harness.studies.config import StudyConfig
@@ -28,17 +29,15 @@ def show_plan(resolved: ResolvedStudy, config: StudyConfig) -> None:
     where = {name: _plain(getattr(config, name)) for name in _WHERE}
     plan = {**resolved.as_dict(), **where}
     console.say(_with_origins(_as_yaml(plan), resolved.origins))
+    parts = ("repeat", "fold", "seed", "train", "val", "test")
     rows = [
-        (str(fold.repeat), str(fold.fold), str(seed), str(len(fold.train)), str(len(fold.val)), str(len(fold.test)))
+        dict(zip(parts, (fold.repeat, fold.fold, seed, *map(len, (fold.train, fold.val, fold.test))), strict=True))
         for seed in resolved.seeds
         for fold in resolved.folds
     ]
     console.say()
-    console.table(
-        f"{console.count(len(rows), 'unit')} (nothing was run)",
-        [">repeat", ">fold", ">seed", ">train", ">val", ">test"],
-        rows,
-    )
+    columns = [Column(name, text=str, right=True) for name in parts]
+    console.show(Table(f"{console.count(len(rows), 'unit')} (nothing was run)", columns, rows))
 
 
 def show_result(result: StudyResult, resolved: ResolvedStudy, config: StudyConfig) -> None:
@@ -46,7 +45,12 @@ def show_result(result: StudyResult, resolved: ResolvedStudy, config: StudyConfi
     from harness.results.study_table import cost_rows, limits_text, number_text, overlap_words
     from harness.results.summary import Cost
 
-    rows = [(metric, number_text(value), limits_text(low, high)) for metric, value, low, high in result.rows]
+    rows = [{"metric": metric, "score": value, "low": low, "high": high} for metric, value, low, high in result.rows]
+    columns = [
+        Column("metric"),
+        Column("score", text=number_text, right=True),
+        Column("95 % interval", ("low", "high"), limits_text, right=True),
+    ]
     done = (
         f"{console.count(result.n_done, 'unit')} done, {result.n_reused} of them from before, {result.n_failed} failed"
         + (f", {len(result.lost)} neither" if result.lost else "")
@@ -54,7 +58,7 @@ def show_result(result: StudyResult, resolved: ResolvedStudy, config: StudyConfi
     if len(resolved.folds) < len(resolved.splits.folds):
         done += f"; {len(resolved.folds)} of {len(resolved.splits.folds)} folds: not the whole protocol"
     console.say()
-    console.table(result.study_id, ["metric", ">score", ">95 % interval"], rows)
+    console.show(Table(result.study_id, columns, rows))
     for metric, words in result.undefined.items():
         console.warn(f"{metric} is {words}")
     console.say(f"  {done}")

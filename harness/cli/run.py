@@ -11,10 +11,12 @@ import typer
 
 from harness.cli.options import config_file
 from harness.cli.study_options import NAMES, check_folders, merged, plugins, study_config, with_options
+from harness.cli.table_options import exportable
 from harness.core import console
 from harness.core.errors import MethodError, UnitFailedError, UsageError, shown
 
 
+@exportable
 @with_options()
 def run(
     options: dict[str, Any],

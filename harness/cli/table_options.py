@@ -14,7 +14,7 @@ import typer
 from harness.cli.options import folder_option
 from harness.core import console
 from harness.core.atomic import write_text
-from harness.core.errors import UsageError
+from harness.core.errors import BenchError, UsageError
 from harness.core.folders import writable_folder
 from harness.core.table import Column, Table
 from harness.core.table_text import WRITERS
@@ -43,12 +43,14 @@ def exportable(command: Callable[..., None]) -> Callable[..., None]:
         if form is None:
             command(*args, **options)
             return
-        ended: typer.Exit | None = None
+        ended: typer.Exit | BenchError | None = None
         with console.tables_kept() as tables:
             try:
                 command(*args, **options)
-            except typer.Exit as exit:  # a command that says by its exit code what its table shows
+            except (typer.Exit, BenchError) as exit:  # says by its exit code what its table shows, or fails in part
                 ended = exit
+        if isinstance(ended, BenchError) and not tables:
+            raise ended
         text = WRITERS[form](tables)
         if output is None:
             console.write(text)

@@ -94,6 +94,12 @@ def find_dataset(name_or_path: str, *, place: str = "--dataset") -> Dataset:
     return hits[0].dataset
 
 
+def folders_of(typed: str) -> tuple[Path, ...]:
+    """The folders that ``typed`` means where it is a path: itself, or the one of the card."""
+    path = expanded(typed).resolve()
+    return path, path.parent
+
+
 def is_path(text: str) -> bool:
     """Whether a text means a folder and not a name: ``./musk1`` is never the built-in dataset ``musk1``."""
     return any(separator in text for separator in (os.sep, os.altsep) if separator) or text in {".", ".."}

@@ -1,4 +1,4 @@
-"""The packed features in the cache: which there are, and which are left over from passes that did not finish."""
+"""The sets of features in the cache: packed ones, those left over from passes that did not finish, and fetched ones."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.core.errors import BenchError, UsageError
 from harness.core.suggest import unknown
+from harness.features.fetch import FETCHED, fetched
 from harness.features.manifest import Manifest
 from harness.features.writer import JOURNAL
 
@@ -45,6 +46,45 @@ class CachedSet:
     def remove(self) -> None:
         """Remove it; it is made again when it is needed."""
         shutil.rmtree(self.folder)
+
+
+@dataclass(frozen=True)
+class FetchedSet:
+    """A public set of features that ``bench features get`` has fetched.
+
+    Attributes:
+        dataset: the dataset that it was fetched for.
+        folder: where it is; its name is that of the set.
+        origin: repository and commit; empty for a fetch that did not finish.
+    """
+
+    dataset: str
+    folder: Path
+    origin: str
+
+    @property
+    def name(self) -> str:
+        """Name of the set."""
+        return self.folder.name
+
+    @property
+    def size(self) -> int:
+        """Bytes that removing it frees: links to files in the hub's own cache count for nothing."""
+        return sum(path.lstat().st_size for path in self.folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+    def remove(self) -> None:
+        """Remove it; what the hub's own cache holds stays there."""
+        shutil.rmtree(self.folder)
+
+
+def fetched_sets(cache: Path) -> Iterator[FetchedSet]:
+    """Every fetched set below a cache folder, by dataset and name."""
+    for folder in sorted(cache.glob(f"*/{FETCHED}/*")):
+        if not folder.is_dir():
+            continue
+        dataset = folder.parent.parent.name
+        found = fetched(cache, dataset, folder.name)
+        yield FetchedSet(dataset, folder, "" if found is None else f"{found.hub} at {found.commit[:12]}")
 
 
 def cached_sets(cache: Path) -> Iterator[CachedSet]:

@@ -22,6 +22,8 @@ from harness.datasets.table import listed
 from harness.features.hub import HubFile, HubRepo, is_commit
 
 RECORD = "set.json"
+FETCHED = "fetched"
+"""Folder of fetched sets within that of a dataset."""
 _PATIENCE = 0.2
 """Seconds that each thread is waited for after an error; a thread that fetches stops at the next block."""
 
@@ -71,7 +73,7 @@ class Fetched:
 
 def set_folder(cache: Path, dataset: str, name: str) -> Path:
     """Where a set of a dataset goes."""
-    return cache / dataset / "fetched" / name
+    return cache / dataset / FETCHED / name
 
 
 def fetched(cache: Path, dataset: str, name: str) -> Fetched | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from harness.core import console
 from harness.core.errors import DataError
 from harness.core.hashing import sha256_json
 from harness.core.resources import cache_root
+from harness.datasets.catalog import folders_of
 from harness.datasets.table import listed
 from harness.jobs.executors.settings import make_executor
 from harness.jobs.runner import run
@@ -164,7 +165,7 @@ def begin(resolved: ResolvedStudy, config: StudyConfig, opened: Opened | None = 
     """
     study = open_study(resolved, config, opened)
     resolved, store = study.resolved, study.store
-    _write_plan(store, resolved, study.audit)
+    _write_plan(store, resolved, study.audit, config.dataset)
     done = [unit for unit in resolved.units if store.is_done(unit.unit_id)]
     if done:
         console.note(f"{resolved.study_id}: {len(done)} of {console.count(len(resolved.units), 'unit')} done already")
@@ -246,14 +247,19 @@ def audit_inputs(resolved: ResolvedStudy, inputs: Inputs) -> AuditReport:
     return found
 
 
-def _write_plan(store: RunStore, resolved: ResolvedStudy, found: AuditReport) -> None:
-    """study.json: the resolved configuration and every unit of the whole study, asked for now or not."""
+def _write_plan(store: RunStore, resolved: ResolvedStudy, found: AuditReport, typed: str) -> None:
+    """study.json: the resolved configuration and every unit of the whole study, asked for now or not.
+
+    Of a dataset that was ``typed`` as a path, the folder is kept: nothing else would find it again.
+    """
+    folder = resolved.dataset.folder.resolve()
+    place = {"dataset_folder": str(folder)} if folder in folders_of(typed) else {}
     whole = replace(resolved, folds=resolved.splits.folds)
     with store.planning(resolved.study_id):
-        _plan(store, whole, found)
+        _plan(store, whole, found, place)
 
 
-def _plan(store: RunStore, resolved: ResolvedStudy, found: AuditReport) -> None:
+def _plan(store: RunStore, resolved: ResolvedStudy, found: AuditReport, place: Mapping[str, str]) -> None:
     earlier = store.plan(resolved.study_id).get("units", [])
     units = list(dict.fromkeys([*earlier, *(unit.unit_id for unit in resolved.units)]))
     store.write_study(
@@ -261,6 +267,7 @@ def _plan(store: RunStore, resolved: ResolvedStudy, found: AuditReport) -> None:
             "study_id": resolved.study_id,
             "method": resolved.method_card.name,
             "dataset": resolved.dataset.name,
+            **place,
             "protocol": resolved.protocol_name,
             "ranked": resolved.protocol.ranked,
             "config": resolved.as_dict(),

@@ -74,7 +74,9 @@ def cost(work, *cold: Path) -> Cost:
     started, before = time.perf_counter(), processor_seconds()
     work()
     os.sync()
-    return Cost(time.perf_counter() - started, processor_seconds() - before)
+    found = Cost(time.perf_counter() - started, processor_seconds() - before)
+    print(found, flush=True)
+    return found
 
 
 def processor_seconds() -> float:

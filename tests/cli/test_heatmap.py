@@ -38,6 +38,16 @@ def tiles_of(features: list[dict]) -> tuple[np.ndarray, np.ndarray]:
     return corners, np.array([one["properties"]["measurements"]["attention"] for one in tiles])
 
 
+def test_a_study_remembers_where_its_dataset_lies(bench, planted, tmp_path):
+    (study,) = Path("runs/studies").glob("*/study.json")
+    assert json.loads(study.read_text())["dataset_folder"] == str(planted.resolve())
+    answer = bench("heatmap", "seeker", "--slide", SLIDE, "--into", "maps", "--plugin", "seeker.py")
+    assert answer.code == 0, answer.err
+    planted.rename(tmp_path / "elsewhere")
+    answer = bench("heatmap", "seeker", "--slide", SLIDE, "--into", "maps", "--plugin", "seeker.py")
+    assert answer.code == 2 and "planted" in answer.err
+
+
 def test_a_planted_lesion_has_the_attention_at_level_0(bench, planted, tmp_path):
     plugin = ("--plugin", "seeker.py", "--dataset", str(planted))
     answer = bench("heatmap", "seeker", "--slide", SLIDE, "--slide", "planted_1", "--into", "maps", *plugin)

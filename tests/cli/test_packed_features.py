@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import h5py
@@ -70,3 +71,20 @@ def test_sets_are_removed_on_request_alone(packed, bench, tmp_path: Path) -> Non
     assert [path.name for path in place.iterdir()] == ["trident-my_net-float16-0"]
     assert bench("features", "clean", "--dataset", "mine").code == 0
     assert list(place.iterdir()) == []
+
+
+def test_fetched_sets_are_listed_and_removed_too(packed, bench, tmp_path: Path) -> None:
+    place = tmp_path / "cache" / "mine" / "fetched"
+    for name in ("uni", "broken"):
+        (place / name / ("ab" * 6)).mkdir(parents=True)
+    (place / "uni" / ("ab" * 6) / "S0.pt").symlink_to(tmp_path / "given" / "S0.h5")
+    about = {"hub": "some/where", "commit": "ab" * 20, "folder": "ab" * 6, "missing": []}
+    (place / "uni" / "set.json").write_text(json.dumps(about))
+    listed = {row["set"]: row for row in json.loads(bench("features", "list", "--json").out)}
+    assert listed["uni"]["state"] == "fetched, some/where at abababababab" and listed["uni"]["bytes"] < 500
+    assert listed["broken"]["state"] == "not finished" and listed["trident-my_net-float16-0"]["state"] == "packed"
+    bench("features", "clean", "--unfinished")
+    assert [path.name for path in place.iterdir()] == ["uni"]
+    assert "removed mine/uni" in bench("features", "clean", "uni").out
+    assert not list(place.iterdir()) and (tmp_path / "given" / "S0.h5").exists()
+    assert (tmp_path / "cache" / "mine" / "features" / "trident-my_net-float16-0").exists()

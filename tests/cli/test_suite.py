@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -46,8 +47,10 @@ def test_it_ends_with_one_table_and_is_not_run_twice(bench, suite, tmp_path: Pat
         (k < 2, True) for k in range(4)
     ]
     assert "ties" in first.out and "CPU-hours" in first.out
-    again = suite("mean_pool,tiny", "./one,./two", "--fold", "0")
-    assert "4 units done, 4 of them from before, 0 failed" in again.out
+    again = suite("mean_pool,tiny", "./one,./two", "--fold", "0", "--csv")
+    assert "4 units done, 4 of them from before, 0 failed" in again.err
+    rows = list(csv.DictReader(again.out.splitlines()))
+    assert {row["method"] for row in rows} == {"tiny", "mean_pool"} and all(0 <= float(row["auc"]) <= 1 for row in rows)
     alone = bench(
         "run", "--plugin", "tiny.py", "--method", "tiny", "--dataset", "./two", "--set", "epochs=2", "--fold", "0"
     )
@@ -61,9 +64,10 @@ def test_it_ends_with_one_table_and_is_not_run_twice(bench, suite, tmp_path: Pat
 
 def test_a_dataset_that_cannot_be_opened_stops_no_other(suite, tmp_path: Path) -> None:
     (tmp_path / "two" / "features.npz").write_bytes(b"no archive")
-    answer = suite("tiny", "./one,./two", "--fold", "0")
+    answer = suite("tiny", "./one,./two", "--fold", "0", "--output", "table.csv")
     assert answer.code == 1
-    assert "1 unit done" in answer.out and "tiny on two" in answer.err and "1 study failed" in answer.err
+    assert [row["dataset"] for row in csv.DictReader(Path("table.csv").read_text().splitlines())] == ["one"]
+    assert "1 unit done" in answer.err and "tiny on two" in answer.err and "1 study failed" in answer.err
     (plan,) = (tmp_path / "runs" / "studies").glob("*/study.json")
     assert json.loads(plan.read_text())["scores"]["auc"]["value"] is not None
 
