@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Point = tuple["Entry", "Estimate"]
 _ROW = 0.2
+_NAME_WIDTH, _NAME_HEIGHT = 0.22, 0.06
+"""Room that a name takes, as shares of the axes."""
 
 
 def hours_svg(board: Board) -> str:
@@ -98,7 +100,9 @@ def _cost_ticks(axes: Axes, costs: Sequence[Estimate]) -> None:
     """A few round numbers over the range, none in scientific notation."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-    low, high = min(cost.mean for cost in costs) / 1.4, max(cost.mean for cost in costs) * 1.6
+    low, high = min(cost.mean for cost in costs), max(cost.mean for cost in costs)
+    wide = (high / low) ** 0.22 * 1.1  # room for a name at the left
+    low, high = low / wide, high * 1.15
     marks = [m * 10.0**e for e in range(-7, 10) for m in (1, 2, 5) if low <= m * 10.0**e <= high]
     axes.set_xlim(low, high)
     axes.xaxis.set_major_locator(FixedLocator(marks[:: 1 + len(marks) // 8]))
@@ -107,18 +111,22 @@ def _cost_ticks(axes: Axes, costs: Sequence[Estimate]) -> None:
 
 
 def _name_the_front(axes: Axes, points: Sequence[Point]) -> None:
-    """Names of the points on the front, above them, or below where that is free of the one before."""
-    _, right = axes.get_xlim()
+    """Names of the points on the front, at their upper left: no point is there, since it would beat them.
+
+    A name that would run into the one before is left out; the table and the point itself have it.
+    """
+    from math import log
+
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    before: tuple[float, float] | None = None
     for entry, cost in points:
-        far = cost.mean * 2 > right
+        x, y = log(cost.mean / left) / log(right / left), ((entry.score.value or 0.0) - bottom) / (top - bottom)
+        if before is not None and x - before[0] < _NAME_WIDTH and abs(y - before[1]) < _NAME_HEIGHT:
+            continue
+        before = (x, y)
+        place = (cost.mean, entry.score.value or 0.0)
         axes.annotate(
-            entry.method[:22],
-            (cost.mean, entry.score.value or 0.0),
-            xytext=(-7 if far else 7, 6),
-            textcoords="offset points",
-            ha="right" if far else "left",
-            size=9.5,
-            color=INK,
+            entry.method[:22], place, xytext=(-5, 5), textcoords="offset points", ha="right", size=9.5, color=INK
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pydantic import BaseModel, ConfigDict, Field
 
 VERSION = 1
@@ -61,14 +63,17 @@ class Badge(Part):
     reason: str = Field(description="one sentence")
 
 
-class Unit(Part):
-    """A unit: one training, tested on one fold."""
+class Unit(NamedTuple):
+    """A unit, one training tested on one fold: repeat, fold, seed, number of test slides, and the score.
+
+    The score is that of the metric that the board ranks by; null where it is undefined.
+    """
 
     repeat: int
     fold: int
     seed: int
     slides: int
-    value: float | None = Field(description="of the metric that the board ranks by; null where it is undefined")
+    value: float | None
 
 
 class SiteScore(Part):

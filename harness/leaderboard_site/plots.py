@@ -54,13 +54,14 @@ def calibration_svg(data: Predictions, classes: Sequence[str]) -> str:
         known = np.isfinite(found.low)
         axes.vlines(found.predicted[known], found.low[known], found.high[known], color=MAIN, linewidth=1.5)
         axes.plot(found.predicted, found.observed, color=MAIN, linewidth=1.5, marker="o", markersize=5, clip_on=False)
-        axes.bar(found.predicted, found.share * 0.25, width=0.03, color=SOFT, linewidth=0)
+        axes.vlines(found.predicted, 0, found.share * 0.25, color=SOFT, linewidth=8)
         axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel=event, ylabel="observed share")
         text = f"Expected calibration error {found.error:.3f}."
         return svg(figure, name="calibration", title="Calibration", text=text)
 
 
 def _diagonal(axes: Axes) -> None:
+    axes.set(xticks=(0, 0.5, 1), yticks=(0, 0.5, 1), xticklabels=("0", "0.5", "1"), yticklabels=("0", "0.5", "1"))
     axes.plot([0, 1], [0, 1], color=LINE, linewidth=1, linestyle=(0, (4, 3)))
 
 

@@ -74,6 +74,7 @@ def templates() -> Environment:
     )
     found.filters |= {
         "score": lambda value: "–" if value is None else f"{value:.3f}",
+        "plain": lambda value: "" if value is None else f"{value:.5g}",
         "hours": hours_text,
         "memory": memory_text,
         "p_value": lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}",

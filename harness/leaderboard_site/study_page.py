@@ -10,7 +10,7 @@ from harness.evaluation.metrics import confusion
 from harness.evaluation.study_scores import Predictions
 from harness.leaderboard_site.plots import calibration_svg, roc_svg
 from harness.leaderboard_site.render import page
-from harness.results.study_table import UNKNOWN, accesses_text, hours_text, memory_text
+from harness.results.study_table import UNKNOWN, accesses_text, hours_text
 
 if TYPE_CHECKING:
     from harness.evaluation.rows import Rows
@@ -91,13 +91,11 @@ def _facts(entry: Entry) -> list[tuple[str, str]]:
     cost = entry.cost
     tuned = f"{hours_text(cost.tuning_hours)} hours of device time, {cost.trials} trials"
     found: Mapping[str, str] = {
-        cost.resource: hours_text(cost.hours),
-        "of one training": _estimate(cost.per_unit, ""),
+        f"{cost.resource} of one training": _estimate(cost.per_unit, ""),
         "tuning": tuned if cost.trials else "none",
         "features, shared": ""
         if cost.shared_hours is None
         else f"{hours_text(cost.shared_hours)} {cost.shared_resource}",
-        "peak memory": memory_text(cost.memory_mb),
         "hardware": cost.hardware,
         "learnt from": entry.supervision,
         "encoder": entry.encoder,

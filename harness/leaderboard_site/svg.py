@@ -116,17 +116,26 @@ def svg(
 
 
 def _joined(body: str) -> str:
-    """Paths of one look as one path: those that follow each other, and all grid lines, which lie behind everything."""
+    """Paths of one look as one: those that follow each other, and all grid lines, which lie behind everything."""
     grid, rest = [], body
     for match in re.finditer(r'<path class="s-line" d="([^"]*)"( stroke-width="0.6")/>', body):
         grid.append(match[1])
         rest = rest.replace(match[0], "", 1)
     if grid:
         rest = f'<path class="s-line" d="{"".join(grid)}" stroke-width="0.6"/>{rest}'
+    dots = re.compile(r'(?:<circle class="f-(\w+)" cx="[^"]*" cy="[^"]*" r="([^"]*)"/>){2,}')
+    rest = dots.sub(_dots, rest)
     same = re.compile(r'<path class="([^"]*)" d="([^"]*)"([^>]*)/><path class="\1" d="([^"]*)"\3/>')
     while (merged := same.sub(r'<path class="\1" d="\2\4"\3/>', rest)) != rest:
         rest = merged
     return rest
+
+
+def _dots(match: re.Match[str]) -> str:
+    """Circles of one look as a path of round dots."""
+    places = re.findall(r'cx="([^"]*)" cy="([^"]*)"', match[0])
+    shape = "".join(f"M{x} {y}h0" for x, y in places)
+    return f'<path class="s-{match[1]} dots" d="{shape}" stroke-width="{2 * float(match[2]):.3g}"/>'
 
 
 def _element(element: ElementTree.Element, markers: Mapping[str, Any], points: Mapping[str, tuple[str, str]]) -> str:
@@ -146,8 +155,8 @@ def _pointed(inner: str, point: tuple[str, str] | None) -> str:
     if point is None or not inner:
         return inner
     text, link = point
-    content = f"<g><title>{escape(text)}</title>{inner}</g>"
-    return f'<a href="{escape(link)}">{content}</a>' if link else content
+    start, end = (f'<a href="{escape(link)}">', "</a>") if link else ("<g>", "</g>")
+    return f"{start}<title>{escape(text)}</title>{inner}{end}"
 
 
 def _drawn(kind: str, shape: str, element: ElementTree.Element) -> str:

@@ -65,8 +65,12 @@ def pretraining_text(study: Study) -> str:
 
 
 def same_method(published: str, method: str) -> bool:
-    """Whether a source's name of a method is that of one of ours: ``max pooling`` is ``max_pool``."""
-    return _plain(published) == _plain(method)
+    """Whether a source's name of a method is that of one of ours: ``max pooling`` is ``max_pool``.
+
+    Of a name with an abbreviation in brackets, as ``attention (ABMIL)``, the abbreviation counts.
+    """
+    short = re.search(r"\(([^()]+)\)\s*$", published)
+    return _plain(short[1] if short else published) == _plain(method)
 
 
 def _plain(name: str) -> str:

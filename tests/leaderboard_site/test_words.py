@@ -1,0 +1,45 @@
+"""Words: names of methods elsewhere, protocols and their differences, the command that runs a study again."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+from support.made_up import made_up_store
+
+from harness.leaderboard_site.commands import commands
+from harness.leaderboard_site.words import difference_words, protocol_words, same_method
+from harness.results.reference import read_references
+from harness.results.studies import Study
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    root: Path = tmp_path_factory.mktemp("words") / "runs"
+    (found,) = made_up_store(root, methods=("abmil",), datasets=("colon-nuclei",)).studies()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("published", "ours"),
+    [("max pooling", "max_pool"), ("CLAM-SB", "clam_sb"), ("DTFD-MIL", "dtfd"), ("attention (ABMIL)", "abmil")],
+)
+def test_a_method_is_found_under_its_name_elsewhere(published: str, ours: str) -> None:
+    assert same_method(published, ours)
+    assert not same_method(published, "gated_abmil")
+
+
+def test_the_difference_says_what_both_did(study: Study) -> None:
+    reference = next(one for one in read_references("colon-nuclei") if same_method(one.method, "abmil"))
+    text = difference_words(reference, study)
+    assert reference.protocol in text and "protocol cv5, 5 folds, one seed" in text
+    assert "epoch is chosen on validation slides" in protocol_words(study)
+    assert "No study of that method" in difference_words(reference, None)
+
+
+def test_the_command_has_what_the_study_is_made_of(study: Study) -> None:
+    words = shlex.split(commands(study)[0])
+    options = dict(zip(words[2::2], words[3::2], strict=True))
+    assert words[:2] == ["bench", "run"] and options["--method"] == "abmil" and options["--protocol"] == "cv5"
+    assert options["--trials"] == "20" and "--set" not in options  # of a tuned study, no value is set
