@@ -11,7 +11,7 @@ import typer
 from harness.cli.compare_tables import cost_table, difference_text, fold_table, pair_table, study_table
 from harness.cli.completion import offer
 from harness.cli.damaged import show_damaged
-from harness.cli.options import Out, Plugins, finite
+from harness.cli.options import DataRoot, Out, Plugins, finite
 from harness.cli.table_options import exportable
 from harness.core import console
 from harness.core.errors import DataError, UsageError
@@ -20,6 +20,7 @@ from harness.core.table import Column, Table
 
 if TYPE_CHECKING:
     from harness.results.compare import Comparison
+    from harness.results.compare_many import ComparedStudies
     from harness.results.store import RunStore
     from harness.results.studies import Study
     from harness.results.summary import Summary
@@ -49,6 +50,15 @@ def compare(
     table: Annotated[
         str | None, typer.Option("--table", help="Show this table alone: scores, pairs, folds or costs.")
     ] = None,
+    until_decided: Annotated[
+        bool, typer.Option("--until-decided", help="Run further seeds and repeats of two studies until one is better.")
+    ] = False,
+    budget: Annotated[
+        str | None, typer.Option(help="What --until-decided may spend: 5h, 90m, 2gpu-h or 20cpu-h.")
+    ] = None,
+    max_seeds: Annotated[int, typer.Option("--max-seeds", min=1, help="Seeds that it may come to (default: 50).")] = 50,
+    device: Annotated[str, typer.Option(help="Where it runs: auto, cpu, cuda or cuda:N.")] = "auto",
+    data_root: DataRoot = None,
     out: Out = None,
     plugin: Plugins = None,
 ) -> None:
@@ -68,7 +78,13 @@ def compare(
     if metric is not None:
         ask_for(metric)
     studies = named(store, names)
-    found = compare_many(store, studies, metric=metric, test=test, margin=margin)  # type: ignore[arg-type]
+    if until_decided:
+        found = _decided(store, studies, test, budget, metric, margin, max_seeds, device, data_root)
+        studies = [one.study for one in found.summaries]
+    else:
+        if budget is not None:
+            raise UsageError("nothing is run", place="--budget", fix="add --until-decided, or leave it out")
+        found = compare_many(store, studies, metric=metric, test=test, margin=margin)  # type: ignore[arg-type]
     if table not in {None, "scores"}:
         console.show(_TABLE_OF[str(table)](found))
         return
@@ -84,6 +100,45 @@ def compare(
         console.say(one.text)
     if not console.keeping():
         console.show(cost_table(found))
+
+
+def _decided(
+    store: RunStore,
+    studies: list[Study],
+    test: str,
+    budget: str | None,
+    metric: str | None,
+    margin: float | None,
+    max_seeds: int,
+    device: str,
+    data_root: Path | None,
+) -> ComparedStudies:
+    """Run until it is decided; see :mod:`harness.cli.until_decided`.
+
+    Raises:
+        UsageError: more than two studies, another test, or no budget.
+    """
+    from harness.cli.until_decided import decide
+    from harness.results.compare import check_comparable_data
+
+    if len(studies) != 2:
+        raise UsageError("only two studies can be decided between", place="--until-decided", fix="name two")
+    if test != "bootstrap":
+        raise UsageError(f"{test} cannot be looked at after every run", place="--test", fix="leave it out")
+    if budget is None:
+        raise UsageError("there is no budget", place="--until-decided", fix="say what may be spent: --budget 5h")
+    check_comparable_data(studies)
+    pair = studies[0], studies[1]
+    return decide(
+        store,
+        pair,
+        budget=budget,
+        metric=metric,
+        margin=margin,
+        seeds=max_seeds,
+        device=device,
+        data_root=data_root,
+    )
 
 
 _TABLE_OF = {"pairs": pair_table, "folds": fold_table, "costs": cost_table}

@@ -186,6 +186,7 @@ _RESUMABLE = {
     "bench prepare",
     "bench selection-bias",
     "bench reference make",
+    "bench compare",
     "bench sync",
     "bench datasets draw",
     "bench datasets verify",

@@ -101,6 +101,18 @@ def check_comparable(studies: Sequence[Study]) -> None:
         UsageError: fewer than two, or one of them twice.
         DataError: they are of other slides, content, splits, folds or seeds, or one has no finished unit.
     """
+    check_comparable_data(studies)
+    for study in studies[1:]:
+        _check_units(studies[0], study, f"{studies[0].study_id} and {study.study_id}")
+
+
+def check_comparable_data(studies: Sequence[Study]) -> None:
+    """Refuse studies on other data or splits, whichever of their units are done.
+
+    Raises:
+        UsageError: fewer than two, or one of them twice.
+        DataError: they are of other slides, content or splits, or one has no finished unit.
+    """
     if len(studies) < 2:
         raise UsageError("one study alone cannot be compared", place="bench compare", fix="name two studies or more")
     ids = [study.study_id for study in studies]
@@ -132,6 +144,9 @@ def _check_same(first: Study, second: Study, place: str) -> None:
                 place=place,
                 fix="compare studies on the same slides and folds; bench leaderboard show groups them",
             )
+
+
+def _check_units(first: Study, second: Study, place: str) -> None:
     mine, theirs = ({_unit(record.spec) for record in study.records} for study in (first, second))
     if mine != theirs:
         alone = [

@@ -7,7 +7,6 @@ hyper-parameters, in this study or another. Nothing is trained, and what is not 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from harness.datasets.table import listed
 from harness.evaluation.study_scores import Predictions, StudyScores, study_scores
 from harness.results.access_log import AccessLog
 from harness.results.summary import study_predictions, summarise
-from harness.studies.replay_trials import ChosenTrial, chosen_trials, command_of, params_of, place_of
+from harness.studies.replay_trials import ChosenTrial, chosen_trials, command_of, params_of, place_of, places_of
 
 if TYPE_CHECKING:
     from harness.results.record import Record
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 SELECTIONS = {"best-val": "best", "last-epoch": "last"}
 """Rules for the epoch, by the name that the protocol has for them."""
-_UNIT = re.compile(r"-r(\d+)f(\d+)-s\d+-")
 
 
 @dataclass(frozen=True)
@@ -120,9 +118,7 @@ def _kept(study: Study, rules: Rules) -> list[Record]:
             place=study.study_id,
             fix=f"run the others first: {command_of(study)} --seeds {rules.seeds}",
         )
-    named = [found for unit in study.planned or () if (found := _UNIT.search(unit))]
-    places = {(int(one[1]), int(one[2])) for one in named} or {place_of(record) for record in study.records}
-    folds = sorted(places | {place_of(record) for record in study.records})
+    folds = places_of(study)
     if rules.folds is not None and (wrong := [k for k in rules.folds if not 0 <= k < len(folds)]):
         raise UsageError(f"there is no fold {wrong[0]}", place="--fold", fix=f"choose from 0 to {len(folds) - 1}")
     done = {place_of(record) for record in study.records}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from harness.results.studies import Study
 
 _NOT_TRAINED = ("repeat", "fold", "seed", "params", "tuning")
+_UNIT = re.compile(r"-r(\d+)f(\d+)-s\d+-")
 _TOLD = 4
 
 
@@ -165,13 +167,11 @@ def _untrained(
     tuned = record.spec["tuning"]
     fixed = {name: record.spec["params"][name] for name in tuned.get("fixed", ()) if name in record.spec["params"]}
     sets = " ".join(f"--set {name}={_typed(value)}" for name, value in {**fixed, **params}.items())
-    places = sorted({place_of(one) for one in study.records})
-    command = (
-        f"{command_of(study, tuned=False)} --fold {places.index(place_of(record))} --seed {record.spec['seed']} {sets}"
-    )
+    number = places_of(study).index(place_of(record))
+    command = f"{command_of(study, tuned=False)} --fold {number} --seed {record.spec['seed']} {sets}"
     more = "" if len(missing) == 1 else f" (the first of {len(missing)} units; the refusal then names the next)"
     return DataError(
-        f"no test predictions are stored for {len(missing)} units: {'; '.join(others[:_TOLD])}"
+        f"no test predictions are stored for {len(missing)} unit{'s' * (len(missing) > 1)}: {'; '.join(others[:_TOLD])}"
         + (" ..." if len(others) > _TOLD else ""),
         place=study.study_id,
         fix=f"train what is missing{more}: {command}",
@@ -182,6 +182,12 @@ def _typed(value: Any) -> str:
     return "none" if value is None else shlex.quote(str(value).lower() if isinstance(value, bool) else str(value))
 
 
+def places_of(study: Study) -> list[tuple[int, int]]:
+    """Repeat and fold of every fold of the protocol, in the order in which they are numbered."""
+    named = [found for unit in study.planned or () if (found := _UNIT.search(unit))]
+    return sorted({(int(one[1]), int(one[2])) for one in named} | {place_of(record) for record in study.records})
+
+
 def place_of(record: Record) -> tuple[int, int]:
     """Repeat and fold of a unit."""
     return record.spec["repeat"], record.spec["fold"]
@@ -189,9 +195,8 @@ def place_of(record: Record) -> tuple[int, int]:
 
 def command_of(study: Study, *, tuned: bool = True) -> str:
     """``bench run`` of the study."""
-    preset = (study.config or {}).get("preset")
+    preset = (study.config or {}).get("preset") or "none"
     words = ["bench", "run", "--method", study.method, "--dataset", study.dataset, "--protocol", study.protocol]
-    if preset:
-        words += ["--preset", str(preset)]
+    words += ["--preset", str(preset)]
     tuning = study.records[0].spec.get("tuning") if study.records else None
     return shlex.join(words) + (f" --trials {tuning['trials']}" if tuned and tuning else "")

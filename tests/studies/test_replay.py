@@ -122,7 +122,7 @@ def test_a_smaller_budget_takes_units_trained_with_what_it_chooses(store):
         DataError, match="no test predictions are stored for 2 units: r0f0 would have chosen trial 1"
     ) as e:
         replay(store, study, Rules(trials=2))
-    assert "bench run --method abmil --dataset toy --protocol cv3 --fold 0 --seed 0" in e.value.fix
+    assert "bench run --method abmil --dataset toy --protocol cv3 --preset none --fold 0 --seed 0" in e.value.fix
     assert "--set epochs=5 --set lr=0.01" in e.value.fix
     made = [unit(OTHER, 0, seed, RATES[1], tuned=False) for seed in range(2)]
     write(store, OTHER, made, {"method": "abmil", "dataset": "toy", "protocol": "cv3"})
