@@ -67,7 +67,6 @@ def compare(
     Each bootstrap resample draws the same patients in all studies, so the interval is that of the difference. p-values
     are corrected for the number of pairs (Holm). Of two studies all scores are shown.
     """
-    from harness.results.compare import compare_studies
     from harness.results.compare_many import compare_many
     from harness.results.store import RunStore
     from harness.tasks.metric_registry import ask_for
@@ -80,21 +79,28 @@ def compare(
     studies = named(store, names)
     if until_decided:
         found = _decided(store, studies, test, budget, metric, margin, max_seeds, device, data_root)
-        studies = [one.study for one in found.summaries]
     else:
         if budget is not None:
             raise UsageError("nothing is run", place="--budget", fix="add --until-decided, or leave it out")
         found = compare_many(store, studies, metric=metric, test=test, margin=margin)  # type: ignore[arg-type]
-    if table not in {None, "scores"}:
-        console.show(_TABLE_OF[str(table)](found))
-        return
-    if len(studies) == 2:
-        _show(compare_studies(store, *studies))
+    if table in _TABLE_OF:
+        console.show(_TABLE_OF[table](found))
     else:
+        _show_all(store, found, scores_only=table == "scores")
+
+
+def _show_all(store: RunStore, found: ComparedStudies, *, scores_only: bool) -> None:
+    """Scores, differences, what they mean, and costs; to programs one table of these."""
+    from harness.results.compare import compare_studies
+
+    several = len(found.summaries) > 2
+    if not several:
+        _show(compare_studies(store, *(one.study for one in found.summaries)))
+    elif scores_only or not console.keeping():
         console.show(study_table(found, [_described(one) for one in found.summaries]))
-    if table == "scores":
+    if scores_only:
         return
-    if len(studies) > 2:
+    if several:
         console.show(pair_table(found))
     for one in found.statements:
         console.say(one.text)

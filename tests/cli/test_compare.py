@@ -135,3 +135,31 @@ def test_what_differs_is_said_in_words_where_it_has_any(bench, two: RunStore) ->
     (line,) = [line for line in out.splitlines() if line.startswith("A → B")]
     assert "preset unset → published" in line and "input.mpp [] → [0.5]" in line and "uni_v1" in line
     assert "abab" not in line
+
+
+def test_more_than_two_studies_are_shown_pair_by_pair(bench, two: RunStore) -> None:
+    fill(two, study="abmil-toy-cv3-333333cccccc", signal=0.07)
+    answer = bench("compare", "111", "222", "333", "--margin", "0.5")
+    assert answer.code == 0, answer.err
+    for said in ("B - A", "C - A", "C - B", "p corrected for 3 pairs (Holm)", "B is better than A by", "Cost"):
+        assert said in answer.out
+    rows = json.loads(bench("compare", "111", "222", "333", "--json").out)
+    assert [row["pair"] for row in rows] == ["B - A", "C - A", "C - B"]
+    assert rows[0]["study_b"] == STRONG and rows[0]["means"].startswith("B is better than A")
+    folds = json.loads(bench("compare", "111", "222", "333", "--table", "folds", "--json").out)
+    assert len(folds) == 4 and folds[-1]["unit"] == "pooled"
+
+
+def test_options_of_a_comparison_that_make_no_sense_are_refused(bench, two: RunStore) -> None:
+    for words, said in (
+        (("--table", "scoers"), "unknown table"),
+        (("--test", "t"), "unknown test"),
+        (("--margin", "0"), "above 0"),
+        (("--budget", "1h"), "nothing is run"),
+        (("--until-decided",), "there is no budget"),
+        (("--until-decided", "--budget", "1h", "--test", "delong"), "cannot be looked at after every run"),
+    ):
+        problem, _, _ = bench("compare", WEAK, STRONG, *words).check_three_lines()
+        assert said in problem
+    problem, _, _ = bench("compare", WEAK).check_three_lines()
+    assert "one study alone" in problem
