@@ -18,12 +18,14 @@ from harness.results.staging import ARTEFACTS, CURVE, RECORD
 from harness.results.store import LOG, TRIALS, RunStore
 from harness.results.study_table import input_text, labels_text, markdown, overlap_text
 from harness.results.summary import study_predictions, summarise
+from harness.results.verified import Verifier
 from harness.tasks.plots import curve_figure
 from harness.tasks.registry import task_of
 
 if TYPE_CHECKING:
     from harness.results.record import Record
     from harness.results.studies import Failure, Study
+    from harness.verification.finding import Verification
 
 FIGURES = "figures"
 
@@ -63,19 +65,20 @@ class Publisher:
 
         Units are shown as they finish; those that a kill or an earlier failure of MLflow kept from it are added.
         """
-        return self._sync_study(self.store.study(study_id)) > 0
+        return self._sync_study(self.store.study(study_id), Verifier(self.store)) > 0
 
     def sync(self) -> int:
         """Write everything that the view does not show yet; how many runs had to be written. Twice adds nothing."""
         studies = [study for study in self.store.studies() if study.records or study.failures]
         units = sum(len(study.records) + len(study.failures) for study in studies)
         written = 0
+        verifier = Verifier(self.store)
         with console.progress("MLflow", units) as bar:
             for study in studies:
-                written += self._sync_study(study, bar.advance)
+                written += self._sync_study(study, verifier, bar.advance)
         return written
 
-    def _sync_study(self, study: Study, advance: Callable[[], object] = lambda: None) -> int:
+    def _sync_study(self, study: Study, verifier: Verifier, advance: Callable[[], object] = lambda: None) -> int:
         shown = Shown("", {})
 
         def ask(view: MlflowView) -> bool:
@@ -95,11 +98,13 @@ class Publisher:
             advance()
         plans = [self.store.study_folder(study.study_id) / name for name in (STUDY, TRIALS)]
         metrics = task_of(study.records[0].config).metrics if study.records else ()
-        evidence = [*map(_file_hash, plans), hashes, sorted(map(failure_hash, study.failures)), list(metrics)]
+        verification = verifier.study(study)
+        told = [verification.status, verification.reason]
+        evidence = [*map(_file_hash, plans), hashes, sorted(map(failure_hash, study.failures)), list(metrics), told]
         shows = _hash_of(evidence)
         if shown.study == shows:
             return written
-        return written + self._guarded(lambda view: self._write_study(view, study, shows))
+        return written + self._guarded(lambda view: self._write_study(view, study, shows, verification))
 
     def _unit(self, record: Record, shows: str) -> bool:
         def files() -> dict[str, Path]:
@@ -113,11 +118,13 @@ class Publisher:
         """Hash of a unit's evidence: its record holds those of its other files."""
         return _hash_of([_file_hash(self.store.unit_folder(record.unit_id) / RECORD)])
 
-    def _write_study(self, view: MlflowView, study: Study, shows: str) -> bool:
+    def _write_study(self, view: MlflowView, study: Study, shows: str, verification: Verification) -> bool:
         summary = summarise(self.store, study)
         tags = {
             "gpu": summary.cost.gpu,
-            "ranked": str(study.ranked),
+            "ranked": str(study.ranked and not verification.findings),
+            "verification": verification.status,
+            "verification.reason": verification.reason,
             "labels": labels_text(study),
             **origin_tags(study.records),
             **({"input": text} if (text := input_text(study)) else {}),

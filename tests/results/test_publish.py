@@ -80,6 +80,17 @@ def test_a_second_look_asks_nothing_of_units_and_draws_nothing(
     assert Publisher(store).sync() == 0
 
 
+def test_a_study_whose_predictions_were_edited_is_shown_as_unverified(store: RunStore) -> None:
+    made = fill(store)
+    Publisher(store).sync()
+    other = store.unit_folder(made[0].unit_id) / "predictions.parquet"
+    shutil.copyfile(store.unit_folder(made[1].unit_id) / "predictions.parquet", other)
+    assert Publisher(store).sync() == 1
+    (run,) = runs(store, "study")
+    assert (run.data.tags["verification"], run.data.tags["ranked"]) == ("unverified", "False")
+    assert "predictions.parquet" in run.data.tags["verification.reason"]
+
+
 def test_trials_that_come_later_are_shown(store: RunStore) -> None:
     fill(store, done=1)
     Publisher(store).sync()
