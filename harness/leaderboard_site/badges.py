@@ -12,10 +12,18 @@ if TYPE_CHECKING:
     from harness.verification.finding import Verification
 
 
-def badges_of(row: Row, verification: Verification) -> tuple[Badge, ...]:
-    """The badges of a study: whether it is verified, whether it is complete, what does not compare with the rest."""
+def badges_of(row: Row, verification: Verification, *, entered: bool = False) -> tuple[Badge, ...]:
+    """The badges of a study: whether it is verified and complete, who says so, what does not compare with the rest.
+
+    Args:
+        row: the study.
+        verification: what the checks of its evidence came to.
+        entered: whether it is a reviewed entry rather than of a runs folder.
+    """
     study = row.summary.study
     found = [_verified(verification)]
+    if entered:
+        found.append(_SELF_REPORTED)
     if not study.complete:
         planned = None if study.planned is None else len(study.planned)
         done = f"{units_text(len(study.records), planned, len(study.damaged))} units"
@@ -28,6 +36,13 @@ def badges_of(row: Row, verification: Verification) -> tuple[Badge, ...]:
     if differs := input_text(study):
         found.append(Badge(kind="plain", text="other input", reason=f"The input {differs}."))
     return tuple(found)
+
+
+_SELF_REPORTED = Badge(
+    kind="plain",
+    text="self-reported",
+    reason="An entry: scores follow from its predictions; what was trained, and what it cost, is stated.",
+)
 
 
 def _verified(found: Verification) -> Badge:

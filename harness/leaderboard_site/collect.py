@@ -50,15 +50,18 @@ def collect(stores: Sequence[RunStore], *, metric: str | None = None) -> Collect
     """
     rows: dict[tuple[str, str, str, str, str], list[Row]] = {}
     places: dict[str, RunStore] = {}
+    verifications: dict[str, Verification] = {}
     broken: list[Broken] = []
     for store in stores:
-        board = leaderboard(store, metric=metric)
+        board, verifier = leaderboard(store, metric=metric), Verifier(store)
         broken += board.broken
         for group in board.groups:
             key = (group.dataset, group.protocol, group.split, group.data, group.metric)
             for row in group.rows:
-                if places.setdefault(row.summary.study.study_id, store) is store:
-                    rows.setdefault(key, []).append(replace(row, rank=None))
+                study = row.summary.study
+                if places.setdefault(study.study_id, store) is store:
+                    verifications[study.study_id] = found = verifier.study(study, row.summary.scores)
+                    rows.setdefault(key, []).append(_unranked(row, found))
     if not rows:
         raise DataError(
             "there is no finished unit",
@@ -74,11 +77,9 @@ def collect(stores: Sequence[RunStore], *, metric: str | None = None) -> Collect
         for row in group.rows
         if (data := study_predictions(places[(name := row.summary.study.study_id)], row.summary.study)) is not None
     }
-    return Collected(groups, places, predictions, _verified(groups, places), tuple(broken))
+    return Collected(groups, places, predictions, verifications, tuple(broken))
 
 
-def _verified(groups: Sequence[Group], places: Mapping[str, RunStore]) -> dict[str, Verification]:
-    """Every study verified, with one verifier for each runs folder."""
-    verifiers = {store.root: Verifier(store) for store in places.values()}
-    rows = [row.summary for group in groups for row in group.rows]
-    return {one.study.study_id: verifiers[places[one.study.study_id].root].study(one.study, one.scores) for one in rows}
+def _unranked(row: Row, verification: Verification) -> Row:
+    """The row before all are ranked; what is not verified stays out."""
+    return replace(row, rank=None, reason=row.reason or "unverified" * (verification.status == "unverified"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.bundles.entries import EntryStore
 from harness.leaderboard_site.badges import badges_of
 from harness.leaderboard_site.commands import commands
 from harness.leaderboard_site.content import Entry, Score, Setting, SiteScore, Unit
@@ -68,7 +69,11 @@ def entry_of(
         input_differs=input_text(study),
         preset=what.preset,
         differs_in=settings_text(what.settings),
-        badges=badges_of(row, collected.verifications[study.study_id]),
+        badges=badges_of(
+            row,
+            collected.verifications[study.study_id],
+            entered=isinstance(collected.stores[study.study_id], EntryStore),
+        ),
         params=_params(study.records[0].spec.get("params", {})),
         commands=commands(study),
         units=() if data is None else _units(data, metric),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import html5lib
 import jsonschema
 import pytest
-from support.evidence import fill
+from support.made_up import made_up_store
 
 from harness.core.errors import DataError, UsageError
 from harness.leaderboard_site.build import build
@@ -21,7 +22,7 @@ XHTML = "{http://www.w3.org/1999/xhtml}"
 
 def pages(site) -> dict[str, str]:
     found = {path.relative_to(site.folder).as_posix(): path.read_text() for path in site.folder.rglob("*.html")}
-    assert len(found) == 1 + 2 + 6
+    assert len(found) == 1 + 2 + 4
     return found
 
 
@@ -155,25 +156,28 @@ def test_a_folder_of_something_else_and_an_empty_runs_folder_are_refused(made_up
     assert sorted(path.name for path in tmp_path.iterdir()) == ["thesis.tex"]
 
 
-def test_an_incomplete_study_and_altered_files_say_so(tmp_path: Path) -> None:
-    store = RunStore(tmp_path / "runs")
-    fill(store, study="whole-1")
-    fill(store, study="part-2", done=2)
-    (made, *_) = fill(store, study="changed-3")
-    (store.unit_folder(made.unit_id) / "curve.csv").write_text("edited")
+def test_what_is_incomplete_or_altered_says_so_and_has_no_rank(tmp_path: Path) -> None:
+    store = made_up_store(tmp_path / "runs", methods=("abmil", "dsmil", "max_pool"), datasets=("colon-nuclei",))
+    studies = {study.method: study for study in store.studies()}
+    shutil.rmtree(store.unit_folder(studies["dsmil"].records[0].unit_id))
+    changed = store.unit_folder(studies["max_pool"].records[0].unit_id) / "record.json"
+    changed.write_text(changed.read_text().replace('"value": 0.', '"value": 0.0', 1))
     (board,) = build([store], tmp_path / "site", title="x").content.boards
-    texts = {entry.study: [badge.text for badge in entry.badges] for entry in board.entries}
-    assert len(texts["whole-1"]) == 1
-    assert texts["part-2"][1] == "incomplete 2/3 units"
-    assert texts["changed-3"][0] == "unverified"
-    assert [entry.rank for entry in board.entries if entry.study == "part-2"] == [None]
+    texts = {entry.method: [badge.text for badge in entry.badges] for entry in board.entries}
+    assert texts["abmil"] == ["verified"] and texts["max_pool"] == ["unverified"]
+    assert "incomplete 4/5 units" in texts["dsmil"]
+    assert [(entry.method, entry.rank) for entry in board.entries if entry.rank] == [("abmil", 1)]
+    page = (tmp_path / "site" / next(one.page for one in board.entries if one.method == "max_pool")).read_text()
+    assert "a score is not that" in page or "is not that of the predictions" in page
 
 
 def test_studies_of_two_folders_are_ranked_together(tmp_path: Path) -> None:
-    first, second = RunStore(tmp_path / "a"), RunStore(tmp_path / "b")
-    fill(first, study="one-1", signal=0.3)
-    fill(second, study="two-2", signal=0.9)
-    fill(second, study="one-1", signal=0.9)
+    place = {"datasets": ("camelyon16-mini",)}
+    first = made_up_store(tmp_path / "a", methods=("abmil",), **place)
+    second = made_up_store(tmp_path / "b", methods=("abmil", "dsmil"), **place)
     (board,) = build([first, second], tmp_path / "site", title="x").content.boards
-    assert [(entry.study, entry.place) for entry in board.entries] == [("two-2", 1), ("one-1", 2)]
-    assert board.entries[0].ties and board.entries[0].rank_low == 1
+    assert sorted((entry.method, entry.place) for entry in board.entries) in (
+        [("abmil", 1), ("dsmil", 2)],
+        [("abmil", 2), ("dsmil", 1)],
+    )
+    assert all(entry.ties and entry.rank_low for entry in board.entries)
