@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.compare_tables import cost_table, difference_text, fold_table, pair_table, study_table
+from harness.cli.compare_tables import cost_table, difference_text, fold_table, pair_table, study_table, variance_table
 from harness.cli.completion import offer
 from harness.cli.damaged import show_damaged
 from harness.cli.options import DataRoot, Out, Plugins, finite
@@ -27,6 +27,16 @@ if TYPE_CHECKING:
 
 _PLACES = ("FIRST", "SECOND")
 _TABLES = ("scores", "pairs", "folds", "costs")
+
+
+_Variance = Annotated[
+    bool,
+    typer.Option("--variance", help="Say what scores vary by (seed, fold, patients), and how many seeds it takes."),
+]
+_UntilDecided = Annotated[
+    bool, typer.Option("--until-decided", help="Run further seeds and repeats of two studies until one is better.")
+]
+_Budget = Annotated[str | None, typer.Option(help="What --until-decided may spend: 5h, 90m, 2gpu-h or 20cpu-h.")]
 
 
 @exportable
@@ -50,12 +60,9 @@ def compare(
     table: Annotated[
         str | None, typer.Option("--table", help="Show this table alone: scores, pairs, folds or costs.")
     ] = None,
-    until_decided: Annotated[
-        bool, typer.Option("--until-decided", help="Run further seeds and repeats of two studies until one is better.")
-    ] = False,
-    budget: Annotated[
-        str | None, typer.Option(help="What --until-decided may spend: 5h, 90m, 2gpu-h or 20cpu-h.")
-    ] = None,
+    variance: _Variance = False,
+    until_decided: _UntilDecided = False,
+    budget: _Budget = None,
     max_seeds: Annotated[int, typer.Option("--max-seeds", min=1, help="Seeds that it may come to (default: 50).")] = 50,
     device: Annotated[str, typer.Option(help="Where it runs: auto, cpu, cuda or cuda:N.")] = "auto",
     data_root: DataRoot = None,
@@ -83,7 +90,9 @@ def compare(
         if budget is not None:
             raise UsageError("nothing is run", place="--budget", fix="add --until-decided, or leave it out")
         found = compare_many(store, studies, metric=metric, test=test, margin=margin)  # type: ignore[arg-type]
-    if table in _TABLE_OF:
+    if variance:
+        _show_variance(store, found, margin)
+    elif table in _TABLE_OF:
         console.show(_TABLE_OF[table](found))
     else:
         _show_all(store, found, scores_only=table == "scores")
@@ -106,6 +115,15 @@ def _show_all(store: RunStore, found: ComparedStudies, *, scores_only: bool) -> 
         console.say(one.text)
     if not console.keeping():
         console.show(cost_table(found))
+
+
+def _show_variance(store: RunStore, found: ComparedStudies, margin: float | None) -> None:
+    from harness.results.compare_variance import compare_variance, seed_sentences
+
+    split = compare_variance(store, found, margin)
+    console.show(variance_table(found, split))
+    for line in seed_sentences(split):
+        console.say(line)
 
 
 def _decided(

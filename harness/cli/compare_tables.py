@@ -9,6 +9,7 @@ from harness.core.table import Column, Table
 
 if TYPE_CHECKING:
     from harness.results.compare_many import ComparedStudies, Statement
+    from harness.results.compare_variance import CompareVariance
     from harness.results.summary import Summary
 
 _TESTS = {
@@ -97,6 +98,26 @@ def cost_table(found: ComparedStudies) -> Table:
         for k, one in enumerate(found.summaries)
     ]
     return Table("Cost", columns, rows, "tuning: device time of its trials, in no other number")
+
+
+def variance_table(found: ComparedStudies, variance: CompareVariance) -> Table:
+    """A row per study: what its score varies by."""
+    from harness.results.compare_variance import variance_rows
+
+    def digits(value: float | None) -> str:
+        return "unknown" if value is None else f"{value:.4f}"
+
+    columns = [
+        Column("study"),
+        Column("seed", ("sd_seed",), digits, right=True),
+        Column("fold", ("sd_fold",), digits, right=True),
+        Column("patients of a fold", ("sd_patients",), digits, right=True),
+        Column("folds", right=True),
+        Column("seeds", text=lambda n: f"{n:g}", right=True),
+        Column("of the score", ("sd_of_score",), digits, right=True),
+    ]
+    caption = "standard deviations: between trainings of one fold, between folds beyond their patients, over patients"
+    return Table(f"What {found.metric} varies by", columns, variance_rows(found, variance), caption)
 
 
 def difference_text(value: float | None, low: float | None, high: float | None) -> str:
