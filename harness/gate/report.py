@@ -73,7 +73,9 @@ def junit_of(night: Night) -> str:
     root = ElementTree.Element("testsuites")
     root.append(suite)
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    # As bytes: with "unicode" the declaration would name the encoding of the locale.
+    found: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return found.decode() + "\n"
 
 
 def _cases(night: Night) -> Iterator[ElementTree.Element]:

@@ -24,6 +24,7 @@ def red(drawn):
 
 
 def test_junit_has_a_case_per_measure(red) -> None:
+    assert junit_of(red).startswith("<?xml version='1.0' encoding='utf-8'?>")
     suite = ElementTree.fromstring(junit_of(red)).find("testsuite")
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("9", "2", "1")
     failed = [(case.get("classname"), case.get("name")) for case in suite if case.find("failure") is not None]
