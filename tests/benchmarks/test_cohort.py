@@ -85,7 +85,7 @@ def processor_seconds() -> float:
 
 
 def bench(place: Path, words: str) -> list[float]:
-    """Peak memory in MB of the command and of its largest child."""
+    """Largest resident size in MB of the command and of its largest child; pages of mapped files count."""
     environment = os.environ | {"BENCH_CACHE": str(place / "cache"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", RUN, *words.split()], env=environment, capture_output=True, text=True, check=False
@@ -113,5 +113,3 @@ def test_a_cohort_is_imported_read_and_trained_on(place: Path) -> None:
     print(json.dumps({name: [round(one.wall, 1), round(one.cpu, 1)] for name, one in said.items()} | peaks))
     assert said["import"].wall < 2 * said["copy"].wall + 10  # Python and PyTorch are imported, too
     assert said["packed"].cpu < 2 * said[".pt"].cpu  # mapped pages that are not in the cache cost a fault each
-    # Of the worker: the process that prepares maps the whole store, whose pages the system counts and can take back.
-    assert peaks["fold"][1] < 1200 + 40 * TILES * WIDTH * 4 / 2**20
