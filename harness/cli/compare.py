@@ -90,6 +90,7 @@ def compare(
         if budget is not None:
             raise UsageError("nothing is run", place="--budget", fix="add --until-decided, or leave it out")
         found = compare_many(store, studies, metric=metric, test=test, margin=margin)  # type: ignore[arg-type]
+    warn_unverified(store, [one.study for one in found.summaries])
     if variance:
         _show_variance(store, found, margin)
     elif table in _TABLE_OF:

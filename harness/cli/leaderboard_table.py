@@ -168,6 +168,7 @@ def _values(row: Row, group: Group, what: Distinction) -> dict[str, Any]:
         "protocol": group.protocol,
         "rank": row.rank,
         "not_ranked": row.reason,
+        "verification": row.verification.status,
         "method": study.method,
         "study_id": study.study_id,
         "encoder": what.encoder,

@@ -14,7 +14,7 @@ from harness.evaluation.study_scores import StudyScores, study_scores
 from harness.models.domain import check_domain, check_task, settings_for
 from harness.models.kept_model import KeptModel
 from harness.results.access_log import AccessLog
-from harness.results.summary import as_predictions
+from harness.results.predictions import as_predictions
 from harness.sources.open_inputs import open_inputs
 from harness.sources.opening import Opening
 from harness.training.device import make_repeatable

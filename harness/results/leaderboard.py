@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.core.errors import DataError
 from harness.results.names import safe_name
 from harness.results.store import RunStore
 from harness.results.studies import Broken, Study
 from harness.results.summary import Summary, summarise
+from harness.results.verified import Verifier
 from harness.tasks.registry import DEFAULT, find_task, lower_is_better
+from harness.verification.finding import Verification
+
+NOT_ASKED = Verification("", unchecked=("not asked for",))
+"""Of a row that was not made from the evidence."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +27,14 @@ class Row:
         reason: why it is not ranked; empty where it is.
         value: the metric that is ranked by; None where undefined.
         summary: all numbers of the study.
+        verification: what the checks of its evidence came to; a study that is unverified has no rank.
     """
 
     rank: int | None
     reason: str
     value: float | None
     summary: Summary
+    verification: Verification = NOT_ASKED
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,8 @@ def leaderboard(
 ) -> Leaderboard:
     """Rank the studies of a runs folder.
 
-    Only a study whose protocol may be ranked and whose units are all done has a rank.
+    Only a study whose evidence is what its run left behind, whose protocol may be ranked and whose units are all done
+    has a rank.
 
     Args:
         store: the evidence.
@@ -86,6 +94,7 @@ def leaderboard(
     wanted, named = (None if names is None else set(names) for names in (datasets, studies))
     members: dict[tuple[str, str, str, str, str], list[Row]] = {}
     unreadable = []
+    verifier = Verifier(store)
     for study in found:
         if not study.records or (wanted is not None and study.dataset not in wanted):
             continue
@@ -97,7 +106,7 @@ def leaderboard(
             unreadable.append(Broken(study.study_id, f"{error.problem} ({error.place})"))
             continue
         by = metric or _main_metric(summary)
-        members.setdefault((*_key(study), by), []).append(_row(summary, by))
+        members.setdefault((*_key(study), by), []).append(_row(summary, by, verifier.study(study, summary.scores)))
     groups = tuple(
         Group(*key, ranked(rows, lower=lower_is_better(key[-1])), _damaged(rows, broken))
         for key, rows in sorted(members.items())
@@ -124,7 +133,7 @@ def ranked(rows: Sequence[Row], *, lower: bool = False) -> tuple[Row, ...]:
             continue
         above = found[-1] if found else None
         rank = above.rank if above is not None and above.value == row.value else place
-        found.append(Row(rank, "", row.value, row.summary))
+        found.append(replace(row, rank=rank))
     return tuple(found)
 
 
@@ -151,12 +160,13 @@ def _main_metric(summary: Summary) -> str:
     return next(iter(summary.scores.scores)) if summary.scores else find_task(DEFAULT).metrics[0]
 
 
-def _row(summary: Summary, metric: str) -> Row:
+def _row(summary: Summary, metric: str, verification: Verification) -> Row:
     value = summary.metrics().get(metric)
-    reason = unranked_reason(summary.study)
+    altered = any(finding.code != "unreadable" for finding in verification.findings)  # that is damage
+    reason = f"unverified: {verification.reason}" if altered else unranked_reason(summary.study)
     if not reason and value is None:
         reason = f"{metric} is {summary.undefined(metric) or 'undefined'}"
-    return Row(None, reason, value, summary)
+    return Row(None, reason, value, summary, verification)
 
 
 def _key(study: Study) -> tuple[str, str, str, str]:

@@ -118,6 +118,26 @@ def read_predictions(path: Path, task: type[Task]) -> pd.DataFrame:
     return frame
 
 
+def as_predictions(frame: pd.DataFrame, classes: Sequence[str], task: type[Task]) -> Rows:
+    """The store's table in the form that is scored.
+
+    Raises:
+        DataError: it is not a table of these classes.
+    """
+    lacking = [name for name in classes if f"p_{name}" not in frame]
+    if lacking:
+        raise DataError(
+            f"the predictions have no column for class {lacking[0][:40]!r} of the record",
+            place="predictions.parquet",
+            fix="run the unit again: the same bench run command does",
+        )
+    unit = {name: frame[name].to_numpy() for name in ("repeat", "fold", "seed", "patient", "slide")}
+    truth, decision = (
+        {name: frame[name].to_numpy() for name in columns if name in frame} for columns in (task.truth, task.decision)
+    )
+    return task.scored(unit, truth, frame[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64), decision)
+
+
 def _damaged(path: Path, problem: str) -> DataError:
     return DataError(problem, place=str(path), fix=f"remove {path.parent} and run the unit again")
 

@@ -22,6 +22,8 @@ from harness.results.access_log import FILE as ACCESS_LOG
 from harness.results.access_log import FORMER_FILE as FORMER_ACCESS_LOG
 from harness.results.damage import damage_of
 from harness.results.evidence_files import STUDY, folders_in, read_plan, read_record, reason
+from harness.results.index.database import Database
+from harness.results.index.units import read_units
 from harness.results.names import is_inside, safe_name
 from harness.results.predictions import PREDICTIONS, UnitPredictions, read_predictions
 from harness.results.record import Record
@@ -57,6 +59,7 @@ class RunStore:
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
+        self.index = Database(self.root)
 
     def unit_folder(self, unit_id: str) -> Path:
         """Folder of a unit; it may not exist yet. Scratch files and the log may be put there while it runs."""
@@ -203,18 +206,17 @@ class RunStore:
 
     def _read(self, folders: Iterable[Path]) -> Evidence:
         records, failures, broken = [], [], []
-        for folder in folders:
-            if (folder / RECORD).exists():
+        for unit in read_units(self.index, folders):
+            if unit.record is not None:
+                records.append(unit.record)
+                continue
+            if unit.problem:
+                broken.append(Broken(unit.folder.name, unit.problem))
+            if FAILED in unit.files:
                 try:
-                    records.append(read_record(folder))
-                    continue
-                except DataError as error:
-                    broken.append(Broken(folder.name, error.problem))
-            if (folder / FAILED).exists():
-                try:
-                    failures.append(Failure.from_json(read_text(folder / FAILED)))
+                    failures.append(Failure.from_json(read_text(unit.folder / FAILED)))
                 except (OSError, ValueError, DataError) as error:
-                    broken.append(Broken(folder.name, f"{FAILED} cannot be read: {reason(error)}"))
+                    broken.append(Broken(unit.folder.name, f"{FAILED} cannot be read: {reason(error)}"))
         records.sort(key=lambda r: (r.study_id, r.spec["repeat"], r.spec["fold"], r.spec["seed"], r.unit_id))
         return Evidence(tuple(records), tuple(failures), tuple(broken))
 

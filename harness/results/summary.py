@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,16 +14,15 @@ from harness.datasets.table import listed
 from harness.evaluation.rows import Rows
 from harness.evaluation.study_scores import StudyScores, study_scores
 from harness.results.access_counts import AccessCounts
-from harness.results.predictions import PREDICTIONS
+from harness.results.index.score_cache import scores_by_content
+from harness.results.predictions import as_predictions
 from harness.results.store import RunStore
 from harness.results.studies import Study
-from harness.tasks.registry import task_of
+from harness.results.unit_facts import known_facts
+from harness.tasks.registry import DEFAULT, task_of
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from harness.results.record import Record
-    from harness.tasks.task import Task
 
 NO_GPU = "no GPU"
 
@@ -132,24 +130,20 @@ def summarise(store: RunStore, study: Study, *, resamples: int = 2000) -> Summar
     return Summary(study, scores, Cost.of(study.records), _extra(study.records), AccessCounts.of(study.records))
 
 
-_known: dict[tuple[object, ...], StudyScores] = {}
-"""Scores by what they were computed from: one bootstrap per set of predictions, however often it is shown."""
-
-
 def _scores(store: RunStore, study: Study, resamples: int) -> StudyScores | None:
-    if (data := study_predictions(store, study)) is None:
+    if not study.records:
         return None
-    files = [_state(store.unit_folder(record.unit_id) / PREDICTIONS) for record in study.records]
-    auc = (study.config or {}).get("protocol_settings", {}).get("auc")
-    key = (resamples, auc, type(data), tuple(data.names), *files)
-    if key not in _known:
-        _known[key] = study_scores(data, resamples=resamples)
-    return _known[key]
+    facts = known_facts(store, study.records)
+    settings = (study.config or {}).get("protocol_settings", {})
+    first = study.records[0]
+    key = [resamples, settings.get("auc"), list(first.classes), str(first.config.get("task", DEFAULT))]
 
+    def compute() -> StudyScores | None:
+        data = study_predictions(store, study)
+        return None if data is None else study_scores(data, resamples=resamples)
 
-def _state(file: Path) -> str:
-    status = file.stat() if file.exists() else None
-    return f"{file} {status and (status.st_mtime_ns, status.st_size, status.st_ino)}"
+    content = [facts[record.unit_id].content for record in study.records]
+    return scores_by_content(store.index, content, key, compute)
 
 
 def study_predictions(store: RunStore, study: Study) -> Rows | None:
@@ -174,26 +168,6 @@ def study_predictions(store: RunStore, study: Study) -> Rows | None:
     if settings.get("auc") == "pooled":  # see ProtocolCard.auc
         frame = frame.assign(fold=0)
     return as_predictions(frame, study.records[0].classes, task)
-
-
-def as_predictions(frame: pd.DataFrame, classes: Sequence[str], task: type[Task]) -> Rows:
-    """The store's table in the form that is scored.
-
-    Raises:
-        DataError: it is not a table of these classes.
-    """
-    lacking = [name for name in classes if f"p_{name}" not in frame]
-    if lacking:
-        raise DataError(
-            f"the predictions have no column for class {lacking[0][:40]!r} of the record",
-            place="predictions.parquet",
-            fix="run the unit again: the same bench run command does",
-        )
-    unit = {name: frame[name].to_numpy() for name in ("repeat", "fold", "seed", "patient", "slide")}
-    truth, decision = (
-        {name: frame[name].to_numpy() for name in columns if name in frame} for columns in (task.truth, task.decision)
-    )
-    return task.scored(unit, truth, frame[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64), decision)
 
 
 def _extra(records: Sequence[Record]) -> dict[str, float]:

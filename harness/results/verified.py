@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from harness.core.errors import BenchError, DataError
-from harness.core.hashing import sha256_file
 from harness.datasets.catalog import list_datasets
 from harness.results.access_log import AccessLog
 from harness.results.evidence_files import read_record
-from harness.results.names import is_inside
-from harness.results.predictions import PREDICTIONS, read_predictions
-from harness.results.summary import as_predictions, study_predictions
-from harness.tasks.registry import task_of
-from harness.verification.expected import Expected, Row, expected, rows_of
-from harness.verification.facts import UnitFacts, check_files, facts_of
-from harness.verification.finding import Finding, Verification
+from harness.results.summary import study_predictions
+from harness.results.unit_facts import known_facts, read_facts, read_rows_of
+from harness.verification.expected import Expected, expected
+from harness.verification.finding import Verification
 from harness.verification.study import check_study
-from harness.verification.unit import check_record
 
 if TYPE_CHECKING:
     from harness.datasets.dataset import Dataset
     from harness.evaluation.study_scores import StudyScores
-    from harness.results.record import Record
     from harness.results.store import RunStore
     from harness.results.studies import Study
     from harness.verification.accesses import Access
@@ -57,7 +51,10 @@ class Verifier:
             study: the study, from this store.
             scores: what its predictions come to, where that is known; else it is computed.
         """
-        facts = {record.unit_id: self._facts(record) for record in study.records}
+        if self._deep:
+            facts = {record.unit_id: read_facts(self._store, record) for record in study.records}
+        else:
+            facts = known_facts(self._store, study.records)
         if scores is None:
             scores = _scores(self._store, study)
         return check_study(
@@ -97,37 +94,6 @@ class Verifier:
     def _datasets(self) -> dict[str, Dataset]:
         found = {one.name: one.dataset for one in list_datasets() if one.dataset is not None}
         return found if self._dataset is None else found | {self._dataset.name: self._dataset}
-
-    def _facts(self, record: Record) -> UnitFacts:
-        return read_facts(self._store, record)
-
-
-def read_facts(store: RunStore, record: Record) -> UnitFacts:
-    """Read every file of a unit that its record names, and check the unit by itself."""
-    folder = store.unit_folder(record.unit_id)
-    files: dict[str, str | None] = {}
-    for name in {*record.files, PREDICTIONS}:
-        # A name that leads elsewhere is not looked at: no record of ours has one.
-        there = is_inside(name) and (folder / name).is_file()
-        files[name] = sha256_file(folder / name) if there else None
-    try:
-        task = task_of(record.config)
-        frame = read_predictions(folder / PREDICTIONS, task)
-        rows = as_predictions(frame, record.classes, task)
-        return facts_of(record, files, frame, rows, task)
-    except (BenchError, ValueError, IndexError) as error:
-        problem = error.problem if isinstance(error, BenchError) else str(error)
-        found: Iterable[Finding] = (*check_files(record, files), *check_record(record))
-        unreadable = Finding.of("unreadable", f"{record.unit_id}, {PREDICTIONS}", problem)
-        return UnitFacts(findings=(*found, unreadable), content=files[PREDICTIONS] or "")
-
-
-def read_rows_of(store: RunStore, record: Record) -> list[Row]:
-    """The rows of a unit's predictions, sorted, as its table has them."""
-    task = task_of(record.config)
-    names = ("slide", "patient", *task.truth)
-    frame = read_predictions(store.unit_folder(record.unit_id) / PREDICTIONS, task)
-    return rows_of({name: frame[name].tolist() for name in names}, tuple(task.truth))
 
 
 def _problem(store: RunStore, unit_id: str) -> str:

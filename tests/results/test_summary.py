@@ -48,7 +48,11 @@ def test_predictions_are_resampled_once(store: RunStore, monkeypatch: pytest.Mon
     leaderboard(store)
     summarise(store, store.study(STUDY))
     assert len(drawn) == 1
-    (store.unit_folder(store.study(STUDY).records[0].unit_id) / PREDICTIONS).touch()
+    made = store.study(STUDY).records[0]
+    (store.unit_folder(made.unit_id) / PREDICTIONS).touch()
+    summarise(store, store.study(STUDY))
+    assert len(drawn) == 1, "the same content under another time"
+    store.write_unit(made, predictions(signal=0.5))
     summarise(store, store.study(STUDY))
     assert len(drawn) == 2
 
