@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from harness.core.errors import DataError, shown
+from harness.core.hashing import sha256_file
 from harness.core.reading import read_json
-from harness.results.names import safe_name
+from harness.results.names import is_inside, safe_name
 from harness.results.record import Record
 from harness.results.schema import StudySchema, check
 from harness.results.staging import RECORD
@@ -45,6 +47,16 @@ def read_plan(folder: Path) -> dict[str, Any]:
     if safe_name(plan["study_id"]) != folder.name:
         raise ValueError(f"it is that of study {shown(plan['study_id'])}")
     return plan
+
+
+def altered_files(folder: Path, files: Mapping[str, str]) -> list[str]:
+    """Those of ``files``, name → SHA-256, that are missing in a folder or have another hash there."""
+    return [
+        name
+        for name, digest in files.items()
+        # A name that leads elsewhere is not looked at: no record of ours has one.
+        if not is_inside(name) or not (folder / name).is_file() or sha256_file(folder / name) != digest
+    ]
 
 
 def reason(error: Exception) -> str:

@@ -94,7 +94,7 @@ def leaderboard(
     wanted, named = (None if names is None else set(names) for names in (datasets, studies))
     members: dict[tuple[str, str, str, str, str], list[Row]] = {}
     unreadable = []
-    verifier = Verifier(store)
+    verifier = Verifier(store, studies=found)
     for study in found:
         if not study.records or (wanted is not None and study.dataset not in wanted):
             continue

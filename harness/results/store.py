@@ -21,10 +21,11 @@ from harness.core.reading import read_json, read_text
 from harness.results.access_log import FILE as ACCESS_LOG
 from harness.results.access_log import FORMER_FILE as FORMER_ACCESS_LOG
 from harness.results.damage import damage_of
-from harness.results.evidence_files import STUDY, folders_in, read_plan, read_record, reason
+from harness.results.evidence_files import STUDY, altered_files, folders_in, read_plan, read_record, reason
 from harness.results.index.database import Database
-from harness.results.index.units import read_units
-from harness.results.names import is_inside, safe_name
+from harness.results.index.score_cache import ScoreCache
+from harness.results.index.units import UnitIndex
+from harness.results.names import safe_name
 from harness.results.predictions import PREDICTIONS, UnitPredictions, read_predictions
 from harness.results.record import Record
 from harness.results.rows import read_rows, write_rows
@@ -59,7 +60,8 @@ class RunStore:
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
-        self.index = Database(self.root)
+        database = Database(self.root)
+        self.units, self.scores = UnitIndex(database), ScoreCache(database)
 
     def unit_folder(self, unit_id: str) -> Path:
         """Folder of a unit; it may not exist yet. Scratch files and the log may be put there while it runs."""
@@ -206,7 +208,7 @@ class RunStore:
 
     def _read(self, folders: Iterable[Path]) -> Evidence:
         records, failures, broken = [], [], []
-        for unit in read_units(self.index, folders):
+        for unit in self.units.read(folders):
             if unit.record is not None:
                 records.append(unit.record)
                 continue
@@ -291,10 +293,4 @@ class RunStore:
 
     def altered(self, unit_id: str) -> list[str]:
         """Files of a finished unit that are missing or not what its record says."""
-        folder = self.unit_folder(unit_id)
-        return [
-            name
-            for name, digest in self.record(unit_id).files.items()
-            # A name that leads elsewhere is not looked at: no record of ours has one.
-            if not is_inside(name) or not (folder / name).is_file() or sha256_file(folder / name) != digest
-        ]
+        return altered_files(self.unit_folder(unit_id), self.record(unit_id).files)

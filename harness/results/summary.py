@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.core.errors import DataError
+from harness.core.hashing import sha256_file
 from harness.datasets.table import listed
 from harness.evaluation.rows import Rows
 from harness.evaluation.study_scores import StudyScores, study_scores
 from harness.results.access_counts import AccessCounts
-from harness.results.index.score_cache import scores_by_content
-from harness.results.predictions import as_predictions
+from harness.results.predictions import PREDICTIONS, as_predictions
 from harness.results.store import RunStore
 from harness.results.studies import Study
 from harness.results.unit_facts import known_facts
@@ -138,12 +138,17 @@ def _scores(store: RunStore, study: Study, resamples: int) -> StudyScores | None
     first = study.records[0]
     key = [resamples, settings.get("auc"), list(first.classes), str(first.config.get("task", DEFAULT))]
 
+    content = [facts[record.unit_id].content for record in study.records]
+
     def compute() -> StudyScores | None:
         data = study_predictions(store, study)
         return None if data is None else study_scores(data, resamples=resamples)
 
-    content = [facts[record.unit_id].content for record in study.records]
-    return scores_by_content(store.index, content, key, compute)
+    def unchanged() -> bool:
+        files = [store.unit_folder(record.unit_id) / PREDICTIONS for record in study.records]
+        return [sha256_file(file) for file in files] == content
+
+    return store.scores.get(content, key, compute, unchanged)
 
 
 def study_predictions(store: RunStore, study: Study) -> Rows | None:

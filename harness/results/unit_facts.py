@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from harness.core.errors import BenchError
 from harness.core.hashing import sha256_file
-from harness.results.index.units import facts_of_units
 from harness.results.names import is_inside
 from harness.results.predictions import PREDICTIONS, as_predictions, read_predictions
 from harness.tasks.registry import task_of
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 def known_facts(store: RunStore, records: Sequence[Record]) -> dict[str, UnitFacts]:
     """Facts of units by id; files are read where they have changed since they were last read."""
     units = [(store.unit_folder(record.unit_id), record) for record in records]
-    return facts_of_units(store.index, units, lambda record: read_facts(store, record))
+    return store.units.facts(units, lambda record: read_facts(store, record))
 
 
 def read_facts(store: RunStore, record: Record) -> UnitFacts:

@@ -36,10 +36,19 @@ class Verifier:
         store: the evidence.
         dataset: what studies on a dataset of its name are compared with; None looks each up in the catalogue.
         deep: whether every file is read, whatever the index says; else a file is read where it has changed since.
+        studies: all studies of the folder, where they were just read.
     """
 
-    def __init__(self, store: RunStore, *, dataset: Dataset | None = None, deep: bool = False) -> None:
+    def __init__(
+        self,
+        store: RunStore,
+        *,
+        dataset: Dataset | None = None,
+        deep: bool = False,
+        studies: Sequence[Study] | None = None,
+    ) -> None:
         self._store = store
+        self._studies = studies
         self._dataset = dataset
         self._deep = deep
         self._cards: dict[tuple[str, str, str], Expected | None] = {}
@@ -75,7 +84,7 @@ class Verifier:
     @cached_property
     def _unknown(self) -> tuple[str, ...]:
         """Accessors of the log that no plan and no unit of the runs folder has."""
-        studies = self._store.studies()
+        studies = self._store.studies() if self._studies is None else self._studies
         known = {name for study in studies for name in study.planned or ()}
         known |= {record.unit_id for study in studies for record in study.records}
         return tuple(name for name in self._log if name not in known)

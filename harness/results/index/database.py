@@ -93,7 +93,7 @@ class Database:
         """Parts of records that many of them share, by digest."""
 
         def read(database: sqlite3.Connection) -> dict[str, str]:
-            found = {}
+            found: dict[str, str] = {}
             for digest in digests:
                 if row := database.execute("SELECT value FROM texts WHERE digest = ?", (digest,)).fetchone():
                     found[digest] = str(row[0])
@@ -107,14 +107,9 @@ class Database:
             rows = list(texts.items())
             self._attempt(lambda db: _done(db.executemany("INSERT OR REPLACE INTO texts VALUES (?,?)", rows)), 0)
 
-    def scores(self, key: str) -> str | None:
-        """The scores of some predictions; None where they are not known."""
-
-        def read(database: sqlite3.Connection) -> str | None:
-            row = database.execute("SELECT value FROM scores WHERE key = ?", (key,)).fetchone()
-            return None if row is None else str(row[0])
-
-        return self._attempt(read, None)
+    def scores(self) -> dict[str, str]:
+        """All scores that are kept, by what they were computed from."""
+        return self._attempt(lambda db: dict(db.execute("SELECT key, value FROM scores").fetchall()), {})
 
     def keep_scores(self, key: str, value: str) -> None:
         """Keep scores by what they were computed from."""

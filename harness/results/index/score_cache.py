@@ -14,32 +14,48 @@ from harness.evaluation.study_scores import StudyScores
 from harness.results.index.code import code_digest, plugins_digest
 from harness.results.index.database import Database
 
-_in_process: dict[str, StudyScores] = {}
 
-
-def scores_by_content(
-    database: Database, content: Sequence[str], settings: Sequence[Any], compute: Callable[[], StudyScores | None]
-) -> StudyScores | None:
-    """The scores of some predictions, computed where nobody has done so before.
+class ScoreCache:
+    """The scores of studies of one runs folder.
 
     Args:
-        database: the index of their runs folder.
-        content: SHA-256 of each table of predictions, in the order of the units; one that is empty is not known, and
-            the scores are computed.
-        settings: what the scores depend on beside them, JSON-able.
-        compute: computes them.
+        database: its index.
     """
-    if not content or not all(content):
-        return compute()
-    key = sha256_json([list(content), list(settings), code_digest(), plugins_digest()])
-    if (known := _in_process.get(key)) is None:
-        known = _parsed(database.scores(key))
-        if known is None:
-            if (known := compute()) is None:
-                return None
-            database.keep_scores(key, json.dumps(_adapter().dump_python(known)))
-        _in_process[key] = known
-    return known
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._texts: dict[str, str] | None = None
+        self._known: dict[str, StudyScores] = {}
+
+    def get(
+        self,
+        content: Sequence[str],
+        settings: Sequence[Any],
+        compute: Callable[[], StudyScores | None],
+        unchanged: Callable[[], bool],
+    ) -> StudyScores | None:
+        """The scores of some predictions, computed where nobody has done so before.
+
+        Args:
+            content: SHA-256 of each table of predictions, in the order of the units; where one is empty, the scores are
+                computed and not kept.
+            settings: what the scores depend on beside them, JSON-able.
+            compute: computes them.
+            unchanged: whether the tables still have that content, asked after they were read.
+        """
+        if not content or not all(content):
+            return compute()
+        key = sha256_json([list(content), list(settings), code_digest(), plugins_digest()])
+        if key in self._known:
+            return self._known[key]
+        if self._texts is None:
+            self._texts = self._database.scores()
+        if (found := _parsed(self._texts.get(key))) is None:
+            if (found := compute()) is None or not unchanged():
+                return found
+            self._database.keep_scores(key, json.dumps(_adapter().dump_python(found)))
+        self._known[key] = found
+        return found
 
 
 def _parsed(text: str | None) -> StudyScores | None:
