@@ -1,6 +1,6 @@
 """A runs folder of many units: the leaderboard, from the index, costs no more than in proportion.
 
-Not part of the test run; start it with ``pytest tests/benchmarks/test_books.py``; ``BOOKS=10000`` makes the largest too.
+Not part of the test run; start it with ``pytest tests/benchmarks/test_books.py``. ``BOOKS=10000`` makes the largest.
 """
 
 from __future__ import annotations
