@@ -33,6 +33,14 @@ def plugins_digest() -> str:
     return sha256_text("\n".join(sorted(map(_source, added)))) if added else ""
 
 
+def scored_names() -> list[str]:
+    """Names of the scores that this process adds to those of the tasks: of plugins, and those asked for."""
+    from harness.tasks.metric_registry import metrics_of
+    from harness.tasks.registry import tasks
+
+    return [f"{task.name}.{metric.name}" for task in tasks() for metric in metrics_of(task)]
+
+
 def _source(plugin: type) -> str:
     try:
         text = inspect.getsource(sys.modules[plugin.__module__])

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.core.hashing import sha256_json
 from harness.evaluation.study_scores import StudyScores
-from harness.results.index.code import code_digest, plugins_digest
+from harness.results.index.code import code_digest, plugins_digest, scored_names
 from harness.results.index.database import Database
 
 
@@ -45,7 +45,7 @@ class ScoreCache:
         """
         if not content or not all(content):
             return compute()
-        key = sha256_json([list(content), list(settings), code_digest(), plugins_digest()])
+        key = sha256_json([list(content), list(settings), scored_names(), code_digest(), plugins_digest()])
         if key in self._known:
             return self._known[key]
         if self._texts is None:
