@@ -10,7 +10,7 @@ import typer
 
 from harness.cli.compare_tables import cost_table, difference_text, fold_table, pair_table, study_table, variance_table
 from harness.cli.completion import offer
-from harness.cli.damaged import show_damaged
+from harness.cli.damaged import show_damaged, warn_unverified
 from harness.cli.options import DataRoot, Out, Plugins, finite
 from harness.cli.table_options import exportable
 from harness.core import console
