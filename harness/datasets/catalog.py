@@ -12,7 +12,7 @@ from harness.core.errors import BenchError, DataError, UsageError
 from harness.core.folders import expanded
 from harness.core.resources import package_data
 from harness.core.suggest import unknown
-from harness.datasets.card_file import CARD_FILE
+from harness.datasets.card_file import CARD_FILE, read_card
 from harness.datasets.dataset import Dataset, load_dataset
 from harness.plugins import installed
 
@@ -75,15 +75,14 @@ def find_dataset(name_or_path: str, *, place: str = "--dataset") -> Dataset:
         path = path.parent
     if is_path(name_or_path) or path.is_absolute():
         return load_dataset(path)
-    catalogue = list_datasets()
-    hits = [one for one in catalogue if one.name == name_or_path]
+    hits = _called(name_or_path)
     if not hits and _has_card(path):
         return load_dataset(path)
     if not hits:
         raise unknown(
             "dataset",
             name_or_path,
-            {one.name for one in catalogue} | _here(),
+            {one.name for one in list_datasets()} | _here(),
             place=place,
             listing="bench datasets list",
         )
@@ -92,6 +91,20 @@ def find_dataset(name_or_path: str, *, place: str = "--dataset") -> Dataset:
         raise problem
     assert hits[0].dataset is not None
     return hits[0].dataset
+
+
+def _called(name: str) -> list[Listed]:
+    """The datasets of this name, as :func:`list_datasets` has them, without loading the others."""
+    found = [_load(place) for place in _places() if name in {place.name, _card_name(place)}]
+    return [_without_clash(one, found) for one in found if one.name == name]
+
+
+def _card_name(place: _Place) -> str:
+    """The name in the card of a folder; that of the place where there is no card that can be read."""
+    try:
+        return read_card(place.folder / CARD_FILE).name if place.folder is not None else place.name
+    except Exception:
+        return place.name
 
 
 def folders_of(typed: str) -> tuple[Path, ...]:

@@ -145,3 +145,14 @@ def test_cards_are_yaml_that_any_reader_understands() -> None:
         assert one.dataset is not None
         content = yaml.safe_load((one.dataset.folder / "card.yaml").read_text(encoding="utf-8"))
         assert content["name"] == one.name == one.dataset.folder.name
+
+
+def test_a_dataset_is_found_without_loading_the_others(write, tmp_path: Path, monkeypatch, points) -> None:
+    write("one/tiny")
+    write("two/other")
+    monkeypatch.setenv("BENCH_DATASETS", os.pathsep.join([str(tmp_path / "one"), str(tmp_path / "two")]))
+    loaded: list[str] = []
+    load = catalog.load_dataset
+    monkeypatch.setattr(catalog, "load_dataset", lambda folder: loaded.append(folder.name) or load(folder))
+    assert find_dataset("tiny").name == "tiny"
+    assert loaded == ["tiny"]
