@@ -149,7 +149,7 @@ def test_cards_are_yaml_that_any_reader_understands() -> None:
 
 def test_a_dataset_is_found_without_loading_the_others(write, tmp_path: Path, monkeypatch, points) -> None:
     write("one/tiny")
-    write("two/other")
+    write("two/other", card={"name": "other"})
     monkeypatch.setenv("BENCH_DATASETS", os.pathsep.join([str(tmp_path / "one"), str(tmp_path / "two")]))
     loaded: list[str] = []
     load = catalog.load_dataset
