@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from harness.encoders.encoder import Encoder
     from harness.evaluation.metric import Metric
     from harness.jobs.executors.executor import Executor
-    from harness.results.compare_frames import compare_studies
+    from harness.results.comparison.frames import compare_studies
     from harness.results.frames import load_studies, load_study
     from harness.slides.base import SlideReader
     from harness.tasks.classification import Classification
@@ -67,7 +67,7 @@ _LAZY = {
     "TileEncoder": "harness.encoders",
     "UsageError": "harness.core.errors",
     "build_encoder": "harness.encoders",
-    "compare_studies": "harness.results.compare_frames",
+    "compare_studies": "harness.results.comparison.frames",
     "fixed": "harness.api.params",
     "load_studies": "harness.results.frames",
     "load_study": "harness.results.frames",

@@ -31,7 +31,7 @@ def attest(
     from harness.bundles.attestation import check_signed
     from harness.bundles.keys import default_key, make_key
     from harness.core.errors import DataError
-    from harness.results.compare import find_study
+    from harness.results.comparison.two import find_study
     from harness.results.store import RunStore
     from harness.results.verified import verify_study
 

@@ -50,7 +50,7 @@ def submit(
     from harness.bundles.verify import verify_members
     from harness.core.atomic import replacing
     from harness.core.reading import parse_json, size_text
-    from harness.results.compare import find_study
+    from harness.results.comparison.two import find_study
     from harness.results.store import RunStore
 
     store = RunStore(out or Path("runs"))

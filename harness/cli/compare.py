@@ -19,8 +19,8 @@ from harness.core.suggest import unknown
 from harness.core.table import Column, Table
 
 if TYPE_CHECKING:
-    from harness.results.compare import Comparison
-    from harness.results.compare_many import ComparedStudies
+    from harness.results.comparison.many import ComparedStudies
+    from harness.results.comparison.two import Comparison
     from harness.results.store import RunStore
     from harness.results.studies import Study
     from harness.results.summary import Summary
@@ -74,7 +74,7 @@ def compare(
     Each bootstrap resample draws the same patients in all studies, so the interval is that of the difference. p-values
     are corrected for the number of pairs (Holm). Of two studies all scores are shown.
     """
-    from harness.results.compare_many import compare_many
+    from harness.results.comparison.many import compare_many
     from harness.results.store import RunStore
     from harness.tasks.metric_registry import ask_for
 
@@ -101,7 +101,7 @@ def compare(
 
 def _show_all(store: RunStore, found: ComparedStudies, *, scores_only: bool) -> None:
     """Scores, differences, what they mean, and costs; to programs one table of these."""
-    from harness.results.compare import compare_studies
+    from harness.results.comparison.two import compare_studies
 
     several = len(found.summaries) > 2
     if not several:
@@ -119,7 +119,7 @@ def _show_all(store: RunStore, found: ComparedStudies, *, scores_only: bool) -> 
 
 
 def _show_variance(store: RunStore, found: ComparedStudies, margin: float | None) -> None:
-    from harness.results.compare_variance import compare_variance, seed_sentences
+    from harness.results.comparison.variance import compare_variance, seed_sentences
 
     split = compare_variance(store, found, margin)
     console.show(variance_table(found, split))
@@ -144,7 +144,7 @@ def _decided(
         UsageError: more than two studies, another test, or no budget.
     """
     from harness.cli.until_decided import decide
-    from harness.results.compare import check_comparable_data
+    from harness.results.comparison.two import check_comparable_data
 
     if len(studies) != 2:
         raise UsageError("only two studies can be decided between", place="--until-decided", fix="name two")
@@ -176,7 +176,7 @@ def named(store: RunStore, names: Sequence[str]) -> list[Study]:
         UsageError: fewer than two, or a name of none or several.
         DataError: the runs folder has none.
     """
-    from harness.results.compare import find_study
+    from harness.results.comparison.two import find_study
 
     if len(names) < 2:
         raise UsageError("one study alone cannot be compared", place="bench compare", fix="name two studies or more")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from harness.core.table import Column, Table
 
 if TYPE_CHECKING:
-    from harness.results.compare_many import ComparedStudies, Statement
-    from harness.results.compare_variance import CompareVariance
+    from harness.results.comparison.many import ComparedStudies, Statement
+    from harness.results.comparison.variance import CompareVariance
     from harness.results.summary import Summary
 
 _TESTS = {
@@ -22,7 +22,7 @@ _TESTS = {
 
 def study_table(found: ComparedStudies, described: Sequence[str]) -> Table:
     """A row per study: its score with the interval, over how many units."""
-    from harness.results.compare_many import letter
+    from harness.results.comparison.many import letter
     from harness.results.study_table import interval_text, known
 
     rows = []
@@ -62,7 +62,7 @@ def pair_table(found: ComparedStudies) -> Table:
 
 def fold_table(found: ComparedStudies) -> Table:
     """A row per unit with the score of every study; the last one pools the folds of a run."""
-    from harness.results.compare_many import letter
+    from harness.results.comparison.many import letter
     from harness.results.study_table import number_text
 
     letters = [letter(k) for k in range(len(found.summaries))]
@@ -82,7 +82,7 @@ def fold_table(found: ComparedStudies) -> Table:
 
 def cost_table(found: ComparedStudies) -> Table:
     """A row per study: what its units used, and tuning beside."""
-    from harness.results.compare_many import letter
+    from harness.results.comparison.many import letter
     from harness.results.study_table import duration_text, gpu_hours_text, hours_text, memory_text
 
     columns = [
@@ -102,7 +102,7 @@ def cost_table(found: ComparedStudies) -> Table:
 
 def variance_table(found: ComparedStudies, variance: CompareVariance) -> Table:
     """A row per study: what its score varies by."""
-    from harness.results.compare_variance import variance_rows
+    from harness.results.comparison.variance import variance_rows
 
     def digits(value: float | None) -> str:
         return "unknown" if value is None else f"{value:.4f}"
@@ -133,7 +133,7 @@ def p_text(p_value: float | None) -> str:
 
 
 def _pair_row(one: Statement, found: ComparedStudies) -> dict[str, Any]:
-    from harness.results.compare_many import letter
+    from harness.results.comparison.many import letter
     from harness.results.study_table import known
 
     pair = one.pair

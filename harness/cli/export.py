@@ -47,7 +47,7 @@ def _log(study: str, out: Path | None, folder: Path) -> None:
     """
     from harness.core.errors import UsageError
     from harness.models.pyfunc import log_model
-    from harness.results.mlflow_view import MlflowView
+    from harness.results.mlflow.view import MlflowView
 
     models = the_models(study, out, "export")
     if models.store is None:

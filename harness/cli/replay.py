@@ -40,7 +40,7 @@ def replay(
     A replay is never ranked, and each of its units counts as a test-set access.
     """
     from harness.core.suggest import unknown
-    from harness.results.compare import find_study
+    from harness.results.comparison.two import find_study
     from harness.results.store import RunStore
     from harness.studies.replay import Rules
     from harness.studies.replay import replay as recompute

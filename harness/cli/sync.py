@@ -22,7 +22,7 @@ def sync(
     plugin: Plugins = None,
 ) -> None:
     """Write to MLflow what it does not show yet: after a server was down, or to a new one. Twice adds nothing."""
-    from harness.results.mlflow_view import default_uri
+    from harness.results.mlflow.view import default_uri
     from harness.results.names import without_password
     from harness.results.publish import Publisher
     from harness.results.store import RunStore

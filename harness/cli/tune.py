@@ -32,7 +32,7 @@ def show(
 ) -> None:
     """Show the chosen hyper-parameters of every fold, which of them mattered, and write Optuna's plots."""
     from harness.core.suggest import unknown
-    from harness.results.compare import find_study
+    from harness.results.comparison.two import find_study
     from harness.results.store import RunStore
     from harness.studies.tuning.history import histories
 

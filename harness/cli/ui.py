@@ -31,8 +31,8 @@ def ui(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all, at your own risk.")] = "127.0.0.1",
 ) -> None:
     """Look at all runs in the browser: start the MLflow UI and keep it up until Ctrl-C."""
-    from harness.results.mlflow_place import without_strays
-    from harness.results.mlflow_view import MlflowView
+    from harness.results.mlflow.place import without_strays
+    from harness.results.mlflow.view import MlflowView
 
     root = out or Path("runs")
     if server := _remote():
@@ -86,7 +86,7 @@ def _check_port(host: str, port: int) -> None:
 
 def _fill(root: Path) -> str:
     """The tracking database, brought up to date with the records: runs that it missed are added."""
-    from harness.results.mlflow_view import default_uri
+    from harness.results.mlflow.view import default_uri
     from harness.results.publish import Publisher
     from harness.results.store import RunStore
 

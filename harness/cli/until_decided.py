@@ -9,7 +9,7 @@ from harness.core import console
 
 if TYPE_CHECKING:
     from harness.evaluation.sequential import Decision
-    from harness.results.compare_many import ComparedStudies
+    from harness.results.comparison.many import ComparedStudies
     from harness.results.store import RunStore
     from harness.results.studies import Study
     from harness.studies.until_decided import Outcome, Run
@@ -28,7 +28,7 @@ def decide(
 ) -> ComparedStudies:
     """Run until it is decided, say what was, and compare the studies in all runs that count."""
     from harness.cli.options import data_root_of
-    from harness.results.compare_many import compare_many
+    from harness.results.comparison.many import compare_many
     from harness.studies.again import Where
     from harness.studies.budget import Budget
     from harness.studies.until_decided import until_decided

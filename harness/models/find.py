@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.core.errors import DataError
 from harness.core.folders import expanded
 from harness.models.description import FILE, ModelDescription, Origin
-from harness.results.compare import find_study
+from harness.results.comparison.two import find_study
 from harness.results.store import RunStore
 from harness.results.studies import Study
 

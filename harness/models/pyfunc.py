@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.bags.source import BagSource
-    from harness.results.mlflow_view import MlflowView
+    from harness.results.mlflow.view import MlflowView
     from harness.results.studies import Study
 
 NAME = "model"

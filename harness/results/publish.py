@@ -10,8 +10,8 @@ from harness.core import console
 from harness.core.hashing import sha256_file, sha256_json
 from harness.evaluation.study_scores import Score
 from harness.results.evidence_files import STUDY
-from harness.results.mlflow_content import VERSION, origin_tags
-from harness.results.mlflow_view import MlflowView, Shown
+from harness.results.mlflow.content import VERSION, origin_tags
+from harness.results.mlflow.view import MlflowView, Shown
 from harness.results.names import without_password
 from harness.results.predictions import PREDICTIONS
 from harness.results.staging import ARTEFACTS, CURVE, RECORD

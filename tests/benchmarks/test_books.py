@@ -11,7 +11,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 from support.evidence import fill
 
-from harness.results.compare import compare_studies
+from harness.results.comparison.two import compare_studies
 from harness.results.leaderboard import leaderboard
 from harness.results.store import RunStore
 

@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from support.evidence import fill, record
 
-from harness.results.mlflow_view import MlflowView
+from harness.results.mlflow.view import MlflowView
 from harness.results.publish import Publisher
 from harness.results.store import RunStore
 

@@ -169,7 +169,7 @@ def _preload() -> None:
     import harness.tasks.probability_plots
     import harness.training.mil
     from harness.plugins import installed
-    from harness.results.mlflow_quiet import quiet
+    from harness.results.mlflow.quiet import quiet
 
     installed.entry_points("harness.methods")
     with quiet():

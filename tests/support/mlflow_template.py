@@ -15,7 +15,7 @@ import pytest
 def mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder ``mlflow`` of a cache, with the empty database that a user's second runs folder is copied from."""
     from harness.core.filelock import locked
-    from harness.results.mlflow_view import MlflowView
+    from harness.results.mlflow.view import MlflowView
 
     base = tmp_path_factory.getbasetemp()
     root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "empty-mlflow"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.core.hashing import sha256_text
-from harness.results import mlflow_content as content
-from harness.results.mlflow_place import artefact_folder, copy_files, place_run, run_folder
+from harness.results.mlflow import content
+from harness.results.mlflow.place import artefact_folder, copy_files, place_run, run_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,7 +26,7 @@ _PAGE, _BATCH, _BATCH_PARAMS = 1000, 1000, 100
 
 
 class MlflowRuns:
-    """The runs of a tracking store. The caller has its turn (:class:`harness.results.mlflow_view.MlflowView`).
+    """The runs of a tracking store. The caller has its turn (:class:`harness.results.mlflow.view.MlflowView`).
 
     Args:
         client: of the tracking store.

@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.results.compare import find_study
-from harness.results.compare_many import ComparedStudies, compare_many, letter
+from harness.results.comparison.many import ComparedStudies, compare_many, letter
+from harness.results.comparison.two import find_study
 from harness.results.frames import load_studies
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Comparisons:
         found: the comparison.
 
     Attributes:
-        found: the comparison as an object, see :class:`harness.results.compare_many.ComparedStudies`.
+        found: the comparison as an object, see :class:`harness.results.comparison.many.ComparedStudies`.
     """
 
     def __init__(self, found: ComparedStudies) -> None:

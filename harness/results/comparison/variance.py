@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.evaluation.variance import Variance, seeds_needed, study_variance
-from harness.results.compare_many import letter
+from harness.results.comparison.many import letter
 from harness.results.summary import study_predictions
 
 if TYPE_CHECKING:
-    from harness.results.compare_many import ComparedStudies
+    from harness.results.comparison.many import ComparedStudies
     from harness.results.store import RunStore
 
 

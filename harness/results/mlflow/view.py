@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.filelock import locked
 from harness.core.hashing import sha256_text
-from harness.results import mlflow_content as content
-from harness.results.mlflow_place import (
+from harness.results.mlflow import content
+from harness.results.mlflow.place import (
     DATABASE,
     check_database,
     database_path,
@@ -28,9 +28,9 @@ from harness.results.mlflow_place import (
     without_strays,
     write_ahead,
 )
-from harness.results.mlflow_quiet import quiet
-from harness.results.mlflow_runs import KEY, Files, MlflowRuns
-from harness.results.mlflow_template import copy_template, keep_template
+from harness.results.mlflow.quiet import quiet
+from harness.results.mlflow.runs import KEY, Files, MlflowRuns
+from harness.results.mlflow.template import copy_template, keep_template
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

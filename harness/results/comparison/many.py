@@ -13,8 +13,8 @@ from harness.core.errors import DataError, UsageError
 from harness.core.suggest import unknown
 from harness.evaluation.non_inferiority import NonInferiority, non_inferiority
 from harness.evaluation.pairs import TESTS, Pair, Test, compare_pairs, score, unit_scores
-from harness.results.compare import check_comparable
-from harness.results.compare_words import sentence
+from harness.results.comparison.two import check_comparable
+from harness.results.comparison.words import sentence
 from harness.results.summary import Summary, study_predictions, summarise
 from harness.tasks.registry import lower_is_better
 

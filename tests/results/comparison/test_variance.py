@@ -8,8 +8,8 @@ import pytest
 from support.evidence import predictions, record
 
 from harness.evaluation.variance import seeds_needed, study_variance
-from harness.results.compare_many import compare_many
-from harness.results.compare_variance import compare_variance, seed_sentences, variance_rows
+from harness.results.comparison.many import compare_many
+from harness.results.comparison.variance import compare_variance, seed_sentences, variance_rows
 from harness.results.store import RunStore
 from harness.results.summary import study_predictions
 

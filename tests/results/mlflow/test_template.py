@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.results.mlflow_template import copy_template, keep_template, template_path
-from harness.results.mlflow_view import MlflowView
+from harness.results.mlflow.template import copy_template, keep_template, template_path
+from harness.results.mlflow.view import MlflowView
 
 
 @pytest.fixture(autouse=True)

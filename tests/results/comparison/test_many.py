@@ -11,8 +11,8 @@ from harness import compare_studies
 from harness.core.errors import DataError, UsageError
 from harness.evaluation.non_inferiority import non_inferiority
 from harness.evaluation.pairs import Pair
-from harness.results.compare_many import compare_many, letter
-from harness.results.compare_words import sentence
+from harness.results.comparison.many import compare_many, letter
+from harness.results.comparison.words import sentence
 from harness.results.store import RunStore
 
 

@@ -18,9 +18,9 @@ from mlflow.data import get_source
 from support.evidence import CURVE, fill, predictions, record
 
 from harness.core.hashing import sha256_file
-from harness.results import mlflow_content as content
-from harness.results.mlflow_place import database_path, database_uri
-from harness.results.mlflow_view import MlflowView, default_uri
+from harness.results.mlflow import content
+from harness.results.mlflow.place import database_path, database_uri
+from harness.results.mlflow.view import MlflowView, default_uri
 from harness.results.store import RunStore
 
 STUDY = "abmil-toy-cv3-0123"

@@ -8,7 +8,7 @@ import pytest
 from support.evidence import fill, fill_survival
 
 from harness.core.errors import DataError
-from harness.results.compare import changed, compare_studies
+from harness.results.comparison.two import changed, compare_studies
 from harness.results.store import RunStore
 
 
