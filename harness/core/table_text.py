@@ -45,7 +45,8 @@ def csv_text(tables: Sequence[Table]) -> str:
 
 def json_text(tables: Sequence[Table]) -> str:
     """The rows of all tables as a list of objects; what is unknown or undefined is null."""
-    rows = [plain({name: row.get(name) for name in table.names}) for table in tables for row in table.rows]
+    named = [(table, table.names) for table in tables]  # it looks at every row
+    rows = [plain({name: row.get(name) for name in names}) for table, names in named for row in table.rows]
     text = json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8", "backslashreplace").decode() + "\n"
 

@@ -37,10 +37,13 @@ class Distinction:
 def distinctions(studies: Sequence[Study]) -> list[Distinction]:
     """What tells each of some studies with finished units from the others of its method."""
     flat = [settings_of(study) for study in studies]
+    peers: dict[str, list[dict[str, Any]]] = {}
+    for study, own in zip(studies, flat, strict=True):
+        peers.setdefault(study.method, []).append(own)
+    differing_in = {method: differing(some) for method, some in peers.items()}
     found = []
     for study, own in zip(studies, flat, strict=True):
-        peers = [other for one, other in zip(studies, flat, strict=True) if one.method == study.method]
-        differ = differing(peers)
+        differ = differing_in[study.method]
         mpp = own.get("input.mpp") or ()
         found.append(
             Distinction(
