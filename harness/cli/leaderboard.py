@@ -59,7 +59,8 @@ def show(
         )
     if dataset is not None and dataset not in known:
         raise unknown("dataset", dataset, known, place="--dataset", listing="bench leaderboard show")
-    board = leaderboard(store, metric=metric, datasets=None if dataset is None else [dataset])
+    chosen = None if dataset is None else [dataset]
+    board = leaderboard(store, metric=metric, datasets=chosen, read=(studies, broken))
     for group in board.groups:
         console.show(group_table(group, board, group_ties(store, group) if ties else None))
     if board.apart:

@@ -78,6 +78,7 @@ def leaderboard(
     metric: str | None = None,
     datasets: Iterable[str] | None = None,
     studies: Iterable[str] | None = None,
+    read: tuple[Sequence[Study], Sequence[Broken]] | None = None,
 ) -> Leaderboard:
     """Rank the studies of a runs folder.
 
@@ -89,8 +90,9 @@ def leaderboard(
         metric: name of the score to rank by; None takes the first one of the task.
         datasets: show these only; None shows all.
         studies: ids of the studies to show; None shows all.
+        read: what ``store.studies_and_broken()`` gave; None asks it.
     """
-    found, broken = store.studies_and_broken()
+    found, broken = store.studies_and_broken() if read is None else read
     wanted, named = (None if names is None else set(names) for names in (datasets, studies))
     members: dict[tuple[str, str, str, str, str], list[Row]] = {}
     unreadable = []
