@@ -88,4 +88,6 @@ def _merged(shared: Value, own: Value) -> dict[str, Any]:
 
 
 def _wrong(problem: str, place: str) -> DataError:
-    return DataError(f"the bundle is refused: {problem}", place=place, fix="pack it again: bench leaderboard submit STUDY")
+    return DataError(
+        f"the bundle is refused: {problem}", place=place, fix="pack it again: bench leaderboard submit STUDY"
+    )

@@ -117,4 +117,6 @@ def _unit(at: Place, rows: Sequence[Mapping[str, str]], task: Task) -> UnitPredi
 
 
 def _wrong(problem: str, place: str) -> DataError:
-    return DataError(f"the bundle is refused: {problem}", place=place, fix="pack it again: bench leaderboard submit STUDY")
+    return DataError(
+        f"the bundle is refused: {problem}", place=place, fix="pack it again: bench leaderboard submit STUDY"
+    )
