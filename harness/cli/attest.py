@@ -42,7 +42,7 @@ def attest(
         raise DataError(
             f"the study is not verified, and is not signed: {checked.reason}",
             place=found.study_id,
-            fix="bench verify says what differs",
+            fix=f"bench verify {found.study_id} says what differs",
         )
     path = key or default_key()
     if key is None and not path.exists():

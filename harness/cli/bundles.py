@@ -62,7 +62,7 @@ def submit(
         raise DataError(
             f"the study is not verified: {report.verification.reason}",
             place=found.study_id,
-            fix="bench verify says what differs; a bundle of it would be refused",
+            fix=f"bench verify {found.study_id} says what differs; a bundle of it would be refused",
         )
     if entry:
         target = ENTRIES / found.dataset / found.study_id

@@ -203,7 +203,7 @@ def _run(command: Any, words: list[str]) -> int:
     """
     try:
         # A number is the code of typer.Exit; Typer answers Ctrl-C with 130, older versions with Abort.
-        result = command.main(args=words, prog_name="bench", standalone_mode=False)
+        result = command.main(args=words, prog_name="bench", standalone_mode=False, obj=tuple(words))
     except ParserError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             console.say(str(error).rstrip())  # empty where Typer has drawn the help itself

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,6 +33,7 @@ SEEDS = 20
 def make(
     options: dict[str, Any],
     *,
+    context: typer.Context,
     suite: Annotated[
         Path | None,
         typer.Argument(metavar="SUITE", help="YAML file with the references, as for bench run --config."),
@@ -60,7 +60,7 @@ def make(
     out = folder(options.get("out") or "runs/reference", "--out")
     references = references_of_file(suite, options | {"seeds": None, "out": out})
     found = list(
-        make_bands(references, range(seeds), out=out, bands=bands or default_folder(), command=["bench", *sys.argv[1:]])
+        make_bands(references, range(seeds), out=out, bands=bands or default_folder(), command=_command(context.obj))
     )
     made = [one for one in found if isinstance(one, Band)]
     if made:

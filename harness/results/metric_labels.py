@@ -15,7 +15,6 @@ _LABELS = {
     "average_precision": "average precision",
     "sensitivity_at_95_specificity": "sensitivity at 95 % specificity",
     "specificity_at_95_sensitivity": "specificity at 95 % sensitivity",
-    "quadratic_kappa": "quadratic kappa",
 }
 
 

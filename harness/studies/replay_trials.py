@@ -126,7 +126,7 @@ def _choice(study: Study, fold: str, search: History | None, trials: int | None)
         raise DataError(
             f"damaged: the table of trials does not lead to the trial that was chosen in {fold}",
             place=study.study_id,
-            fix="bench verify says what differs",
+            fix=f"bench verify {study.study_id} says what differs",
         )
     spent = sum(trial.device_s for trial in first)
     return ChosenTrial(fold, len(first), found.number, found.value(search.metric), search.chosen, spent)

@@ -152,7 +152,7 @@ class _Pair:
         if self.metric not in data.names:
             from harness.core.suggest import unknown
 
-            raise unknown("metric", self.metric, data.names, place="--metric", listing="bench compare of the two")
+            raise unknown("metric", self.metric, data.names, place="--metric", listing="docs/statistics.md")
         self.last: list[Record] = []
 
     def decide(self, runs: Sequence[Run], margin: float | None) -> Decision:

@@ -53,7 +53,7 @@ def fill_true(store: RunStore, folder: Path, *, seeds: int = 1, method: str = "a
                 slides=list(fold.test),
                 truth=truth,
                 probabilities=p,
-                decision=task.decide(p, None),
+                decision=task.decide(p, template.selection["threshold"]),
             )
             scores = {name: {"value": s.value} for name, s in study_scores(unit.rows(), resamples=1).scores.items()}
             accesses = AccessLog(store.root).note(unit_id_of(spec), list(fold.test), p)

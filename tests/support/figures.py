@@ -16,12 +16,14 @@ def leave_unpainted(patch: pytest.MonkeyPatch) -> None:
     """Until ``patch`` is undone, figures are one pixel each."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    patch.setattr(FigureCanvasAgg, "print_png", lambda _, target, **__: _write(target))
+    patch.setattr(FigureCanvasAgg, "print_png", lambda canvas, target, **_: _write(canvas.figure, target))
 
 
-def _write(target: Any) -> None:
+def _write(figure: Any, target: Any) -> None:
     from PIL import Image
 
+    if "draw" in vars(figure):  # a tight bounding box: Matplotlib replaces it, to be told of the renderer
+        figure.draw(figure.canvas.get_renderer())
     file = io.BytesIO()
     Image.new("RGB", (1, 1), "white").save(file, "png")
     target.write(file.getvalue())

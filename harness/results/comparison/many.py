@@ -98,7 +98,7 @@ def compare_many(
         raise UsageError(f"a margin is a number above 0, not {margin}", place="--margin", fix="give it like 0.02")
     data = [rows for study in studies if (rows := study_predictions(store, study)) is not None]
     if metric is not None and metric not in data[0].names:
-        raise unknown("metric", metric, data[0].names, place="--metric", listing="bench compare of the two without it")
+        raise unknown("metric", metric, data[0].names, place="--metric", listing="docs/statistics.md")
     name = metric or data[0].names[0]
     try:
         ratio = _test_to_train(studies[0], place) if test == "resampled-t" else math.nan

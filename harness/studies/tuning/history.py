@@ -152,6 +152,8 @@ def _png(axes: Any) -> bytes:
     from matplotlib import pyplot
 
     buffer = BytesIO()
-    axes.figure.savefig(buffer, format="png", dpi=120, bbox_inches="tight")
-    pyplot.close(axes.figure)
+    try:
+        axes.figure.savefig(buffer, format="png", dpi=120, bbox_inches="tight")
+    finally:
+        pyplot.close(axes.figure)
     return buffer.getvalue()
