@@ -9,6 +9,7 @@ import typer
 
 from harness.cli.completion import offer
 from harness.cli.options import Out, Plugins
+from harness.cli.stored import stored_study
 from harness.core import console
 
 
@@ -31,12 +32,11 @@ def attest(
     from harness.bundles.attestation import check_signed
     from harness.bundles.keys import default_key, make_key
     from harness.core.errors import DataError
-    from harness.results.comparison.two import find_study
     from harness.results.store import RunStore
     from harness.results.verified import verify_study
 
     store = RunStore(out or Path("runs"))
-    found = find_study(store.studies(), study, place="bench attest, STUDY")
+    found = stored_study(store, study, place="bench attest, STUDY")
     checked = verify_study(store, found, deep=True)
     if checked.findings:
         raise DataError(

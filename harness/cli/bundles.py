@@ -9,6 +9,7 @@ import typer
 
 from harness.cli.completion import offer
 from harness.cli.options import Out, Plugins
+from harness.cli.stored import stored_study
 from harness.cli.table_options import exportable
 from harness.core import console
 from harness.core.errors import BenchError, DataError
@@ -50,11 +51,10 @@ def submit(
     from harness.bundles.verify import verify_members
     from harness.core.atomic import replacing
     from harness.core.reading import parse_json, size_text
-    from harness.results.comparison.two import find_study
     from harness.results.store import RunStore
 
     store = RunStore(out or Path("runs"))
-    found = find_study(store.studies(), study, place="bench leaderboard submit, STUDY")
+    found = stored_study(store, study, place="bench leaderboard submit, STUDY")
     members = bundle_of(store, found)
     report = verify_members(members, found.study_id, dataset=_dataset(dataset))
     if not report.accepted:

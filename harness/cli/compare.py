@@ -10,11 +10,12 @@ import typer
 
 from harness.cli.compare_tables import cost_table, difference_text, fold_table, pair_table, study_table, variance_table
 from harness.cli.completion import offer
-from harness.cli.damaged import show_damaged, warn_unverified
+from harness.cli.damaged import warn_unverified
 from harness.cli.options import DataRoot, Out, Plugins, finite
+from harness.cli.stored import stored_studies
 from harness.cli.table_options import exportable
 from harness.core import console
-from harness.core.errors import DataError, UsageError
+from harness.core.errors import UsageError
 from harness.core.suggest import unknown
 from harness.core.table import Column, Table
 
@@ -176,18 +177,12 @@ def named(store: RunStore, names: Sequence[str]) -> list[Study]:
         UsageError: fewer than two, or a name of none or several.
         DataError: the runs folder has none.
     """
-    from harness.results.comparison.two import find_study
+    from harness.results.find_study import find_study
 
     if len(names) < 2:
         raise UsageError("one study alone cannot be compared", place="bench compare", fix="name two studies or more")
-    studies, broken = store.studies_and_broken()
-    show_damaged(broken)
-    if not studies:
-        raise DataError(
-            "there is no study in the runs folder",
-            place=str(store.root),
-            fix="run two (bench run --method abmil --dataset musk1), or point --out to your runs",
-        )
+    fix = "run two (bench run --method abmil --dataset musk1), or point --out to your runs"
+    studies = stored_studies(store, fix=fix)
     places = [*_PLACES, *(f"study {number}" for number in range(3, len(names) + 1))]
     return [
         find_study(studies, word, place=f"bench compare, {place}") for word, place in zip(names, places, strict=False)

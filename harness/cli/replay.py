@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.completion import offer
-from harness.cli.damaged import show_damaged
 from harness.cli.options import Out, Plugins
+from harness.cli.stored import stored_study
 from harness.cli.table_options import exportable
 from harness.core import console
-from harness.core.errors import DataError
 from harness.core.options import numbers
 from harness.core.table import Column, Table
 
@@ -40,7 +39,6 @@ def replay(
     A replay is never ranked, and each of its units counts as a test-set access.
     """
     from harness.core.suggest import unknown
-    from harness.results.comparison.two import find_study
     from harness.results.store import RunStore
     from harness.studies.replay import Rules
     from harness.studies.replay import replay as recompute
@@ -50,16 +48,8 @@ def replay(
             "rule", str(threshold), ["validation", "argmax"], place="--threshold", listing="bench replay --help"
         )
     store = RunStore(out or Path("runs"))
-    studies, broken = store.studies_and_broken()
-    show_damaged(broken)
-    if not studies:
-        raise DataError(
-            "there is no study in the runs folder",
-            place=str(store.root),
-            fix="run one (bench run --method abmil --dataset musk1), or point --out to your runs",
-        )
     rules = Rules(trials, seeds, None if not fold else numbers(fold, "--fold"), select, threshold)
-    _show(recompute(store, find_study(studies, study, place="bench replay"), rules))
+    _show(recompute(store, stored_study(store, study, place="bench replay"), rules))
 
 
 def _show(found: Replayed) -> None:

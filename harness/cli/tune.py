@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.damaged import show_damaged
 from harness.cli.options import Out
+from harness.cli.stored import stored_study
 from harness.cli.table_options import exportable
 from harness.core import console
 from harness.core.errors import DataError, UsageError
@@ -32,20 +32,12 @@ def show(
 ) -> None:
     """Show the chosen hyper-parameters of every fold, which of them mattered, and write Optuna's plots."""
     from harness.core.suggest import unknown
-    from harness.results.comparison.two import find_study
     from harness.results.store import RunStore
     from harness.studies.tuning.history import histories
 
     store = RunStore(out or Path("runs"))
-    studies, broken = store.studies_and_broken()
-    show_damaged(broken)
-    if not studies:
-        raise DataError(
-            "there is no study in the runs folder",
-            place=str(store.root),
-            fix="run one with --trials N, or point --out to your runs",
-        )
-    found = find_study(studies, study, place="bench tune show")
+    fix = "run one with --trials N, or point --out to your runs"
+    found = stored_study(store, study, place="bench tune show", fix=fix)
     rows = store.trials(found.study_id)
     space = ((found.config or {}).get("tuning") or {}).get("space")
     if not rows or not space:

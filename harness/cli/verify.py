@@ -45,7 +45,7 @@ def verify(
     Nothing is trusted but the files themselves: no index and no cache. An incomplete study is no failure.
     """
     from harness.datasets.catalog import find_dataset
-    from harness.results.comparison.two import find_study
+    from harness.results.find_study import find_study
     from harness.results.store import RunStore
     from harness.results.verified import Verifier
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.core.errors import DataError
 from harness.core.folders import expanded
 from harness.models.description import FILE, ModelDescription, Origin
-from harness.results.comparison.two import find_study
+from harness.results.find_study import find_study
 from harness.results.store import RunStore
 from harness.results.studies import Study
 

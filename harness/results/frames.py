@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import DataError
-from harness.results.comparison.two import find_study
+from harness.results.find_study import find_study
 from harness.results.store import RunStore
 from harness.results.studies import Broken, Study
 from harness.results.summary import Summary, summarise

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.results.comparison.many import ComparedStudies, compare_many, letter
-from harness.results.comparison.two import find_study
+from harness.results.find_study import find_study
 from harness.results.frames import load_studies
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import DataError, UsageError
-from harness.core.suggest import unknown
 from harness.evaluation.study_scores import compare
 from harness.results.differences import UNSET, differing, settings_of
 from harness.results.store import RunStore
@@ -36,32 +35,6 @@ class Comparison:
     second: Summary
     differences: Mapping[str, Difference]
     changed: Mapping[str, tuple[Any, Any]]
-
-
-def find_study(studies: Sequence[Study], word: str, *, place: str) -> Study:
-    """The study that ``word`` names: its id, a beginning of it, or a beginning of the hash at its end.
-
-    Args:
-        studies: to choose from.
-        word: what was typed.
-        place: where, for the error.
-
-    Raises:
-        UsageError: none, or several; these are listed.
-    """
-    ids = [study.study_id for study in studies]
-    hits = [study for study in studies if study.study_id == word]
-    hits = hits or [study for study in studies if study.study_id.startswith(word)]
-    hits = hits or [study for study in studies if study.study_id.rpartition("-")[2].startswith(word)]
-    if not hits:
-        raise unknown("study", word, ids, place=place, listing="bench leaderboard show")
-    if len(hits) > 1:
-        raise UsageError(
-            f"{word!r} stands for {len(hits)} studies",
-            place=place,
-            fix=f"write more of one of: {', '.join(study.study_id for study in hits)}",
-        )
-    return hits[0]
 
 
 def compare_studies(store: RunStore, first: Study, second: Study, *, resamples: int = 2000) -> Comparison:
