@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -70,30 +70,32 @@ class AveragePrecision(_Vectorised):
         return np.asarray(each.mean(axis=0))
 
 
-class SensitivityAtSpecificity(_Vectorised):
-    """Sensitivity at 95 % specificity; of two classes only."""
+class _AtFixed(_Vectorised):
+    """The share of one class that is found where 95 % of the other one are; of two classes only."""
 
-    name = "sensitivity_at_95_specificity"
     averaged = True
+    found: ClassVar[int]
 
     def values(self, rows: Predictions, weights: Floats) -> Floats:  # type: ignore[override]
         """Of one fold."""
         if rows.probabilities.shape[1] != 2:
             return np.full(len(weights), np.nan)
-        return sensitivity_at(rows.label == 1, rows.probabilities[:, 1], weights, specificity=FIXED)
+        score = rows.probabilities[:, 1] if self.found == 1 else -rows.probabilities[:, 1]
+        return sensitivity_at(rows.label == self.found, score, weights, specificity=FIXED)
 
 
-class SpecificityAtSensitivity(_Vectorised):
-    """Specificity at 95 % sensitivity; of two classes only."""
+class SensitivityAtSpecificity(_AtFixed):
+    """Sensitivity at 95 % specificity."""
+
+    name = "sensitivity_at_95_specificity"
+    found = 1
+
+
+class SpecificityAtSensitivity(_AtFixed):
+    """Specificity at 95 % sensitivity: the sensitivity for the first class at the specificity for the second."""
 
     name = "specificity_at_95_sensitivity"
-    averaged = True
-
-    def values(self, rows: Predictions, weights: Floats) -> Floats:  # type: ignore[override]
-        """Of one fold: the sensitivity for the first class at the specificity for the second."""
-        if rows.probabilities.shape[1] != 2:
-            return np.full(len(weights), np.nan)
-        return sensitivity_at(rows.label == 0, -rows.probabilities[:, 1], weights, specificity=FIXED)
+    found = 0
 
 
 class QuadraticKappa(_Vectorised):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from harness.core.errors import DataError
 from harness.results.leaderboard import Group, Row, leaderboard, ranked
 from harness.results.summary import study_predictions
-from harness.results.verified import Verifier
 from harness.tasks.registry import lower_is_better
 
 if TYPE_CHECKING:
@@ -53,15 +52,15 @@ def collect(stores: Sequence[RunStore], *, metric: str | None = None) -> Collect
     verifications: dict[str, Verification] = {}
     broken: list[Broken] = []
     for store in stores:
-        board, verifier = leaderboard(store, metric=metric), Verifier(store)
+        board = leaderboard(store, metric=metric)
         broken += board.broken
         for group in board.groups:
             key = (group.dataset, group.protocol, group.split, group.data, group.metric)
             for row in group.rows:
                 study = row.summary.study
                 if places.setdefault(study.study_id, store) is store:
-                    verifications[study.study_id] = found = verifier.study(study, row.summary.scores)
-                    rows.setdefault(key, []).append(_unranked(row, found))
+                    verifications[study.study_id] = row.verification
+                    rows.setdefault(key, []).append(replace(row, rank=None))
     if not rows:
         raise DataError(
             "there is no finished unit",
@@ -78,8 +77,3 @@ def collect(stores: Sequence[RunStore], *, metric: str | None = None) -> Collect
         if (data := study_predictions(places[(name := row.summary.study.study_id)], row.summary.study)) is not None
     }
     return Collected(groups, places, predictions, verifications, tuple(broken))
-
-
-def _unranked(row: Row, verification: Verification) -> Row:
-    """The row before all are ranked; what is not verified stays out."""
-    return replace(row, rank=None, reason=row.reason or "unverified" * (verification.status == "unverified"))

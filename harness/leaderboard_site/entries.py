@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from harness.results.leaderboard import Row
     from harness.results.summary import Summary
 
-DIGITS = 5
-"""Significant digits in the data: more than any interval leaves certain, few enough to keep the files small."""
-
 
 def entry_of(
     row: Row, *, metric: str, place: int, standing: Standing | None, what: Distinction, collected: Collected

@@ -16,14 +16,6 @@ from harness.results.store import RunStore
 STUDY = "abmil-toy-cv3-0123"
 
 
-@pytest.fixture
-def store(tmp_path: Path, empty_mlflow: Path) -> RunStore:
-    root = tmp_path / "runs"
-    root.mkdir()
-    shutil.copyfile(empty_mlflow, root / "mlflow.db")
-    return RunStore(root)
-
-
 def runs(store: RunStore, level: str):
     client = MlflowClient(f"sqlite:///{store.root / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("toy")

@@ -26,15 +26,6 @@ from harness.results.store import RunStore
 STUDY = "abmil-toy-cv3-0123"
 
 
-@pytest.fixture
-def store(tmp_path: Path, empty_mlflow: Path) -> RunStore:
-    """A runs folder with an empty MLflow database (making its tables takes seconds)."""
-    root = tmp_path / "runs"
-    root.mkdir()
-    shutil.copyfile(empty_mlflow, root / "mlflow.db")
-    return RunStore(root)
-
-
 def runs(store: RunStore, level: str = "unit", dataset: str = "toy"):
     client = MlflowClient(f"sqlite:///{store.root / 'mlflow.db'}")
     experiment = client.get_experiment_by_name(dataset)
