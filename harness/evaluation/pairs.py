@@ -22,14 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from harness.evaluation.bootstrap import LEVEL, RESAMPLES, draws, percentile_interval, two_sided
+from harness.evaluation.bootstrap import LEVEL, RESAMPLES, percentile_interval, two_sided
 from harness.evaluation.delong import auc_differences
 from harness.evaluation.mcnemar import mcnemar
 from harness.evaluation.multiple import holm
+from harness.evaluation.paired import paired_draws, paired_rows
 from harness.evaluation.resampled_t import resampled_t
 from harness.evaluation.rows import Rows
 from harness.evaluation.study_delong import study_aucs
-from harness.evaluation.study_scores import Predictions, ordered, same_rows, study_statistic
+from harness.evaluation.study_scores import Predictions, point_scores
 
 Floats = NDArray[np.float64]
 Test = Literal["bootstrap", "delong", "mcnemar", "resampled-t"]
@@ -101,11 +102,9 @@ def compare_pairs(
     Raises:
         ValueError: the studies do not hold the same rows, or the test is not one of this score.
     """
-    rows = [ordered(one) for one in data]
-    for one in rows[1:]:
-        same_rows(rows[0], one)
+    rows = paired_rows(data)
     pairs = list(combinations(range(len(rows)), 2))
-    values = [score(one, metric) for one in rows]
+    values = [point_scores(one)[metric] for one in rows]
     every = 1 - (1 - LEVEL) / max(1, len(pairs))
     if test == "delong":
         tested = _delong(rows, metric, every)
@@ -121,14 +120,6 @@ def compare_pairs(
         Pair(a, b, one.value, one.low, one.high, one.low_all, one.high_all, one.p_value, float(p), needed * one.error)
         for (a, b), one, p in zip(pairs, tested, corrected, strict=True)
     ]
-
-
-def score(data: Rows, metric: str) -> float:
-    """A score of a study as the leaderboard has it; NaN where it is undefined in a unit of its mean."""
-    one = np.ones((1, len(data)))
-    if metric in data.means and not all(math.isfinite(value) for *_, value in unit_scores(data, metric)):
-        return math.nan
-    return float(np.mean([data.scores(folds, one)[metric][0] for folds in data.runs()]))
 
 
 def unit_scores(data: Rows, metric: str) -> list[tuple[int, int, int, float]]:
@@ -151,11 +142,7 @@ def _drawn(
     resamples: int,
     seed: int,
 ) -> list[_Tested]:
-    strata = rows[0].strata()
-    every_score = [
-        draws(study_statistic(one), one.patient, resamples=resamples, seed=seed, strata=strata) for one in rows
-    ]
-    drawn = [one[metric] for one in every_score]
+    drawn = paired_draws(rows, metric, resamples=resamples, seed=seed)
     patients = len(np.unique(rows[0].patient))
     found = []
     for a, b in pairs:

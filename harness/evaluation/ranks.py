@@ -9,9 +9,9 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from harness.evaluation.bootstrap import LEVEL, RESAMPLES, draws
+from harness.evaluation.bootstrap import LEVEL, RESAMPLES
+from harness.evaluation.paired import paired_draws, paired_rows
 from harness.evaluation.rows import Rows
-from harness.evaluation.study_scores import ordered, same_rows, study_statistic
 
 Floats = NDArray[np.float64]
 
@@ -52,12 +52,8 @@ def bootstrap_ranks(
     Raises:
         ValueError: the studies do not hold the same slides, repeats, folds and seeds.
     """
-    rows = [ordered(one) for one in data]
-    for one in rows[1:]:
-        same_rows(rows[0], one)
-    strata = rows[0].strata() if rows else None
-    every = [draws(study_statistic(one), one.patient, resamples=resamples, seed=seed, strata=strata) for one in rows]
-    drawn = [one[metric] for one in every]
+    rows = paired_rows(data)
+    drawn = paired_draws(rows, metric, resamples=resamples, seed=seed)
     several = bool(rows) and len(np.unique(rows[0].patient)) > 1
     return rank_intervals(drawn, lower=lower, level=level) if several else [None] * len(rows)
 

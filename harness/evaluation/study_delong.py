@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.evaluation.delong import Aucs, Floats, placements
+from harness.evaluation.paired import paired_rows
 from harness.evaluation.rows import Rows
-from harness.evaluation.study_scores import Predictions, ordered, same_rows
+from harness.evaluation.study_scores import Predictions
 
 
 def study_aucs(studies: Sequence[Rows]) -> Aucs:
@@ -31,9 +32,7 @@ def study_aucs(studies: Sequence[Rows]) -> Aucs:
     Raises:
         ValueError: the studies do not hold the same slides, repeats, folds and seeds, or are no classification.
     """
-    rows = [ordered(one) for one in studies]
-    for one in rows[1:]:
-        same_rows(rows[0], one)
+    rows = paired_rows(studies)
     if not all(isinstance(one, Predictions) for one in rows):
         raise ValueError("only studies of classification have an AUC")
     first = rows[0]

@@ -21,12 +21,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.evaluation.bootstrap import RESAMPLES, Difference, Interval, Statistic, bootstrap, paired_difference
+from harness.evaluation.bootstrap import RESAMPLES, Statistic, bootstrap
 from harness.evaluation.metrics import METRICS, confusion, confusion_scores, log_loss, macro_auc
 from harness.evaluation.rows import Rows, mean_of_defined
 
 Floats = NDArray[np.float64]
-_NO_DIFFERENCE = Difference(math.nan, Interval(math.nan, math.nan, 0, 0), math.nan)
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ def study_scores(data: Rows, *, resamples: int = RESAMPLES, seed: int = 0) -> St
         seed: of the resampling.
     """
     statistic = study_statistic(data)
-    point = _point(data)
+    point = point_scores(data)
     intervals = bootstrap(statistic, data.patient, resamples=resamples, seed=seed, strata=data.strata())
     by_unit = _unit_scores(data)
     scores = {}
@@ -175,26 +174,8 @@ def study_statistic(data: Rows) -> Statistic:
     return statistic
 
 
-def compare(first: Rows, second: Rows, *, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Difference]:
-    """Paired difference of two studies on the same slides in the same folds, first minus second.
-
-    Raises:
-        ValueError: the two do not hold the same slides, repeats, folds and seeds.
-    """
-    a, b = ordered(first), ordered(second)
-    same_rows(a, b)
-    found = paired_difference(
-        study_statistic(a), study_statistic(b), a.patient, resamples=resamples, seed=seed, strata=a.strata()
-    )
-    points = _point(a), _point(b)
-    return {
-        name: one if all(math.isfinite(point[name]) for point in points) else _NO_DIFFERENCE
-        for name, one in found.items()
-    }
-
-
-def _point(data: Rows) -> dict[str, float]:
-    """The scores of the study as it is; NaN for a mean in which a fold or a run is undefined."""
+def point_scores(data: Rows) -> dict[str, float]:
+    """The scores of a study as it is, by name; NaN for a mean in which a fold or a run is undefined."""
     one = np.ones((1, len(data)))
     runs = [data.scores(folds, one) for folds in data.runs()]
     units = _unit_scores(data)
@@ -221,28 +202,3 @@ def _unit_scores(data: Rows) -> dict[str, Floats]:
     one = np.ones((1, len(data)))
     units = [data.scores([fold], one) for folds in data.runs() for fold in folds]
     return {name: np.concatenate([unit[name] for unit in units]) for name in data.names}
-
-
-def same_rows(first: Rows, second: Rows) -> None:
-    """See that two studies, as :func:`ordered` gives them, predict the same of the same slides.
-
-    Raises:
-        ValueError: they do not hold the same slides, repeats, folds and seeds.
-    """
-    if first.truth != second.truth:
-        raise ValueError("the studies differ in what they predict")
-    for name in ("slide", "patient", *first.truth, "repeat", "fold", "seed"):
-        if not np.array_equal(getattr(first, name), getattr(second, name)):
-            raise ValueError(f"the studies differ in their column {name!r}: a paired comparison needs the same rows")
-
-
-def ordered(data: Rows) -> Rows:
-    """The rows by unit and slide, as a paired comparison needs them.
-
-    Raises:
-        ValueError: there are no slide ids.
-    """
-    columns = data.columns()
-    if "slide" not in columns:
-        raise ValueError("a paired comparison needs slide ids")
-    return data.only(np.lexsort((columns["slide"], data.fold, data.seed, data.repeat)))

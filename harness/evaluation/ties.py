@@ -9,10 +9,10 @@ from itertools import combinations
 
 import numpy as np
 
-from harness.evaluation.bootstrap import RESAMPLES, draws, two_sided
+from harness.evaluation.bootstrap import RESAMPLES, two_sided
 from harness.evaluation.multiple import holm
+from harness.evaluation.paired import paired_draws, paired_rows
 from harness.evaluation.rows import Rows
-from harness.evaluation.study_scores import ordered, same_rows, study_statistic
 
 LEVEL = 0.05
 """Pairs whose corrected p-value is smaller differ."""
@@ -49,14 +49,10 @@ def ties(data: Sequence[Rows], metric: str, *, resamples: int | None = None, see
     Raises:
         ValueError: the studies do not hold the same slides, repeats, folds and seeds.
     """
-    rows = [ordered(one) for one in data]
-    for one in rows[1:]:
-        same_rows(rows[0], one)
+    rows = paired_rows(data)
     n_pairs = len(rows) * (len(rows) - 1) // 2
     count = resamples or max(RESAMPLES, _PER_PAIR * n_pairs)
-    strata = rows[0].strata()
-    every = [draws(study_statistic(one), one.patient, resamples=count, seed=seed, strata=strata) for one in rows]
-    drawn = [one[metric] for one in every]
+    drawn = paired_draws(rows, metric, resamples=count, seed=seed)
     known = [k for k, one in enumerate(drawn) if np.isfinite(one).any()]
     pairs = list(combinations(known, 2))
     raw = [two_sided(drawn[a] - drawn[b]) for a, b in pairs]
@@ -79,7 +75,7 @@ def letters(items: Sequence[int], differ: Collection[tuple[int, int]]) -> dict[i
     near = {one: {other for other in items if other != one and frozenset((one, other)) not in apart} for one in items}
     place = {one: k for k, one in enumerate(items)}
     sets = sorted(_cliques(set(), set(items), set(), near), key=lambda one: sorted(place[item] for item in one))
-    return {one: "".join(_letter(k) for k, members in enumerate(sets) if one in members) for one in items}
+    return {one: "".join(letter(k) for k, members in enumerate(sets) if one in members) for one in items}
 
 
 def _cliques(
@@ -97,7 +93,7 @@ def _cliques(
     return found
 
 
-def _letter(number: int) -> str:
+def letter(number: int) -> str:
     """``a`` to ``z``, then ``a1`` to ``z1`` and so on."""
     again, k = divmod(number, len(string.ascii_lowercase))
     return string.ascii_lowercase[k] + (str(again) if again else "")

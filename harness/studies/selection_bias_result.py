@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from harness.core.atomic import write_json
 from harness.core.plain_json import plain
 from harness.core.reading import read_json
-from harness.evaluation.study_scores import compare, study_scores
+from harness.evaluation.paired import compare
+from harness.evaluation.study_scores import study_scores
 from harness.studies.selections import CLEAN, Choice, predictions_of
 
 if TYPE_CHECKING:

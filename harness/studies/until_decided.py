@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from harness.core.errors import DataError, UnitFailedError, UsageError
-from harness.evaluation.pairs import compare_pairs, score
+from harness.evaluation.paired import paired_rows
+from harness.evaluation.pairs import compare_pairs
 from harness.evaluation.sequential import Decision, decide
-from harness.evaluation.study_scores import ordered, same_rows
+from harness.evaluation.study_scores import point_scores
 from harness.results.summary import study_predictions
 from harness.studies.again import Where, again, check_same
 from harness.studies.budget import Budget, Spent
@@ -202,14 +203,14 @@ class _Pair:
         for study in self.studies:
             data = study_predictions(self.store, replace(study, records=tuple(self.of(study, seed, repeat))))
             assert data is not None
-            rows.append(ordered(data))
+            rows.append(data)
         try:
-            same_rows(*rows)
+            rows = paired_rows(rows)
         except ValueError as error:
             raise DataError(
                 str(error), place=self.studies[1].study_id, fix="compare studies of one task and protocol"
             ) from error
-        first, second = (score(one, self.metric) for one in rows)
+        first, second = (point_scores(one)[self.metric] for one in rows)
         if not math.isfinite(first - second):
             raise DataError(
                 f"{self.metric} is undefined in seed {seed}, repeat {repeat}",

@@ -9,8 +9,9 @@ import pytest
 
 from harness.evaluation.delong import auc_differences, delong
 from harness.evaluation.mcnemar import mcnemar
-from harness.evaluation.pairs import compare_pairs, score, unit_scores
-from harness.evaluation.study_scores import Predictions, compare, study_scores
+from harness.evaluation.paired import compare
+from harness.evaluation.pairs import compare_pairs, unit_scores
+from harness.evaluation.study_scores import Predictions, point_scores, study_scores
 
 
 def study(signal: float, seed: int, *, n: int = 60, folds: int = 3, seeds: int = 1) -> Predictions:
@@ -47,7 +48,7 @@ def test_scores_are_those_of_the_study():
     one = study(0.5, 4, seeds=2)
     found = study_scores(one, resamples=2).scores
     for name in ("auc", "accuracy", "log_loss"):
-        assert score(one, name) == pytest.approx(found[name].value)
+        assert point_scores(one)[name] == pytest.approx(found[name].value)
     units = unit_scores(one, "auc")
     assert [unit[:3] for unit in units][:4] == [(0, 0, 0), (0, 1, 0), (0, 2, 0), (0, 0, 1)]
     assert np.std([unit[3] for unit in units], ddof=1) == pytest.approx(found["auc"].std_folds)

@@ -9,8 +9,9 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
 from harness.evaluation.metrics import METRICS
+from harness.evaluation.paired import compare
 from harness.evaluation.roc import roc_curve, study_roc
-from harness.evaluation.study_scores import Predictions, compare, study_scores
+from harness.evaluation.study_scores import Predictions, study_scores
 
 
 def study(

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.evaluation.metrics import roc_auc
-from harness.evaluation.study_scores import compare, study_scores
+from harness.evaluation.paired import compare
+from harness.evaluation.study_scores import study_scores
 from harness.evaluation.survival import SurvivalPredictions, c_index, interval_log_loss, risk_of
 
 

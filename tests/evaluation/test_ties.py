@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.evaluation.study_scores import Predictions, compare
+from harness.evaluation.paired import compare
+from harness.evaluation.study_scores import Predictions
 from harness.evaluation.ties import letters, ties
 
 

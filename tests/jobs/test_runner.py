@@ -144,7 +144,10 @@ def eight(attempts, toy_dataset, tmp_path):
         words += ["--device", "cpu", "--set", "epochs=2", *more]
         started = [attempts.start(words, cwd=tmp_path, BENCH_CACHE=str(tmp_path / "cache")) for _ in range(8)]
         ended = [attempts.wait(pid, 400) for pid in started]
-        assert [one and one.code for one in ended] == [0] * 8, ended
+        failed = "\n".join(
+            f"{one.code}: {one.text[-1000:]}" if one else "hangs" for one in ended if not one or one.code
+        )
+        assert [one and one.code for one in ended] == [0] * 8, failed
         return out, "".join(one.text for one in ended)
 
     return run
@@ -153,7 +156,7 @@ def eight(attempts, toy_dataset, tmp_path):
 @pytest.mark.slow
 def test_eight_processes_lose_nothing_and_double_nothing(eight, tiny_plugin):
     out, said = eight(tiny_plugin, "--seed", "0-5")
-    assert said.count("12 units done") == 8  # each process waits until all is done
+    assert said.count("\n  12 units done, ") == 8  # each process waits until all is done
     accesses = Counter(json.loads(line)["accessor"] for line in (out / "test_accesses.jsonl").read_text().splitlines())
     units = {path.parent.name for path in out.glob("units/*/record.json")}
     assert len(units) == 12

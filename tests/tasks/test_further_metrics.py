@@ -9,7 +9,8 @@ import pytest
 
 from harness.core.errors import UsageError
 from harness.evaluation import further
-from harness.evaluation.study_scores import Predictions, compare, study_scores
+from harness.evaluation.paired import compare
+from harness.evaluation.study_scores import Predictions, study_scores
 from harness.evaluation.survival import SurvivalPredictions
 from harness.evaluation.survival_scores import uno_c
 from harness.tasks import metric_registry

@@ -12,7 +12,9 @@ import numpy as np
 from harness.core.errors import DataError, UsageError
 from harness.core.suggest import unknown
 from harness.evaluation.non_inferiority import NonInferiority, non_inferiority
-from harness.evaluation.pairs import TESTS, Pair, Test, compare_pairs, score, unit_scores
+from harness.evaluation.pairs import TESTS, Pair, Test, compare_pairs, unit_scores
+from harness.evaluation.study_scores import point_scores
+from harness.evaluation.ties import letter as lower_letter
 from harness.results.comparison.two import check_comparable
 from harness.results.comparison.words import sentence
 from harness.results.summary import Summary, study_predictions, summarise
@@ -63,8 +65,7 @@ class ComparedStudies:
 
 def letter(number: int) -> str:
     """``A`` for 0, ``B`` for 1; from 26 on ``A1`` and so on."""
-    again, k = divmod(number, 26)
-    return chr(ord("A") + k) + (str(again) if again else "")
+    return lower_letter(number).upper()
 
 
 def compare_many(
@@ -140,7 +141,7 @@ def _fold_rows(data: Sequence[Rows], metric: str) -> list[dict[str, Any]]:
         | {letter(k): _known(column[unit]) for k, column in enumerate(columns)}
         for unit in sorted(columns[0])
     ]
-    pooled = [score(replace(one, fold=np.zeros(len(one), dtype=np.int64)), metric) for one in data]
+    pooled = [point_scores(replace(one, fold=np.zeros(len(one), dtype=np.int64)))[metric] for one in data]
     return [
         *rows,
         {"repeat": None, "fold": None, "seed": None} | {letter(k): _known(value) for k, value in enumerate(pooled)},

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import DataError, UsageError
-from harness.evaluation.study_scores import compare
+from harness.evaluation.paired import compare
 from harness.results.differences import UNSET, differing, settings_of
 from harness.results.store import RunStore
 from harness.results.summary import Summary, study_predictions, summarise
