@@ -57,6 +57,22 @@ def failure_of(error: Exception) -> HubFailure:
     return HubFailure.NETWORK if isinstance(error, OSError) or _of_network(type(error)) else HubFailure.OTHER
 
 
+def passes(error: Exception) -> bool:
+    """Whether the same request may succeed in a moment.
+
+    The client is shared by all threads, and closes itself when one of them cannot connect; the others then meet a
+    client that is closed.
+    """
+    from huggingface_hub import constants
+
+    kind, status = failure_of(error), status_of(error)
+    if kind is HubFailure.OFFLINE:
+        return not constants.HF_HUB_OFFLINE
+    if kind is HubFailure.NETWORK:
+        return status is None or status in {408, 429} or status >= 500
+    return isinstance(error, RuntimeError) and "client has been closed" in str(error)
+
+
 def agreement(page: str) -> str:
     """What to do about :attr:`HubFailure.GATED`."""
     return f"accept the terms on {page}, then {LOG_IN}"

@@ -9,19 +9,24 @@ from __future__ import annotations
 import inspect
 import logging
 import re
+import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.core.errors import BenchError, DataError
 from harness.core.hashing import sha256_file
 from harness.core.reading import size_text
-from harness.encoders.hub_errors import HubFailure, absence, agreement, failure_of, status_of
+from harness.encoders.hub_errors import HubFailure, absence, agreement, failure_of, passes, status_of
+
+Result = TypeVar("Result")
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_WAITS = (0.5, 2.0, 8.0)
+"""Seconds before a request is made again that failed for a reason that may pass."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +97,11 @@ class HubRepo:
 
         with _errors(self.name, f"the list of {folder or 'its files'}"):
             try:
-                entries = list(
-                    HfApi().list_repo_tree(
-                        self.name, folder or None, recursive=below, revision=self.commit, repo_type="dataset"
+                entries = _patiently(
+                    lambda: list(
+                        HfApi().list_repo_tree(
+                            self.name, folder or None, recursive=below, revision=self.commit, repo_type="dataset"
+                        )
                     )
                 )
             except EntryNotFoundError:
@@ -138,7 +145,19 @@ class HubRepo:
         )
         options: dict[str, Any] = {"repo_type": "dataset", "revision": self.commit, "force_download": again, **bar}
         with _errors(self.name, file.path):
-            return Path(hf_hub_download(self.name, file.path, **options))
+            return Path(_patiently(lambda: hf_hub_download(self.name, file.path, **options)))
+
+
+def _patiently(request: Callable[[], Result]) -> Result:
+    """What a request returns, made again where it failed for a reason that may pass."""
+    for seconds in _WAITS:
+        try:
+            return request()
+        except Exception as error:
+            if not passes(error):
+                raise
+        time.sleep(seconds)
+    return request()
 
 
 def _parameters(function: Callable[..., Any]) -> Collection[str]:

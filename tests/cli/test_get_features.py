@@ -110,6 +110,8 @@ def dataset(bench: Callable, tmp_path: Path) -> Path:
 def get(bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """Runs ``bench features get`` on a repository with these files."""
 
+    monkeypatch.setattr("harness.features.hub._WAITS", (0.0, 0.0))
+
     def run(words: str, files: dict[str, bytes] = FILES, *, commit: str = COMMIT, **faults):
         with (
             monkeypatch.context() as patch,
@@ -141,7 +143,7 @@ def test_only_the_files_of_the_slides_are_fetched_and_a_method_runs_on_them(benc
 
 
 def test_what_is_here_is_not_fetched_again(bench, get) -> None:
-    get("small")
+    assert get("small")[0].code == 0
     done, asked = get("small")
     assert (done.code, asked) == (0, [])
     assert COMMIT[:12] in bench("features get ./tiny").out
@@ -204,6 +206,15 @@ def test_a_lost_connection_is_taken_up_again(get, tmp_path: Path) -> None:
     ]
 
 
+def test_a_hub_that_hangs_up_is_asked_again(get) -> None:
+    files = f"datasets/{REPO}/resolve/{COMMIT}/camelyon/uni/pt_files/{SLIDES[0]}.pt"
+    listing = f"api/datasets/{REPO}/tree/{COMMIT}/camelyon/uni/pt_files"
+    done, _ = get("small", hung_up={files: 2, listing: 2})
+    assert done.code == 0, done.err
+    done, _ = get("small --revision main", commit=OTHER, hung_up={files.replace(COMMIT, OTHER): 1_000})
+    assert done.code == 2 and "run the command again" in done.err, "patience has an end"
+
+
 @pytest.mark.parametrize(("change", "words"), [(lambda c: c[:-1] + b"!", "SHA-256"), (lambda c: c + b"more", "bytes")])
 def test_a_file_that_is_not_what_the_hub_lists_is_refused(
     get, monkeypatch: pytest.MonkeyPatch, change: Callable[[bytes], bytes], words: str
@@ -227,7 +238,7 @@ def test_what_was_interrupted_goes_on(get) -> None:
 
 
 def test_a_file_that_was_damaged_here_is_fetched_again(get, tmp_path: Path) -> None:
-    get("small")
+    assert get("small")[0].code == 0
     path = folder_of("small") / f"camelyon/uni/pt_files/{SLIDES[0]}.pt"
     whole = path.read_bytes()
     path.resolve().write_bytes(whole[:-1] + b"!")
@@ -237,7 +248,7 @@ def test_a_file_that_was_damaged_here_is_fetched_again(get, tmp_path: Path) -> N
 
 
 def test_another_commit_is_another_folder_and_main_does_not_move_by_itself(get) -> None:
-    get("small")
+    assert get("small")[0].code == 0
     changed = FILES | {f"camelyon/uni/pt_files/{SLIDES[0]}.pt": saved(rows(99))}
     done, _ = get("small --revision main", changed, commit=OTHER)
     assert done.code == 0, done.err
@@ -247,7 +258,7 @@ def test_another_commit_is_another_folder_and_main_does_not_move_by_itself(get) 
 
 
 def test_a_copy_of_the_hubs_cache_is_enough(bench, get, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    get("small")
+    assert get("small")[0].code == 0
     shutil.rmtree("cache")
     from huggingface_hub import constants
 

@@ -24,6 +24,7 @@ def fake_hub(
     refusals: dict[str, tuple[int, str]] | None = None,
     *,
     dropped: dict[str, int] | None = None,
+    hung_up: dict[str, int] | None = None,
 ) -> Iterator[list[str]]:
     """Have the hub's client of this process ask a server here, with an empty cache.
 
@@ -33,6 +34,7 @@ def fake_hub(
         files: content by path, such as ``owner/name/resolve/main/model.safetensors``.
         refusals: status and the hub's word for it by the start of a path.
         dropped: how often the connection is lost in the middle of a file, by its path; counted down.
+        hung_up: how often the connection is closed without an answer, by path; counted down.
 
     Yields:
         The requests that were made, as ``METHOD path``.
@@ -49,6 +51,11 @@ def fake_hub(
         def _answer(self, *, body: bool) -> None:
             path = unquote(self.path.lstrip("/").partition("?")[0])
             asked.append(f"{self.command} {path}")
+            if (hung_up or {}).get(path, 0) > 0:
+                assert hung_up is not None
+                hung_up[path] -= 1
+                self.close_connection = True
+                return None
             for start, (status, word) in (refusals or {}).items():
                 if path.startswith(start):
                     return self._reply(status, b"", {"X-Error-Code": word, "X-Error-Message": word}, body=body)
@@ -85,7 +92,10 @@ def fake_hub(
         def log_message(self, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128  # the five of the standard library are fewer than the client's threads
+
+    server = Server(("127.0.0.1", 0), Hub)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     from huggingface_hub import constants
