@@ -22,13 +22,13 @@ def hours_svg(board: Board) -> str:
     """Score over the hours of one training; empty where nobody knows them."""
     resource = _resource(board)
     points = [(entry, entry.cost.per_unit) for entry in board.entries if entry.cost.resource == resource]
-    return _pareto(board, points, "hours", f"{resource} of one training")
+    return _pareto(board, points, f"{resource} of one training")
 
 
 def memory_svg(board: Board) -> str:
     """Score over the peak memory; empty where nobody knows it."""
     points = [(entry, entry.cost.memory_per_unit) for entry in board.entries]
-    return _pareto(board, points, "memory", "peak memory, MB")
+    return _pareto(board, points, "peak memory, MB")
 
 
 def _resource(board: Board) -> str:
@@ -50,7 +50,7 @@ def front(points: Sequence[tuple[float, float]]) -> list[int]:
     return found
 
 
-def _pareto(board: Board, given: Sequence[tuple[Entry, Estimate | None]], name: str, xlabel: str) -> str:
+def _pareto(board: Board, given: Sequence[tuple[Entry, Estimate | None]], xlabel: str) -> str:
     points: list[Point] = [
         (entry, cost)
         for entry, cost in given
@@ -70,7 +70,6 @@ def _pareto(board: Board, given: Sequence[tuple[Entry, Estimate | None]], name: 
         names = ", ".join(points[k][0].method for k in best)
         return svg(
             figure,
-            name=name,
             title=f"{board.label} against {xlabel}",
             text=f"Of {len(points)} studies, none costs less and scores better than: {names}. Bars are 95 % intervals.",
             points={f"p{k}": (_told(board, *point), f"../{point[0].page}") for k, point in enumerate(points)},
@@ -78,16 +77,23 @@ def _pareto(board: Board, given: Sequence[tuple[Entry, Estimate | None]], name: 
 
 
 def _crosses(axes: Axes, points: Sequence[Point], best: Sequence[int]) -> None:
+    """Intervals first, so that those of one colour become one path, and points over them."""
+    for chosen, colour in ((False, MUTED), (True, MAIN)):
+        for k, (entry, cost) in enumerate(points):
+            if (k in best) is chosen:
+                _intervals(axes, entry, cost, colour)
     for k, (entry, cost) in enumerate(points):
-        score, colour = entry.score, MAIN if k in best else MUTED
-        value = score.value or 0.0
-        if score.low is not None and score.high is not None:
-            axes.plot([cost.mean, cost.mean], [score.low, score.high], color=colour, linewidth=1, alpha=0.45)
-        if cost.low is not None and cost.high is not None and cost.low > 0:
-            axes.plot([cost.low, cost.high], [value, value], color=colour, linewidth=1, alpha=0.45)
-        axes.plot(
-            [cost.mean], [value], "o", color=colour, markersize=7 if k in best else 5.5, markeredgewidth=0, gid=f"p{k}"
-        )
+        colour, size = (MAIN, 7) if k in best else (MUTED, 5.5)
+        at = [cost.mean], [entry.score.value or 0.0]
+        axes.plot(*at, "o", color=colour, markersize=size, markeredgewidth=0, gid=f"p{k}")
+
+
+def _intervals(axes: Axes, entry: Entry, cost: Estimate, colour: str) -> None:
+    score, value = entry.score, entry.score.value or 0.0
+    if score.low is not None and score.high is not None:
+        axes.plot([cost.mean, cost.mean], [score.low, score.high], color=colour, linewidth=1, alpha=0.45)
+    if cost.low is not None and cost.high is not None and cost.low > 0:
+        axes.plot([cost.low, cost.high], [value, value], color=colour, linewidth=1, alpha=0.45)
 
 
 def _front_line(axes: Axes, points: Sequence[Point]) -> None:
@@ -162,7 +168,7 @@ def difference_svg(overview: Overview) -> str:
         text = (
             f"Mean ranks: {order}. Critical difference {overview.distance:.2f}. Methods that do not differ: {groups}."
         )
-        return svg(figure, name="difference", title="Critical-difference diagram", text=text)
+        return svg(figure, title="Critical-difference diagram", text=text)
 
 
 def _placing(last: int) -> Callable[[float], float]:

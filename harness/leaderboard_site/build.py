@@ -92,12 +92,19 @@ def _fixed(content: Content) -> dict[str, bytes]:
     """Data, its schema, style and script."""
     static = resources.files("harness.leaderboard_site") / "static"
     data = _rounded(content.model_dump(mode="json"))
-    schema = Content.model_json_schema(mode="serialization")
+    schema = _untitled(Content.model_json_schema(mode="serialization"))
     return {
         DATA: (json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n").encode(),
         "schema.json": (json.dumps(schema, separators=(",", ":")) + "\n").encode(),
         **{name: (static / name).read_bytes() for name in ("site.css", "site.js")},
     }
+
+
+def _untitled(schema: Any) -> Any:
+    """A schema without titles, which say the names of fields again."""
+    if isinstance(schema, dict):
+        return {name: _untitled(one) for name, one in schema.items() if name != "title" or not isinstance(one, str)}
+    return [_untitled(one) for one in schema] if isinstance(schema, list) else schema
 
 
 def _rounded(value: Any) -> Any:

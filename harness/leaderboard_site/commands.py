@@ -22,8 +22,8 @@ _TUNING = {
 }
 
 
-def commands(study: Study) -> tuple[str, ...]:
-    """The command that runs the study again, and the one that shows what it came to. Values that are set are explicit.
+def command(study: Study) -> str:
+    """The command that runs the study again. Values that are set are explicit.
 
     A parameter of the study that was tuned is no value to set: it is where the search began.
     """
@@ -43,7 +43,7 @@ def commands(study: Study) -> tuple[str, ...]:
         if (value := tuning.get(name)) not in (None, "", "none"):
             words += [option, f"{value:g}s" if name == "budget_s" else str(value)]
     words += ["--precision", str(spec["precision"])] if spec.get("precision") else []
-    return shlex.join(words), shlex.join(["bench", "leaderboard", "show", "--dataset", study.dataset])
+    return shlex.join(words)
 
 
 def _seeds(study: Study) -> list[str]:

@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-VERSION = 1
+from harness.results.metric_labels import label
+
+VERSION = 2
 """Version of the layout of leaderboard.json; raised when a field changes its meaning or goes."""
 
 
@@ -16,22 +18,29 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Score(Part):
-    """A score of a study."""
+class Score(NamedTuple):
+    """A score of a study: metric, value, limits of its 95 % interval over patients, standard deviation over units.
+
+    Numbers that are undefined are null.
+    """
 
     metric: str
-    label: str = Field(description="how the metric is written in headings")
-    value: float | None = Field(description="null where it is undefined")
-    low: float | None = Field(description="lower limit of the 95 % interval over patients")
-    high: float | None = Field(description="upper limit")
-    std_folds: float | None = Field(description="standard deviation over units")
+    value: float | None
+    low: float | None
+    high: float | None
+    std_folds: float | None
+
+    @property
+    def label(self) -> str:
+        """How the metric is written in headings."""
+        return label(self.metric)
 
 
-class Estimate(Part):
-    """The mean over the units of a study, with an interval."""
+class Estimate(NamedTuple):
+    """The mean over the units of a study, and the limits of its 95 % bootstrap interval; null for one unit."""
 
     mean: float
-    low: float | None = Field(description="lower limit of the 95 % bootstrap interval over units; null for one unit")
+    low: float | None
     high: float | None
 
 
@@ -119,8 +128,8 @@ class Entry(Part):
     preset: str
     differs_in: str = Field(description="settings in which studies of the same method differ")
     badges: tuple[Badge, ...]
-    params: tuple[Setting, ...]
-    commands: tuple[str, ...] = Field(description="what to type to run the study again")
+    params: dict[str, str] = Field(description="what the method was run with, in words")
+    command: str = Field(description="what to type to run the study again")
     units: tuple[Unit, ...]
     sites: tuple[SiteScore, ...] = Field(description="empty where the sites of slides are not known")
     finished: str = Field(description="when its last unit was finished, ISO 8601")
@@ -192,9 +201,9 @@ class Overview(Part):
 class Content(Part):
     """Everything that the site shows."""
 
-    version: int = VERSION
+    version: int = Field(default=VERSION, description="of the layout; raised when a field changes its meaning or goes")
     wsibench: str = Field(description="version that built the site")
-    title: str
-    boards: tuple[Board, ...]
+    title: str = Field(description="of the site")
+    boards: tuple[Board, ...] = Field(description="studies that compare, together")
     overview: Overview
     damaged: tuple[Setting, ...] = Field(description="evidence that cannot be read: name and reason")

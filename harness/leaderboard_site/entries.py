@@ -9,13 +9,12 @@ import numpy as np
 
 from harness.bundles.entries import EntryStore
 from harness.leaderboard_site.badges import badges_of
-from harness.leaderboard_site.commands import commands
-from harness.leaderboard_site.content import Entry, Score, Setting, SiteScore, Unit
+from harness.leaderboard_site.commands import command
+from harness.leaderboard_site.content import Entry, Score, SiteScore, Unit
 from harness.leaderboard_site.costs import cost_of
 from harness.leaderboard_site.sites import site_scores, sites_of
 from harness.leaderboard_site.words import pretraining_text
 from harness.results.differences import mpp_text, setting_text, settings_text
-from harness.results.metric_labels import label
 from harness.results.names import safe_name
 from harness.results.study_table import input_text, known, labels_text
 
@@ -72,7 +71,7 @@ def entry_of(
             entered=isinstance(collected.stores[study.study_id], EntryStore),
         ),
         params=_params(study.records[0].spec.get("params", {})),
-        commands=commands(study),
+        command=command(study),
         units=() if data is None else _units(data, metric),
         sites=_sites(data, metric, study.dataset),
         finished=max(record.finished for record in study.records),
@@ -86,15 +85,14 @@ def _scores(summary: Summary, metric: str) -> tuple[Score, ...]:
     return tuple(
         Score(
             metric=name,
-            label=label(name),
             **({key: known(getattr(found[name], key)) for key in empty} if name in found else empty),
         )
         for name in names
     )
 
 
-def _params(params: Mapping[str, Any]) -> tuple[Setting, ...]:
-    return tuple(Setting(name=name, value=setting_text(value)) for name, value in params.items())
+def _params(params: Mapping[str, Any]) -> dict[str, str]:
+    return {name: setting_text(value) for name, value in params.items()}
 
 
 def _units(data: Rows, metric: str) -> tuple[Unit, ...]:

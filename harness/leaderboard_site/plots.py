@@ -42,7 +42,7 @@ def roc_svg(data: Predictions, classes: Sequence[str], *, band: bool = True) -> 
                 axes.text(0.98, 0.04 + 0.07 * number, classes[k][:24], ha="right", color=_TURNS[number % 4], size=9)
         axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel="false positive rate", ylabel="true positive rate")
         areas = ", ".join(f"{classes[k]} {np.trapezoid(one.tpr, one.fpr):.3f}" for k, one in known.items())
-        return svg(figure, name="roc", title="ROC curve", text=f"Area under the curve: {areas}.")
+        return svg(figure, title="ROC curve", text=f"Area under the curve: {areas}.")
 
 
 def calibration_svg(data: Predictions, classes: Sequence[str]) -> str:
@@ -57,7 +57,7 @@ def calibration_svg(data: Predictions, classes: Sequence[str]) -> str:
         axes.vlines(found.predicted, 0, found.share * 0.25, color=SOFT, linewidth=8)
         axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel=event, ylabel="observed share")
         text = f"Expected calibration error {found.error:.3f}."
-        return svg(figure, name="calibration", title="Calibration", text=text)
+        return svg(figure, title="Calibration", text=text)
 
 
 def _diagonal(axes: Axes) -> None:

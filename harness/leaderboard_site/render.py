@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from harness.leaderboard_site.compact import compact
 from harness.results.study_table import hours_text, memory_text
 
 if TYPE_CHECKING:
@@ -53,10 +54,18 @@ class Axis:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table of a board: how its heading says, and how it is sorted at first."""
+    """A column of the table of a board.
+
+    Attributes:
+        title: its heading.
+        sort: how it is sorted at first.
+        phone: what stands before its cells on a phone, where each row is a card; empty where the cell says it itself.
+        right: whether it is aligned to the right.
+    """
 
     title: str
     sort: str
+    phone: str = ""
     right: bool = False
 
 
@@ -79,9 +88,17 @@ def templates() -> Environment:
         "memory": memory_text,
         "p_value": lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}",
         "first_upper": lambda text: text[:1].upper() + text[1:],
+        "css": _css_text,
         "seen": lambda text: "pre-trained on" in text,
     }
     return found
+
+
+def _css_text(text: str) -> Any:
+    """A text for a string of a style sheet: whatever is no letter, digit or space becomes its number."""
+    from markupsafe import Markup
+
+    return Markup(re.sub(r"[^A-Za-z0-9 ]", lambda match: f"\\{ord(match[0]):06x}", text))
 
 
 def page(name: str, content: Content, *, root: str, **values: Any) -> str:
@@ -96,7 +113,7 @@ def page(name: str, content: Content, *, root: str, **values: Any) -> str:
     count = Counter(board.dataset for board in content.boards)
     repeated = {dataset for dataset, boards in count.items() if boards > 1}
     text = templates().get_template(f"{name}.html.j2").render(content=content, root=root, repeated=repeated, **values)
-    return re.sub(r"\n\s*\n+", "\n", text)
+    return compact(re.sub(r"\n\s*\n+", "\n", text))
 
 
 def index_page(content: Content, difference: str) -> str:
@@ -147,15 +164,15 @@ def _columns(board: Board, hours: str, has: Mapping[str, bool]) -> list[Column]:
     return [
         Column("Rank", "up"),
         Column("Method", "text"),
-        Column(f"{board.label}, 95 % interval", "up" if board.lower_is_better else "down"),
-        *[Column("Ties", "text")] * board.tied,
-        Column(hours, "up", right=True),
-        *[Column("with tuning", "up", right=True)] * has["trials"],
-        *[Column("+ features", "up", right=True)] * has["shared"],
-        Column("Memory", "up", right=True),
-        Column("Hardware", "text"),
-        Column("Learnt from", "text"),
-        *[Column("Encoder", "text")] * has["encoder"],
+        Column(f"{board.label}, 95 % interval", "up" if board.lower_is_better else "down", board.label),
+        *[Column("Ties", "text", "Ties")] * board.tied,
+        Column(hours, "up", hours, right=True),
+        *[Column("with tuning", "up", "with tuning", right=True)] * has["trials"],
+        *[Column("+ features", "up", "+ features", right=True)] * has["shared"],
+        Column("Memory", "up", "Memory", right=True),
+        Column("Hardware", "text", "Hardware"),
+        Column("Learnt from", "text", "Learnt from"),
+        *[Column("Encoder", "text", "Encoder")] * has["encoder"],
         Column("Evidence", "text"),
     ]
 

@@ -10,9 +10,12 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from html import escape
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
+
+from harness.leaderboard_site.svg_path import short_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,9 +56,16 @@ _STYLE: dict[str, Any] = {
     "xtick.labelcolor": MUTED,
     "ytick.labelcolor": MUTED,
 }
+SCALE = 1.5
+"""Units of the SVG for a point of the figure: about as many as pixels on the page, so that they can be whole."""
+_GRID = "0.9"
 _SVG = "{http://www.w3.org/2000/svg}"
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _KEPT = ("stroke-width", "stroke-dasharray", "opacity", "fill-opacity", "stroke-opacity")
+_ALIGNED = re.compile(
+    r'<text x="[^"]*" y="[^"]*" text-anchor="(\w+)">[^<]*</text>'
+    r'(?:<text x="[^"]*" y="[^"]*" text-anchor="\1">[^<]*</text>)+'
+)
 _USUAL = {"stroke-width": ("1", "1.0"), "opacity": ("1",)}
 
 
@@ -64,16 +74,16 @@ def axes_in(size: tuple[float, float], box: tuple[float, float, float, float]) -
     """A figure outside pyplot's registry with axes at a fixed place.
 
     Args:
-        size: width and height in inches; a unit of the SVG is 1/72 of one.
+        size: width and height in inches.
         box: left, bottom, width and height of the axes in inches.
     """
-    import seaborn as sns
+    from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     width, height = size
     x, y, w, h = box
-    with sns.axes_style("ticks", rc=cast("Any", _STYLE)), _settings():
+    with rc_context(_settings()):
         figure = Figure(figsize=size)
         FigureCanvasSVG(figure)
         axes = figure.add_axes((x / width, y / height, w / width, h / height))
@@ -82,22 +92,18 @@ def axes_in(size: tuple[float, float], box: tuple[float, float, float, float]) -
         yield figure, axes
 
 
-@contextmanager
-def _settings() -> Iterator[None]:
-    from matplotlib import rc_context
+@cache
+def _settings() -> Any:
+    import seaborn as sns
 
-    with rc_context(cast("Any", _STYLE)):
-        yield
+    return {**sns.axes_style("ticks"), **_STYLE}
 
 
-def svg(
-    figure: Figure, *, name: str, title: str, text: str, points: Mapping[str, tuple[str, str]] | None = None
-) -> str:
+def svg(figure: Figure, *, title: str, text: str, points: Mapping[str, tuple[str, str]] | None = None) -> str:
     """The figure as an SVG element for a page.
 
     Args:
         figure: drawn with the colours of this module.
-        name: its id on the page; letters, digits and hyphens.
         title: what it is, for those who do not see it.
         text: what it shows, for the same.
         points: id of an artist (its gid) → the text that is shown when one points at it, and a link or nothing.
@@ -109,26 +115,31 @@ def svg(
     body = _joined("".join(_element(child, markers, points or {}) for child in root))
     _, _, width, height = root.get("viewBox", "0 0 0 0").split()
     return (
-        f'<svg class="figure" viewBox="0 0 {_number(width)} {_number(height)}" width="{_number(width)}" '
-        f'height="{_number(height)}" role="img" aria-labelledby="{name}-t {name}-d"><title id="{name}-t">'
-        f'{escape(title)}</title><desc id="{name}-d">{escape(text)}</desc>{body}</svg>'
+        f'<svg class="figure" viewBox="0 0 {_number(width)} {_number(height)}" role="img" '
+        f'aria-label="{escape(f"{title}. {text}")}">{body}</svg>'
     )
 
 
 def _joined(body: str) -> str:
     """Paths of one look as one: those that follow each other, and all grid lines, which lie behind everything."""
     grid, rest = [], body
-    for match in re.finditer(r'<path class="s-line" d="([^"]*)"( stroke-width="0.6")/>', body):
+    for match in re.finditer(rf'<path class="s-line" d="([^"]*)"( stroke-width="{_GRID}")/>', body):
         grid.append(match[1])
         rest = rest.replace(match[0], "", 1)
     if grid:
-        rest = f'<path class="s-line" d="{"".join(grid)}" stroke-width="0.6"/>{rest}'
+        rest = f'<path class="s-line" d="{"".join(grid)}" stroke-width="{_GRID}"/>{rest}'
     dots = re.compile(r'(?:<circle class="f-(\w+)" cx="[^"]*" cy="[^"]*" r="([^"]*)"/>){2,}')
     rest = dots.sub(_dots, rest)
     same = re.compile(r'<path class="([^"]*)" d="([^"]*)"([^>]*)/><path class="\1" d="([^"]*)"\3/>')
     while (merged := same.sub(r'<path class="\1" d="\2\4"\3/>', rest)) != rest:
         rest = merged
-    return rest
+    return _ALIGNED.sub(_group, rest)
+
+
+def _group(match: re.Match[str]) -> str:
+    """Texts that follow each other and are aligned alike, with that said once."""
+    attribute = f' text-anchor="{match[1]}"'
+    return f"<g{attribute}>{match[0].replace(attribute, '')}</g>"
 
 
 def _dots(match: re.Match[str]) -> str:
@@ -144,7 +155,7 @@ def _element(element: ElementTree.Element, markers: Mapping[str, Any], points: M
         inner = "".join(_element(child, markers, points) for child in element)
         return _pointed(inner, points.get(element.get("id", "")))
     if kind == "path":
-        shape = f'd="{_path(element.get("d", ""))}"'
+        shape = f'd="{short_path(element.get("d", ""), SCALE)}"'
         return _drawn("path", shape, element) if element.get("d") else ""
     if kind == "use":
         return _circle(element, markers)
@@ -168,9 +179,15 @@ def _drawn(kind: str, shape: str, element: ElementTree.Element) -> str:
     if not classes:
         return ""
     more = "".join(
-        f' {name}="{_rounded(style[name])}"' for name in _KEPT if name in style and _unusual(name, style[name])
+        f' {name}="{_kept(name, style[name])}"' for name in _KEPT if name in style and _unusual(name, style[name])
     )
     return f'<{kind} class="{" ".join(classes)}" {shape}{more}/>'
+
+
+def _kept(name: str, value: str) -> str:
+    if "opacity" in name:
+        return f"{float(value):.2g}"
+    return ",".join(_length(one) for one in re.findall(r"[\d.]+", value))
 
 
 def _unusual(name: str, value: str) -> bool:
@@ -184,7 +201,7 @@ def _circle(element: ElementTree.Element, markers: Mapping[str, Any]) -> str:
     if not radius:
         return ""
     shape = " ".join(f'{name}="{_number(element.get(key, "0"))}"' for name, key in (("cx", "x"), ("cy", "y")))
-    return _drawn("circle", f'{shape} r="{radius:.3g}"', element)
+    return _drawn("circle", f'{shape} r="{_length(str(radius))}"', element)
 
 
 def _text(element: ElementTree.Element) -> str:
@@ -196,11 +213,11 @@ def _text(element: ElementTree.Element) -> str:
             _number(one) for one in re.findall(r"translate\((-?[\d.]+) (-?[\d.]+)", element.get("transform", ""))[0]
         )
     found = re.search(r"([\d.]+)px", style.get("font", "") + style.get("font-size", ""))
-    size = f' font-size="{_number(found[1])}"' if found and float(found[1]) != _STYLE["font.size"] else ""
+    size = f' font-size="{_length(found[1])}"' if found and float(found[1]) != _STYLE["font.size"] else ""
     anchor = style.get("text-anchor", "start")
     align = f' text-anchor="{anchor}"' if anchor != "start" else ""
     bold = ' font-weight="600"' if "bold" in style.get("font", "") or "600" in style.get("font", "") else ""
-    turn = f' transform="rotate({_number(turned[1])} {x} {y})"' if turned and float(turned[1]) else ""
+    turn = f' transform="rotate({float(turned[1]):.0f} {x} {y})"' if turned and float(turned[1]) else ""
     colour = "" if style.get("fill") == MUTED else ' class="f-ink"'
     return f'<text{colour} x="{x}" y="{y}"{size}{align}{bold}{turn}>{escape(element.text or "")}</text>'
 
@@ -210,15 +227,11 @@ def _style(element: ElementTree.Element) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs if name.strip()}
 
 
-def _path(text: str) -> str:
-    return re.sub(r"\s*([A-Za-z])\s*", r"\1", _rounded(" ".join(text.split())))
-
-
-def _rounded(text: str) -> str:
-    return re.sub(r"-?\d+\.?\d*(?:e-?\d+)?", lambda match: _number(match[0]), text)
-
-
 def _number(text: str) -> str:
-    """A coordinate with one digit behind the point."""
-    value = f"{float(text):.1f}".removesuffix(".0")
-    return "0" if value == "-0" else value
+    """A coordinate, scaled to a whole number."""
+    return str(round(SCALE * float(text)))
+
+
+def _length(text: str) -> str:
+    """A size, scaled, with one digit behind the point."""
+    return f"{SCALE * float(text):.1f}".removesuffix(".0")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.made_up import made_up_store
 
-from harness.leaderboard_site.commands import commands
+from harness.leaderboard_site.commands import command
 from harness.leaderboard_site.words import difference_words, protocol_words, same_method
 from harness.results.reference import read_references
 from harness.results.studies import Study
@@ -39,7 +39,7 @@ def test_the_difference_says_what_both_did(study: Study) -> None:
 
 
 def test_the_command_has_what_the_study_is_made_of(study: Study) -> None:
-    words = shlex.split(commands(study)[0])
+    words = shlex.split(command(study))
     options = dict(zip(words[2::2], words[3::2], strict=True))
     assert words[:2] == ["bench", "run"] and options["--method"] == "abmil" and options["--protocol"] == "cv5"
     assert options["--trials"] == "20" and "--set" not in options  # of a tuned study, no value is set
