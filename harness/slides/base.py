@@ -165,12 +165,17 @@ class SlideReader(ABC):
         Raises:
             DataError: the slide cannot be read there.
         """
-        return np.array(self._resized(x0, y0, side_x0, side_y0, out_w, out_h))
+        result = np.empty((out_h, out_w, 3), np.uint8)
+        self._read_into(result, x0, y0, side_x0, side_y0)
+        return result
+
+    def _read_into(self, out: RGB, x0: int, y0: int, side_x0: int, side_y0: int) -> None:
+        """Fill ``out``, (H, W, 3), with a rectangle; see :meth:`read_region`."""
+        out[:] = np.asarray(self._resized(x0, y0, side_x0, side_y0, out.shape[1], out.shape[0]))
 
     def _resized(self, x0: int, y0: int, side_x0: int, side_y0: int, out_w: int, out_h: int) -> Image.Image:
         level = self.level_for(side_x0, side_y0, out_w, out_h)
-        downsample = self.level_downsamples[level]
-        width, height = max(1, round(side_x0 / downsample)), max(1, round(side_y0 / downsample))
+        width, height = self.level_size(level, side_x0, side_y0)
         image = self.region(x0, y0, level, width, height)
         if (width, height) == (out_w, out_h):
             return image
@@ -185,6 +190,11 @@ class SlideReader(ABC):
             if self.level_downsamples[best] <= downsample <= wanted:
                 best = level
         return best
+
+    def level_size(self, level: int, side_x0: int, side_y0: int) -> tuple[int, int]:
+        """Width and height in pixels of a level of a rectangle in level-0 pixels."""
+        downsample = self.level_downsamples[level]
+        return max(1, round(side_x0 / downsample)), max(1, round(side_y0 / downsample))
 
     def read_tiles(self, coords: NDArray[np.int64], side_x0: int, tile_px: int, *, workers: int = 1) -> RGB:
         """Read square tiles, in the order asked for.
@@ -206,7 +216,7 @@ class SlideReader(ABC):
         def fill(rows: NDArray[np.intp]) -> None:
             for row in rows:
                 x0, y0 = int(coords[row, 0]), int(coords[row, 1])
-                tiles[row] = np.asarray(self._resized(x0, y0, side_x0, side_x0, tile_px, tile_px))
+                self._read_into(tiles[row], x0, y0, side_x0, side_x0)
 
         # Neighbours share compressed tiles of the file: reading along the rows of the slide decodes each once.
         order = np.lexsort((coords[:, 0], coords[:, 1]))

@@ -48,6 +48,7 @@ class SlideIndex:
         seconds: time that preparing took.
         perceptual: hash of how the thumbnail looks (``harness.protocols.perceptual``); empty in an old index.
         reader: name and version of the reader, if it is from a plugin.
+        read_by: name of the reader; empty in an old index.
     """
 
     slide: str
@@ -68,6 +69,7 @@ class SlideIndex:
     seconds: float = 0.0
     perceptual: str = ""
     reader: str = ""
+    read_by: str = ""
 
     def __post_init__(self) -> None:
         if not self.sides:

@@ -24,6 +24,7 @@ CACHE_BYTES = 128 << 20
 _GENERIC = "generic-tiff"
 _PROBE = 64
 _ROUNDING, _SHAPE = 2.0, 0.02
+_SIDES = ("width", "height")
 _cache: openslide.OpenSlideCache | None = None
 _cache_lock = threading.Lock()
 
@@ -97,6 +98,14 @@ class OpenSlideReader(SlideReader):
                 x, y = part * max(0, width - _PROBE), part * max(0, height - _PROBE)
                 downsample = self.level_downsamples[level]
                 self.region(int(x * downsample), int(y * downsample), level, min(_PROBE, width), min(_PROBE, height))
+
+    def level_tiles(self) -> list[tuple[int, int, int, int]]:
+        """Of every level: width, height, tile width and tile height, the latter zero where it has no tiles."""
+        properties, found = self._slide.properties, []
+        for level, (width, height) in enumerate(self._slide.level_dimensions):
+            tile_w, tile_h = (int(properties.get(f"openslide.level[{level}].tile-{side}", 0)) for side in _SIDES)
+            found.append((width, height, tile_w, tile_h))
+        return found
 
     def close(self) -> None:
         """Close the file."""

@@ -114,6 +114,7 @@ def _prepare(job: Job, content: Content, reader: SlideReader, began: float) -> S
         seconds=time.perf_counter() - began,
         perceptual=perceptual_hash(overview),
         reader=reader_identity(job.path),
+        read_by=reader.name,
     )
 
 

@@ -89,6 +89,7 @@ _KIND: Kind[SlideReader] = Kind(
     listing="bench plugins list readers",
     rename="rename one of them (its name, and its entry point)",
     built_in={
+        "direct": "harness.slides.direct_reader:DirectReader",
         "openslide": "harness.slides.openslide_reader:OpenSlideReader",
         "tiff": "harness.slides.tiff_reader:TiffReader",
         "plain": "harness.slides.plain_reader:PlainReader",

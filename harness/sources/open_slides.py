@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -65,7 +66,7 @@ def open_slides(dataset: Dataset, source: SlidesSource, opening: Opening) -> Inp
         slide_of=partial(_slide, dataset, source, indexes),
         masks=_masks(dataset, annotations, indexes),
         hidden=(dataset.folder, *annotations.values()),
-        sources=_sources(contents, outlines),
+        sources=_sources(contents, outlines, indexes),
         identity=_identity(indexes, outlines),
         compare=_compare(indexes, folder),
     )
@@ -77,13 +78,21 @@ def _annotation_contents(files: Mapping[str, Path]) -> dict[str, Content]:
     return {slide: checked(content) for slide, content in found.items()}
 
 
-def _sources(contents: Mapping[str, Content], outlines: Mapping[str, Content]) -> Sources:
-    """The files of each slide, its annotation among them."""
+def _sources(
+    contents: Mapping[str, Content], outlines: Mapping[str, Content], indexes: Mapping[str, SlideIndex]
+) -> Sources:
+    """The files of each slide, its annotation among them, and how they are read."""
     slides = {
         slide: statuses(content) | (statuses(outlines[slide]) if slide in outlines else {})
         for slide, content in contents.items()
     }
-    return Sources(slides, basis=basis_of(contents.values()))
+    return Sources(slides, basis=basis_of(contents.values()) | {"readers": _readers(indexes)})
+
+
+def _readers(indexes: Mapping[str, SlideIndex]) -> str:
+    """How many slides each reader reads, in words."""
+    counts = Counter(index.read_by or "not recorded" for index in indexes.values())
+    return ", ".join(f"{reader}: {count} of {len(indexes)} slides" for reader, count in sorted(counts.items()))
 
 
 def _identity(indexes: Mapping[str, SlideIndex], outlines: Mapping[str, Content]) -> dict[str, str]:
