@@ -100,6 +100,7 @@ def published(dataset: Annotated[str, typer.Argument(help="Dataset name.")]) -> 
         raise unknown("dataset", dataset, datasets_with_references(), place="DATASET", listing="bench datasets list")
     columns = [
         Column("method"),
+        Column("here", ("ours",)),
         Column("metric", text=label),
         Column("value", text=number_text, right=True),
         Column("±", ("spread",), lambda value: "" if value is None else number_text(value), right=True),

@@ -12,7 +12,7 @@ from harness.evaluation.critical_difference import critical_difference
 from harness.leaderboard_site.content import Board, Content, Entry, MeanRank, Overview, Published, Setting
 from harness.leaderboard_site.entries import entry_of
 from harness.leaderboard_site.standing import standings
-from harness.leaderboard_site.words import difference_words, protocol_title, protocol_words, same_method
+from harness.leaderboard_site.words import difference_words, protocol_title, protocol_words
 from harness.results.differences import distinctions
 from harness.results.metric_labels import label
 from harness.results.names import safe_name
@@ -90,12 +90,13 @@ def _published(reference: Reference, rows: Sequence[Row], entries: Sequence[Entr
     pairs = [
         (row.summary.study, entry)
         for row, entry in zip(rows, entries, strict=True)
-        if same_method(reference.method, entry.method)
+        if reference.is_of(entry.method, row.summary.study.records[0].spec.get("params", {}))
     ]
     study, entry = pairs[0] if pairs else (None, None)
     values = {score.metric: score.value for score in entry.scores} if entry else {}
     return Published(
         method=reference.method,
+        our_method=reference.ours,
         metric=reference.metric,
         label=label(reference.metric),
         value=reference.value,

@@ -141,9 +141,10 @@ class Entry(Part):
 
 
 class Published(Part):
-    """A score from elsewhere, beside ours where a method of that name is on the board."""
+    """A score from elsewhere, beside ours where that method is on the board."""
 
-    method: str
+    method: str = Field(description="as the source names it")
+    our_method: str = Field(description="its name here, with settings that make it so; empty where it is not built in")
     metric: str
     label: str
     value: float

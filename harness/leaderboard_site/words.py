@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -64,23 +63,13 @@ def pretraining_text(study: Study) -> str:
     )
 
 
-def same_method(published: str, method: str) -> bool:
-    """Whether a source's name of a method is that of one of ours: ``max pooling`` is ``max_pool``.
-
-    Of a name with an abbreviation in brackets, as ``attention (ABMIL)``, the abbreviation counts.
-    """
-    short = re.search(r"\(([^()]+)\)\s*$", published)
-    return _plain(short[1] if short else published) == _plain(method)
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower()).replace("pooling", "pool").removesuffix("mil")
-
-
 def difference_words(reference: Reference, study: Study | None) -> str:
     """How a published number came about and how ours did: numbers of different protocols do not compare."""
     if study is None:
-        return f"There: {reference.protocol}. No study of that method is on this board."
+        missing = (
+            f"No study of {reference.ours} is on this board." if reference.ours else "That method is not built in."
+        )
+        return f"There: {reference.protocol}. {missing}"
     encoder = str(study.records[0].spec.get("input", {}).get("encoder") or "")
     features = f", encoder {encoder}" if encoder else ""
     return f"There: {reference.protocol}. Here: protocol {study.protocol}, {protocol_words(study)}{features}."

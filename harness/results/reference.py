@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from harness.core.errors import DataError
 from harness.core.resources import package_data
@@ -18,6 +19,8 @@ class Reference:
 
     Attributes:
         method: as the source names it.
+        ours: name of the method of this harness that it is, with settings that it needs, as ``icmil bag_model=dtfd``;
+            empty where there is none.
         metric: name of the score, as in :mod:`harness.evaluation.metrics`.
         value: on the scale 0 to 1.
         spread: what the source prints behind ±; None where there is none.
@@ -27,12 +30,19 @@ class Reference:
     """
 
     method: str
+    ours: str
     metric: str
     value: float
     spread: float | None
     kind: Literal["published", "reproduced"]
     source: str
     protocol: str
+
+    def is_of(self, method: str, params: Mapping[str, Any]) -> bool:
+        """Whether a study of ``method`` with ``params`` is of the method of this score."""
+        name, *settings = self.ours.split() or [""]
+        wanted = (setting.partition("=") for setting in settings)
+        return bool(name) and name == method and all(str(params.get(name)) == value for name, _, value in wanted)
 
 
 def datasets_with_references() -> list[str]:
@@ -59,6 +69,12 @@ def _reference(row: dict[str, str], place: str) -> Reference:
         spread = float(row["spread"]) if row["spread"] else None
     except (ValueError, KeyError, TypeError) as error:
         raise DataError("a reference score is no number", place=place, fix="write it as 0.854") from error
+    if row.get("ours") is None:
+        raise DataError(
+            "a reference score has no column ours",
+            place=place,
+            fix="add it behind method: the name of our method, empty where there is none",
+        )
     if not (row["source"] and row["protocol"] and row["kind"] in KINDS and 0 <= value <= 1):
         raise DataError(
             "a reference score needs source, protocol, a kind and a value between 0 and 1",
@@ -66,4 +82,4 @@ def _reference(row: dict[str, str], place: str) -> Reference:
             fix="fill in what is missing, or leave the row out: no number is entered from memory",
         )
     kind = cast("Literal['published', 'reproduced']", row["kind"])
-    return Reference(row["method"], row["metric"], value, spread, kind, row["source"], row["protocol"])
+    return Reference(row["method"], row["ours"], row["metric"], value, spread, kind, row["source"], row["protocol"])

@@ -178,6 +178,21 @@ def test_what_is_incomplete_or_altered_says_so_and_has_no_rank(tmp_path: Path) -
     assert "a score is not that" in page or "is not that of the predictions" in page
 
 
+def test_published_numbers_stand_beside_ours_with_the_difference(tmp_path: Path) -> None:
+    methods = ("gated_abmil", "max_pool")
+    store = made_up_store(tmp_path / "runs", methods=methods, datasets=("colon-nuclei",))
+    (board,) = build([store], tmp_path / "site", title="x").content.boards
+    ours = {entry.method: {score.metric: score.value for score in entry.scores} for entry in board.entries}
+    found = {(one.method, one.metric): one for one in board.published}
+    for there, here in (("gated attention", "gated_abmil"), ("embedding + max", "max_pool")):
+        for metric in ("auc", "accuracy"):
+            one = found[there, metric]
+            assert one.ours == ours[here][metric] and here in one.our_page
+            assert "There: re-run of Ilse" in one.difference and "Here: protocol cv5, 5 folds" in one.difference
+    missing = found["embedding + mean", "auc"]
+    assert missing.ours is None and "No study of mean_pool is on this board" in missing.difference
+
+
 def test_studies_of_two_folders_are_ranked_together(tmp_path: Path) -> None:
     place = {"datasets": ("camelyon16-mini",)}
     first = made_up_store(tmp_path / "a", methods=("abmil",), **place)
