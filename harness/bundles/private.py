@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 LEFT_OUT = "(left out)"
+LOCAL_FIELDS = frozenset({"dataset_folder"})
+"""Fields that say where things are on this machine: nobody else can use them, so that they go altogether."""
 _PATH = re.compile(
-    r"""(?<![\w.:/~-])(?:~[\w.-]*)?/(?:[^\s/'",;:()\[\]{}<>]+/)+[^\s'",;:()\[\]{}<>]*"""  # /home/name/data, ~/data
-    r"""|(?<!\w)[A-Za-z]:[\\/][^\s'"]+"""  # C:\data
-    r"""|\\\\[\w.-]+\\[^\s'"]+"""  # \\server\data
-    r"""|file://[^\s'"]+"""
-    r"""|(?<![\w.:/~-])/(?:home|root|Users|mnt|media|data|scratch|tmp|var|srv|opt|work)\b[^\s'",;]*"""
+    r"""(?<![\w./~-])/[^\W\d]"""  # /data, /home/name/my data, but not and/or, 3/4, https://
+    r"""|(?<![\w./-])~[\w.-]*/"""  # ~/data, ~name/data
+    r"""|(?<!\w)[A-Za-z]:[\\/](?![\\/])"""  # C:\data
+    r"""|\\\\[\w.-]+\\"""  # \\server\data
+    r"""|file:/"""
 )
+_OS = re.compile(r"(Linux|macOS|Darwin|Windows)\W+(\d+(?:\.\d+)?)", re.ASCII)
 _ORDINARY = {"root", "user", "users", "ubuntu", "runner", "admin", "localhost", "local", "build", "docker", "test"}
 """Names of users and hosts that say nothing, and are words besides."""
 _SHORTEST = 4
@@ -31,11 +34,25 @@ def private_names() -> frozenset[str]:
     return frozenset(name for name in found if len(name) >= _SHORTEST and name.lower() not in _ORDINARY)
 
 
+def os_family(text: str) -> str:
+    """The operating system with its release, ``Linux 6.1``, of what :func:`platform.platform` says.
+
+    The rest of that text names a build, which can be that of one machine or of one institution.
+    """
+    found = _OS.match(text)
+    return f"{found[1]} {found[2]}" if found else ""
+
+
 def is_private(text: str, names: frozenset[str]) -> bool:
     """Whether a text holds an absolute path or one of ``names`` as a word."""
     if _PATH.search(text):
         return True
-    return any(re.search(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])", text) for name in names)
+    return names_in(text, names)
+
+
+def names_in(text: str, names: frozenset[str]) -> bool:
+    """Whether a text holds one of ``names`` as a word, in upper or lower case."""
+    return any(re.search(rf"(?<![a-z0-9]){re.escape(name)}(?![a-z0-9])", text, re.IGNORECASE) for name in names)
 
 
 def private_fields(value: Any, names: frozenset[str], place: str = "") -> Iterator[str]:
@@ -55,7 +72,10 @@ def private_fields(value: Any, names: frozenset[str], place: str = "") -> Iterat
 
 
 def without_private(value: Any, names: frozenset[str], left_out: Callable[[str], None], place: str = "") -> Any:
-    """A JSON value with :data:`LEFT_OUT` in place of every private text; each field is told to ``left_out``."""
+    """A JSON value with :data:`LEFT_OUT` in place of every private text, without :data:`LOCAL_FIELDS`.
+
+    Each field of either kind is told to ``left_out``.
+    """
     if isinstance(value, str):
         if not is_private(value, names):
             return value
@@ -65,6 +85,9 @@ def without_private(value: Any, names: frozenset[str], left_out: Callable[[str],
         found = {}
         for key, one in value.items():
             name = str(key)
+            if name in LOCAL_FIELDS:
+                left_out(f"{place}.{name}" if place else name)
+                continue
             if is_private(name, names):
                 name = LEFT_OUT
                 left_out(f"{place}.{LEFT_OUT}")

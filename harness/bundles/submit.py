@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.bundles import members as names
 from harness.bundles.members import MANIFEST, manifest_of
-from harness.bundles.private import private_fields, private_names, without_private
+from harness.bundles.private import is_private, names_in, os_family, private_fields, private_names, without_private
 from harness.bundles.record_lines import record_lines
 from harness.bundles.tables import UNIT, place_of, predictions_text, rows_text
 from harness.core.errors import DataError
@@ -55,20 +56,21 @@ def bundle_of(store: RunStore, study: Study) -> dict[str, bytes]:
     def clean(value: Mapping[str, Any], where: str) -> Any:
         return without_private(plain(value), private, lambda field: left_out.add(f"{where}: {field}"))
 
-    values = [clean(record.as_dict(), "records") for record in records]
+    values = [clean(_with_family(record.as_dict()), "records") for record in records]
     plan = clean(store.plan(study.study_id), "study")
     members = {
         names.PLAN: (json.dumps(plan, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode(),
         names.RECORDS: record_lines(values).encode(),
         names.PREDICTIONS: predictions_text(frame, records[0].classes, task).encode(),
-        names.CURVES: _curves(store, records).encode(),
-        names.TRIALS: _trials(store, study).encode(),
+        names.CURVES: _curves(store, records, private).encode(),
+        names.TRIALS: _trials(store, study, private).encode(),
         names.ACCESSES: _accesses(store.root, {record.unit_id for record in records}),
     }
     members = {name: content for name, content in members.items() if content}
     attestation = store.study_folder(study.study_id) / names.ATTESTATION
     if attestation.is_file():
         members[names.ATTESTATION] = read_bytes(attestation, limit=names.LIMITS[names.ATTESTATION])
+    _refuse_private_members(members, private, study.study_id)
     about = {name: str(getattr(study, name)) for name in ("study_id", "method", "dataset", "protocol")}
     return {MANIFEST: manifest_of(members, about=about, left_out=left_out), **members}
 
@@ -91,6 +93,30 @@ def _refuse_private_identity(study: Study, records: list[Record], private: froze
         )
 
 
+def _with_family(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A record whose operating system is a family and release, not a build."""
+    environment = record.get("environment", {})
+    software = environment.get("software")
+    if not isinstance(software, Mapping) or not software.get("os"):
+        return record
+    software = {**software, "os": os_family(str(software["os"]))}
+    return {**record, "environment": {**environment, "software": software}}
+
+
+def _refuse_private_members(members: Mapping[str, bytes], private: frozenset[str], place: str) -> None:
+    """The last look, at the bytes: also at lines of the access log and a signature, which stand as they are."""
+    for name, content in members.items():
+        text = content.decode()
+        if name == names.ATTESTATION:
+            text += b64decode(json.loads(text)["payload"]).decode()
+        if names_in(text, private):
+            raise DataError(
+                f"{name} holds the name of the user or machine in a place where it cannot be left out",
+                place=place,
+                fix="see which with: grep -ri NAME in the folders of the study and its units; run the study elsewhere",
+            )
+
+
 def _refuse_private_slides(ids: list[str], private: frozenset[str], place: str) -> None:
     for field in private_fields({"ids": sorted(set(ids))}, private):
         raise DataError(
@@ -100,22 +126,25 @@ def _refuse_private_slides(ids: list[str], private: frozenset[str], place: str) 
         )
 
 
-def _curves(store: RunStore, records: list[Record]) -> str:
+def _curves(store: RunStore, records: list[Record], private: frozenset[str]) -> str:
     """Training curves of all units in one table; empty without any."""
     curves = [(place_of(record.spec), store.curve(record.unit_id)) for record in records]
     columns = list(dict.fromkeys(name for _, rows in curves for row in rows for name in row))
     if not columns:
         return ""
-    cells = ([*at, *(row.get(name, "") for name in columns)] for at, rows in curves for row in rows)
+    columns = [name for name in columns if not is_private(name, private)]
+    cells = ([*at, *_cells(row, columns, private)] for at, rows in curves for row in rows)
     return rows_text([*UNIT, *(f"curve.{name}" for name in columns)], cells)
 
 
-def _trials(store: RunStore, study: Study) -> str:
+def _trials(store: RunStore, study: Study, private: frozenset[str]) -> str:
     rows = store.trials(study.study_id)
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    private = private_names()
-    kept = [[without_private(row.get(name, ""), private, lambda field: None) for name in columns] for row in rows]
-    return rows_text(columns, kept) if rows else ""
+    columns = list(dict.fromkeys(name for row in rows for name in row if not is_private(name, private)))
+    return rows_text(columns, [_cells(row, columns, private) for row in rows]) if rows else ""
+
+
+def _cells(row: Mapping[str, str], columns: Sequence[str], private: frozenset[str]) -> list[str]:
+    return [without_private(row.get(name, ""), private, lambda field: None) for name in columns]
 
 
 def _accesses(root: Path, units: set[str]) -> bytes:
