@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.core.arrays import all_finite
+from harness.core.checksum import crc32
 from harness.core.errors import DataError
 from harness.features.formats.owkin import has_addresses
 from harness.features.formats.shapes import label_columns
@@ -64,16 +64,18 @@ def as_stored(
     rows = np.empty(features.shape, DTYPES[dtype]) if convert else features
     digest, checksum, norms = blake3(f"{rows.dtype.str} {rows.shape}".encode()), 0, np.empty(len(rows), np.float32)
     step = max(1, BLOCK_BYTES // (features.shape[1] * features.itemsize))
+    wide = np.empty((min(step, len(rows)), features.shape[1]), np.float32)
     for start in range(0, len(rows), step):
         block = rows[start : start + step]
         if convert:
             _convert(features[start : start + step], block)
-        if not all_finite(block):
+        norms[start : start + step] = lengths = _norms(block, wide[: len(block)])
+        # A number that is not finite makes the norm so, and squares of large ones can do so, too.
+        if not np.isfinite(lengths).all() and not all_finite(block):
             raise _not_finite(features, dtype, place)
         data = block.reshape(-1).view(np.uint8).data
         digest.update(data)
-        checksum = zlib.crc32(data, checksum)
-        norms[start : start + step] = _norms(block)
+        checksum = crc32(data, checksum)
     if coords is not None:
         digest.update(np.ascontiguousarray(coords, "<i8").reshape(-1).view(np.uint8).data)
     return StoredRows(rows, checksum, f"blake3:{digest.hexdigest()}", _largest(norms))
@@ -97,7 +99,7 @@ def _not_finite(features: NDArray[np.floating[Any]], dtype: DType, place: str) -
 
 def _convert(features: NDArray[np.floating[Any]], into: NDArray[np.floating[Any]]) -> None:
     """The same numbers in another type; those that are too large become infinite."""
-    if features.dtype != np.float32 or into.dtype != np.float16 or not features.flags.writeable:
+    if {features.dtype.type, into.dtype.type} != {np.float16, np.float32} or not _for_torch(features):
         with np.errstate(over="ignore"):
             into[:] = features
         return
@@ -106,12 +108,20 @@ def _convert(features: NDArray[np.floating[Any]], into: NDArray[np.floating[Any]
     torch.from_numpy(into).copy_(torch.from_numpy(features))
 
 
-def _norms(rows: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+def _for_torch(rows: NDArray[Any]) -> bool:
+    """Whether PyTorch takes the array: it knows neither read-only ones nor those that run backwards."""
+    return bool(rows.flags.writeable) and min(rows.strides) >= 0
+
+
+def _norms(rows: NDArray[np.floating[Any]], wide: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Euclidean norm of every row of float16 or float32, summed in float32; ``wide`` is room for such rows."""
     import torch
 
-    if not rows.flags.writeable:
-        rows = rows.copy()
-    norms: NDArray[np.float32] = torch.linalg.vector_norm(torch.from_numpy(rows), dim=1, dtype=torch.float32).numpy()
+    if rows.dtype == np.float32 and _for_torch(rows):
+        wide = rows
+    else:
+        _convert(rows, wide)
+    norms: NDArray[np.float32] = torch.linalg.vector_norm(torch.from_numpy(wide), dim=1).numpy()
     return norms
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from harness.core.checksum import crc32
 from harness.core.errors import DataError, LeakError
 from harness.features.manifest import FeatureKey, Manifest, SlideEntry
 
@@ -151,7 +151,7 @@ class FeatureStore:
             DataError: slides whose bytes have changed, by name.
         """
         wanted = self.slides if slides is None else tuple(slides)
-        broken = [slide for slide in wanted if zlib.crc32(self.bag(slide).data) != self._entry(slide).crc32]
+        broken = [slide for slide in wanted if crc32(self.bag(slide).data) != self._entry(slide).crc32]
         if broken:
             raise DataError(
                 f"features have changed on disk since they were made: {', '.join(broken)}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import zlib
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -18,6 +17,7 @@ import numpy as np
 from harness.core import console
 from harness.core.arrays import all_finite
 from harness.core.atomic import placing
+from harness.core.checksum import crc32
 from harness.core.errors import DataError
 from harness.core.filelock import locked
 from harness.features.manifest import MANIFEST, Header, Manifest, SlideEntry
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 JOURNAL = "journal.jsonl"
+WRITE_BYTES = 256 << 10
+"""So much is written in one call. Linux looks for memory in one piece for a call, and takes ten times as long to find
+a piece of megabytes as to copy them (measured on ext4, Linux 6.18)."""
 
 
 class FeatureWriter:
@@ -112,7 +115,7 @@ class FeatureWriter:
             DataError: no tiles, another width, or values that are not finite or do not fit the number type.
         """
         rows = self._checked(slide, features)
-        entry = SlideEntry(0, len(rows), fingerprint, zlib.crc32(rows.data), coords is not None, dict(seconds or {}))
+        entry = SlideEntry(0, len(rows), fingerprint, crc32(rows.data), coords is not None, dict(seconds or {}))
         self.put(slide, rows, coords, entry)
 
     def put(
@@ -209,7 +212,9 @@ class FeatureWriter:
         path = self.folder / name
         with placing(path), path.open("r+b" if path.exists() else "w+b") as file:
             file.seek(start * self._row_bytes[name])
-            file.write(rows.data)
+            data = rows.reshape(-1).view(np.uint8).data
+            for piece in range(0, len(data), WRITE_BYTES):
+                file.write(data[piece : piece + WRITE_BYTES])
 
     def _take_up(self) -> None:
         """Continue where an earlier writer ended or was killed."""

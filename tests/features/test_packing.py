@@ -190,3 +190,25 @@ def test_columns_that_are_no_features_are_refused() -> None:
     addresses = np.stack([np.full(20, 15), np.arange(20), np.arange(20) // 5], axis=1).astype(np.float32)
     with pytest.raises(DataError, match="first three columns"):
         check_columns(np.concatenate([addresses, rows], axis=1), "S1")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("made", [np.float16, np.float32])
+def test_rows_in_any_layout_of_memory_are_stored_alike(made, dtype) -> None:
+    rows = np.random.default_rng(0).normal(size=(300, 16)).astype(made)
+    fixed = rows.copy()
+    fixed.flags.writeable = False
+    backwards = np.ascontiguousarray(rows[::-1, ::-1])[::-1, ::-1]
+    wanted = as_stored(rows, None, dtype, "here")
+    for other in (fixed, backwards, np.asfortranarray(rows)):
+        found = as_stored(other, None, dtype, "here")
+        np.testing.assert_array_equal(found.rows, rows.astype(dtype))
+        assert (found.crc32, found.content, found.sample) == (wanted.crc32, wanted.content, wanted.sample)
+
+
+def test_large_numbers_whose_squares_overflow_are_stored_as_they_are() -> None:
+    rows = np.full((40, 4), 3e38, np.float32)
+    np.testing.assert_array_equal(as_stored(rows, None, "float32", "here").rows, rows)
+    rows[7, 2] = np.inf
+    with pytest.raises(DataError, match="1 of 40 tiles have features that are not finite"):
+        as_stored(rows, None, "float32", "here")
