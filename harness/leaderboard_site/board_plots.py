@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from harness.leaderboard_site.svg import INK, LINE, MAIN, MUTED, axes_in, svg
+from harness.tasks.svg import INK, LINE, MAIN, MUTED, axes_in, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,6 +21,7 @@ from harness.leaderboard_site.content import Board, Content
 from harness.leaderboard_site.pictures import pictures_of
 from harness.leaderboard_site.render import board_page, index_page
 from harness.leaderboard_site.study_page import study_page
+from harness.tasks.registry import task_of
 
 if TYPE_CHECKING:
     from harness.results.store import RunStore
@@ -82,7 +83,8 @@ def _studies(content: Content, board: Board, collected: Collected, done: Any) ->
         study = studies[entry.study]
         pictures = pictures_of(study, collected.stores[entry.study])
         data, classes = collected.predictions.get(entry.study), study.records[0].classes
-        page = study_page(content, board, entry, data=data, classes=classes, pictures=pictures)
+        task = task_of(study.records[0].config)
+        page = study_page(content, board, entry, task=task, data=data, classes=classes, pictures=pictures)
         files |= {entry.page: page.encode()} | {one.path: one.content for one in pictures}
         done()
     return files

@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.evaluation.metrics import confusion
-from harness.evaluation.study_scores import Predictions
-from harness.leaderboard_site.plots import calibration_svg, roc_svg
 from harness.leaderboard_site.render import page
 from harness.results.study_table import UNKNOWN, accesses_text, hours_text
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from harness.evaluation.rows import Rows
     from harness.leaderboard_site.content import Board, Content, Entry, Estimate
     from harness.leaderboard_site.pictures import Picture
+    from harness.tasks.task import Task
 
 _MOST_CLASSES = 12
 
@@ -25,6 +26,7 @@ def study_page(
     board: Board,
     entry: Entry,
     *,
+    task: type[Task],
     data: Rows | None,
     classes: Sequence[str],
     pictures: Sequence[Picture] = (),
@@ -33,13 +35,15 @@ def study_page(
 
     Args:
         content, board, entry: what it shows.
+        task: of the study.
         data: test predictions; None where there are none.
         classes: class names.
         pictures: examples of attention.
     """
     from markupsafe import Markup
 
-    drawn = data if isinstance(data, Predictions) else None
+    drawings = () if data is None else task.drawings(data, classes)
+    crossed = None if data is None or len(classes) > _MOST_CLASSES else task.crossed(data, classes)
     return page(
         "study",
         content,
@@ -47,9 +51,8 @@ def study_page(
         board=board,
         entry=entry,
         classes=classes,
-        roc=Markup(roc_svg(drawn, classes) if drawn else ""),
-        calibration=Markup(calibration_svg(drawn, classes) if drawn else ""),
-        confusion=_confusion(drawn, len(classes)) if drawn and len(classes) <= _MOST_CLASSES else None,
+        figures=[(Markup(one.svg), one.caption) for one in drawings],
+        confusion=None if crossed is None else _confusion(crossed),
         folds=_folds(entry),
         facts=_facts(entry),
         pictures=pictures,
@@ -64,8 +67,7 @@ class Cell:
     percent: int
 
 
-def _confusion(data: Predictions, classes: int) -> list[list[Cell]]:
-    counts = confusion(data.label, data.predicted, classes)[0]
+def _confusion(counts: NDArray[np.int64]) -> list[list[Cell]]:
     totals = counts.sum(axis=1)
     return [
         [Cell(int(count), round(100 * count / total) if total else 0) for count in row]

@@ -11,7 +11,7 @@ import numpy as np
 from harness.core.errors import DataError
 from harness.datasets.identity import did_you_mean
 from harness.datasets.table import listed
-from harness.evaluation.metrics import LOWER_IS_BETTER, METRICS, log_loss
+from harness.evaluation.metrics import LOWER_IS_BETTER, METRICS, confusion, log_loss
 from harness.evaluation.study_scores import Predictions
 from harness.evaluation.threshold import choose_threshold, predicted_classes
 from harness.tasks.task import Task
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from harness.api.output import BagOutput
     from harness.evaluation.rows import Rows
     from harness.evaluation.study_scores import Score
+    from harness.tasks.svg import Drawing
 
 _NEED_EVERY_CLASS = frozenset(METRICS) - {"accuracy", "log_loss"}
 
@@ -172,6 +173,20 @@ class Classification(Task):
             "precision_recall.png": precision_recall_figure(rows, classes, title=title),
             "calibration.png": calibration_figure(rows, classes, title=title),
         }
+
+    @classmethod
+    def drawings(cls, rows: Rows, classes: Sequence[str]) -> tuple[Drawing, ...]:
+        """ROC curve and calibration."""
+        from harness.tasks.probability_svg import calibration_drawing, roc_drawing
+
+        assert isinstance(rows, Predictions)
+        return (*roc_drawing(rows, classes), calibration_drawing(rows, classes))
+
+    @classmethod
+    def crossed(cls, rows: Rows, classes: Sequence[str]) -> NDArray[np.int64]:
+        """The confusion matrix."""
+        assert isinstance(rows, Predictions)
+        return np.asarray(confusion(rows.label, rows.predicted, len(classes))[0], np.int64)
 
     def _lacking(self, truth: Truth) -> str:
         """Classes that no slide has, in words."""

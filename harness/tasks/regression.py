@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.api.output import BagOutput
     from harness.evaluation.rows import Rows
     from harness.evaluation.study_scores import Score
+    from harness.tasks.svg import Drawing
 
 OBJECTIVES = ("mse", "l1", "huber")
 _MOST_STRATA = 10
@@ -158,6 +159,14 @@ class Regression(Task):
 
         assert isinstance(rows, RegressionPredictions)
         return {"predicted.png": scatter_figure(rows.target, rows.predicted, title=title)}
+
+    @classmethod
+    def drawings(cls, rows: Rows, classes: Sequence[str]) -> tuple[Drawing, ...]:
+        """Predicted over true numbers, and residuals."""
+        from harness.tasks.regression_svg import predicted_drawing, residual_drawing
+
+        assert isinstance(rows, RegressionPredictions)
+        return predicted_drawing(rows), residual_drawing(rows)
 
     @classmethod
     def example(cls, groups: NDArray[np.int64], patients: Sequence[str]) -> tuple[Self, Truth]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from harness.api.output import BagOutput
     from harness.evaluation.rows import Rows
     from harness.evaluation.study_scores import Score
+    from harness.tasks.svg import Drawing
 
 _EXAMPLE = (1.0, 2.0, 3.0)
 """Limits between the intervals of time of :meth:`Survival.example`."""
@@ -193,6 +194,14 @@ class Survival(Task):
 
         assert isinstance(rows, SurvivalPredictions)
         return {"kaplan_meier.png": kaplan_meier_figure(rows, title=title)}
+
+    @classmethod
+    def drawings(cls, rows: Rows, classes: Sequence[str]) -> tuple[Drawing, ...]:
+        """Kaplan-Meier curves by predicted risk; none where the patients make no two groups."""
+        from harness.tasks.survival_svg import kaplan_meier_drawing
+
+        assert isinstance(rows, SurvivalPredictions)
+        return kaplan_meier_drawing(rows)
 
     def decided(self, threshold: float | None) -> dict[str, Any]:
         """The limits of the intervals."""

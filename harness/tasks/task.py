@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from harness.evaluation.metric import Metric
     from harness.evaluation.rows import Rows
     from harness.evaluation.study_scores import Score
+    from harness.tasks.svg import Drawing
 
 _NOT_SETTINGS = ("classes", "encoder")
 
@@ -336,6 +337,21 @@ class Task(ABC):
     ) -> dict[str, bytes | None]:
         """As :meth:`figures`, for all units of a study: with what is worth drawing once, but not for every unit."""
         return cls.figures(rows, classes, title, score)
+
+    @classmethod
+    def drawings(cls, rows: Rows, classes: Sequence[str]) -> tuple[Drawing, ...]:
+        """Figures of a study as SVG, for its page on the leaderboard site; none of those that cannot be drawn.
+
+        Args:
+            rows: test predictions of the study.
+            classes: names of the predicted columns.
+        """
+        return ()
+
+    @classmethod
+    def crossed(cls, rows: Rows, classes: Sequence[str]) -> NDArray[np.int64] | None:
+        """How many rows of each true class (row) were taken for which class (column); None without classes."""
+        return None
 
     @classmethod
     def example(cls, groups: NDArray[np.int64], patients: Sequence[str]) -> tuple[Self, Truth] | None:

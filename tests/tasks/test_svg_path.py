@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.leaderboard_site.svg_path import short_path
+from harness.tasks.svg_path import short_path
 
 POINTS = st.lists(st.tuples(st.integers(-40, 40), st.integers(-40, 40)), min_size=1, max_size=12)
 STEP = re.compile(r"([MhvlzZ])([^MhvlzZ]*)")

@@ -10,16 +10,31 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from harness.leaderboard_site.svg_path import short_path
+from harness.tasks.svg_path import short_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure for a page.
+
+    Attributes:
+        svg: the figure, with a label for those who do not see it.
+        caption: one sentence that stands below it.
+    """
+
+    svg: str
+    caption: str
+
 
 COLOURS = {
     "ink": "#101010",
@@ -218,7 +233,8 @@ def _text(element: ElementTree.Element) -> str:
     align = f' text-anchor="{anchor}"' if anchor != "start" else ""
     bold = ' font-weight="600"' if "bold" in style.get("font", "") or "600" in style.get("font", "") else ""
     turn = f' transform="rotate({float(turned[1]):.0f} {x} {y})"' if turned and float(turned[1]) else ""
-    colour = "" if style.get("fill") == MUTED else ' class="f-ink"'
+    name = _CLASSES.get(style.get("fill", ""), "ink")
+    colour = "" if name == "muted" else f' class="f-{name}"'
     return f'<text{colour} x="{x}" y="{y}"{size}{align}{bold}{turn}>{escape(element.text or "")}</text>'
 
 
