@@ -21,7 +21,7 @@ class Preset:
     Attributes:
         help: what it is for, and where its values come from.
         params: hyper-parameter values.
-        input: input settings (``kind``, ``encoder``, ``mpp``, ``tile_px``).
+        input: input settings (``kind``, ``encoder``, ``mpp``, ``tile_px``, ``align``, ``resampler``).
         repository: of a published configuration, where it is published: ``owner/name`` on GitHub.
         commit: hash of the commit that the values were read at, 40 hexadecimal digits.
         file: the configuration's file within it, or the file whose defaults it is.

@@ -13,7 +13,7 @@ from harness.core.errors import BenchError, MethodError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*(:[a-z0-9][a-z0-9_-]*)?")
 _INPUT_KINDS = {"features", "tiles"}
-_INPUT_SETTINGS = {"kind", "encoder", "mpp", "tile_px"}
+_INPUT_SETTINGS = {"kind", "encoder", "mpp", "tile_px", "align", "resampler"}
 
 
 def check_method(found: object, name: str, origin: str) -> type[Method]:

@@ -57,7 +57,7 @@ class PublishedInput:
         published = self.as_dict()
         return tuple(
             f"{name} {_text(used[name])} (published: {_text(published[name])})" for name in same if not same[name]
-        )
+        ) + tuple(f"{name} {used[name]}" for name in ("align", "resampler") if name in used)
 
     def _same_encoder(self, used: str) -> bool:
         return used == self.encoder or (self.encoder.startswith("file:") and used.startswith(f"{self.encoder}="))

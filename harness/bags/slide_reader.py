@@ -70,9 +70,14 @@ class SlideTiles:
             DataError: the slide cannot be opened or read any more.
         """
         wanted = self.scales[scale]
-        side_x0 = self.indexes[slide].sides[scale]
-        reader = self._reader(slide)
-        return reader.read_tiles(self.coords(slide, scale)[rows], side_x0, wanted.tile_px, workers=self._workers)
+        index = self.indexes[slide]
+        return self._reader(slide).read_tiles(
+            index.coords[scale][rows],
+            index.sides[scale],
+            wanted.tile_px,
+            workers=self._workers,
+            resampler=index.resampler,
+        )
 
     def renamed(self, names: Mapping[str, str]) -> SlideTiles:
         """The same slides under other ids."""

@@ -192,7 +192,7 @@ def _dataset_jobs(dataset: Dataset, data_root: Path | None, options: _Options, p
         return []
     files, stated = found
     ways = dict.fromkeys(
-        (options.tile_mpp or way.mpp or _TILE_MPP, options.tile_px or way.tile_px or _TILE_PX)
+        (options.tile_mpp or way.mpp or _TILE_MPP, options.tile_px or way.tile_px or _TILE_PX, way.align, way.resampler)
         for way in dataset.card.inputs
     )
     if options.out is not None and len(ways) > 1:
@@ -209,9 +209,11 @@ def _dataset_jobs(dataset: Dataset, data_root: Path | None, options: _Options, p
             mpp=tiles_mpp,
             tile_px=px,
             tissue=tissue,
+            align=align,
+            resampler=resampler,
             **{**stated, **({} if options.mpp is None else {"slide_mpp": options.mpp})},
         )
-        for tiles_mpp, px in ways
+        for tiles_mpp, px, align, resampler in ways
     ]
     return [_Job(files, way, options.out or prepared_folder(options.cache, dataset, way)) for way in settings]
 

@@ -10,14 +10,17 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializeAsAny,
+    SerializerFunctionWrapHandler,
     ValidationInfo,
     field_validator,
+    model_serializer,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from harness.core.errors import BenchError
 from harness.datasets.feature_set_card import FeatureSetCard, Microns
+from harness.datasets.reading_tiles import PLAIN_READING, Align, Resampler
 from harness.datasets.source import Source
 from harness.datasets.source_registry import find_source
 from harness.tasks.follow_up import INTERVALS
@@ -44,12 +47,24 @@ class InputSettings(_Strict):
         encoder: encoder name, see ``harness.encoders``.
         mpp: resolutions in microns per pixel, the finest first; empty where unknown (patches).
         tile_px: side of a tile in pixels.
+        align: where the grid of tiles starts: at the slide's ``corner``, or anew on boundaries of the ``tiles`` that
+            the file stores, so that reading a tile decodes as few of these as can be.
+        resampler: how tiles come to their resolution: from the nearest finer ``level``, by a bilinear filter; or by
+            ``dct``, which first decodes a JPEG at a half, a quarter or an eighth of its size where that is fine enough.
     """
 
     kind: Literal["features", "tiles"]
     encoder: str = ""
     mpp: tuple[Microns, ...] = ()
     tile_px: Annotated[int, Field(strict=True, ge=0, le=2**14)] = 0
+    align: Align = "corner"
+    resampler: Resampler = "level"
+
+    @model_serializer(mode="wrap")
+    def _without_plain(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What is read as ever goes unsaid, so that the identity of what was read before stays as it was."""
+        values: dict[str, Any] = write(self)
+        return {name: value for name, value in values.items() if PLAIN_READING.get(name) != value}
 
     @field_validator("mpp")
     @classmethod

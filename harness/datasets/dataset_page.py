@@ -69,6 +69,8 @@ def _input(settings: InputSettings) -> str:
     words += [f"encoder `{settings.encoder}`"] if settings.encoder else []
     words += [f"{settings.tile_px} pixels"] if settings.tile_px else []
     words += [f"{', '.join(f'{mpp:g}' for mpp in settings.mpp)} microns per pixel"] if settings.mpp else []
+    words += ["on the tiles of the file"] if settings.align == "tiles" else []
+    words += ["by JPEG scaling"] if settings.resampler == "dct" else []
     return ", ".join(words)
 
 

@@ -25,8 +25,8 @@ class Source(BaseModel, ABC):
 
     Attributes:
         offers: the kinds of input that methods can read of it: ``features``, ``tiles`` or both.
-        reads: input settings that have an effect on it: ``encoder``, ``mpp``, ``tile_px``. Without any it comes as
-            features.
+        reads: input settings that have an effect on it: ``encoder``, ``mpp``, ``tile_px``, ``align``, ``resampler``.
+            Without any it comes as features.
         takes_data_root: whether its files may lie elsewhere than beside the card, below ``--data-root``.
         comes_as: what it holds, in words, for errors.
         kind: the word behind ``source.kind`` in a card: declare it as ``kind: Literal["word"] = "word"``.

@@ -35,7 +35,7 @@ class SlidesSource(Source):
     """
 
     offers: ClassVar[frozenset[InputKind]] = frozenset({"features", "tiles"})
-    reads: ClassVar[frozenset[str]] = frozenset({"encoder", "mpp", "tile_px"})
+    reads: ClassVar[frozenset[str]] = frozenset({"encoder", "mpp", "tile_px", "align", "resampler"})
     takes_data_root: ClassVar[bool] = True
     comes_as: ClassVar[str] = "slides"
     kind: Literal["slides"] = "slides"

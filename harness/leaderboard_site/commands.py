@@ -56,7 +56,9 @@ def _input(spec: Mapping[str, Any]) -> dict[str, Any]:
     given = spec.get("input", {})
     if not given.get("encoder"):
         return {}
-    return {name: given[name] for name in ("kind", "encoder", "mpp", "tile_px") if given.get(name)}
+    return {
+        name: given[name] for name in ("kind", "encoder", "mpp", "tile_px", "align", "resampler") if given.get(name)
+    }
 
 
 def _value(value: Any) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import DataError, UsageError
 from harness.datasets.card import InputSettings
+from harness.datasets.reading_tiles import PLAIN_READING
 from harness.encoders.spelling import UNKNOWN, same
 from harness.features.declared import MPP_TOLERANCE
 
@@ -33,7 +34,7 @@ def settings_for(model: Found, dataset: Dataset) -> InputSettings:
         )
     card = next((one for one in dataset.card.inputs if one.kind == kind), InputSettings(kind=kind))
     found = card.model_dump() | dict(source.fixed)
-    found |= {name: model.origin.input.get(name) for name in source.reads}
+    found |= {name: model.origin.input.get(name, PLAIN_READING.get(name)) for name in source.reads}
     if "encoder" in source.reads and found["encoder"] in ("", None, UNKNOWN):
         raise UsageError(
             "nobody says by which encoder the features were made that the model was trained on",

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from harness.core.errors import DataError
+from harness.datasets.reading_tiles import Resampler
 from harness.slides.resolution import Resolution, find_resolution
+from harness.slides.scale import wanted_factor
 
 RGB = NDArray[np.uint8]
 
@@ -181,10 +183,13 @@ class SlideReader(ABC):
             return image
         return image.resize((out_w, out_h), Image.Resampling.BILINEAR)
 
+    def _read_scaled(self, out: RGB, x0: int, y0: int, side_x0: int, side_y0: int) -> None:
+        """The same by the resampler ``dct``."""
+        raise NotImplementedError(f"the reader {self.name} has no resampler dct")
+
     def level_for(self, side_x0: int, side_y0: int, out_w: int, out_h: int) -> int:
         """The coarsest level that is fine enough to show ``side`` level-0 pixels as ``out`` pixels."""
-        # A side is a whole number of level-0 pixels: half a pixel of it is rounding, not a wish for more detail.
-        wanted = min(max(side_x0 * 1.001, side_x0 + 0.5) / out_w, max(side_y0 * 1.001, side_y0 + 0.5) / out_h)
+        wanted = wanted_factor(side_x0, side_y0, out_w, out_h)
         best = 0
         for level, downsample in enumerate(self.level_downsamples):
             if self.level_downsamples[best] <= downsample <= wanted:
@@ -196,7 +201,23 @@ class SlideReader(ABC):
         downsample = self.level_downsamples[level]
         return max(1, round(side_x0 / downsample)), max(1, round(side_y0 / downsample))
 
-    def read_tiles(self, coords: NDArray[np.int64], side_x0: int, tile_px: int, *, workers: int = 1) -> RGB:
+    def stored_tiles(self, level: int) -> tuple[int, int] | None:
+        """Width and height of the tiles that the file stores of a level, in its pixels; None where it has none."""
+        return None
+
+    def resampler_for(self, asked: Resampler) -> Resampler:
+        """What of ``asked`` the reader can do with this slide: ``level``, which all can, or ``dct``."""
+        return "level"
+
+    def read_tiles(
+        self,
+        coords: NDArray[np.int64],
+        side_x0: int,
+        tile_px: int,
+        *,
+        workers: int = 1,
+        resampler: Resampler = "level",
+    ) -> RGB:
         """Read square tiles, in the order asked for.
 
         Args:
@@ -204,6 +225,7 @@ class SlideReader(ABC):
             side_x0: side of a tile in level-0 pixels.
             tile_px: side of the result in pixels.
             workers: threads that read at the same time.
+            resampler: how tiles come to their size; one that :meth:`resampler_for` has named.
 
         Returns:
             RGB, uint8 (n, tile_px, tile_px, 3).
@@ -212,11 +234,12 @@ class SlideReader(ABC):
             DataError: the slide cannot be read there.
         """
         tiles = np.empty((len(coords), tile_px, tile_px, 3), np.uint8)
+        read = self._read_scaled if resampler == "dct" else self._read_into
 
         def fill(rows: NDArray[np.intp]) -> None:
             for row in rows:
                 x0, y0 = int(coords[row, 0]), int(coords[row, 1])
-                self._read_into(tiles[row], x0, y0, side_x0, side_x0)
+                read(tiles[row], x0, y0, side_x0, side_x0)
 
         # Neighbours share compressed tiles of the file: reading along the rows of the slide decodes each once.
         order = np.lexsort((coords[:, 0], coords[:, 1]))

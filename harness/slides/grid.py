@@ -49,11 +49,9 @@ def tissue_fractions(mask: NDArray[np.bool_], width: int, height: int, side: int
     Returns:
         (rows, columns) of tiles; tiles that would reach over the edge are left out.
     """
-    total = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), np.float64)
-    np.cumsum(np.cumsum(mask, axis=0, dtype=np.float64), axis=1, out=total[1:, 1:])
     down, across = mask.shape[0] / height, mask.shape[1] / width
-    corners = _between(total, np.arange(height // side + 1) * side * down)
-    corners = _between(corners.T, np.arange(width // side + 1) * side * across).T
+    ys, xs = np.arange(height // side + 1) * side, np.arange(width // side + 1) * side
+    corners = corner_values(mask, ys, xs, down, across)
     area = np.diff(np.diff(corners, axis=0), axis=1)
     fractions: NDArray[np.float64] = area / (side * down * side * across)
     return fractions
@@ -68,6 +66,25 @@ def lay_grid(mask: NDArray[np.bool_], width: int, height: int, side: int, min_fr
     fractions = tissue_fractions(mask, width, height, side)
     rows, columns = np.nonzero(fractions >= min_fraction - _ROUNDING)
     return np.stack([columns, rows], axis=1).astype(np.int64) * side
+
+
+def corner_values(
+    mask: NDArray[np.bool_], ys: NDArray[np.int64], xs: NDArray[np.int64], down: float, across: float
+) -> NDArray[np.float64]:
+    """Tissue above and to the left of points of the slide, in pixels of the mask: an integral image.
+
+    Args:
+        mask: tissue over the whole slide.
+        ys, xs: rows and columns of points, in level-0 pixels.
+        down, across: pixels of the mask per level-0 pixel.
+
+    Returns:
+        (len(ys), len(xs)).
+    """
+    total = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), np.float64)
+    np.cumsum(np.cumsum(mask, axis=0, dtype=np.float64), axis=1, out=total[1:, 1:])
+    at_y, at_x = np.asarray(ys * down, np.float64), np.asarray(xs * across, np.float64)
+    return _between(_between(total, at_y).T, at_x).T
 
 
 def _between(table: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from harness.core.arrays import read_npz
 from harness.core.atomic import replacing
 from harness.core.errors import DataError
 from harness.core.reading import parse_json
+from harness.datasets.reading_tiles import Resampler
 from harness.slides.grid import side_on_level0
 from harness.slides.scale import Scale
 
@@ -49,6 +50,7 @@ class SlideIndex:
         perceptual: hash of how the thumbnail looks (``harness.protocols.perceptual``); empty in an old index.
         reader: name and version of the reader, if it is from a plugin.
         read_by: name of the reader; empty in an old index.
+        resampler: how its tiles come to their resolution, see :class:`harness.datasets.card.InputSettings`.
     """
 
     slide: str
@@ -70,6 +72,7 @@ class SlideIndex:
     perceptual: str = ""
     reader: str = ""
     read_by: str = ""
+    resampler: Resampler = "level"
 
     def __post_init__(self) -> None:
         if not self.sides:
@@ -85,6 +88,8 @@ class SlideIndex:
         for side, grid in zip(self.sides, self.coords, strict=True):
             digest.update(f"{side} {grid.shape}".encode())
             digest.update(np.ascontiguousarray(grid, "<i8").tobytes())
+        if self.resampler != "level":
+            digest.update(self.resampler.encode())
         return digest.hexdigest()
 
     def save(self, path: Path) -> None:

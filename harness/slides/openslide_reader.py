@@ -99,6 +99,11 @@ class OpenSlideReader(SlideReader):
                 downsample = self.level_downsamples[level]
                 self.region(int(x * downsample), int(y * downsample), level, min(_PROBE, width), min(_PROBE, height))
 
+    def stored_tiles(self, level: int) -> tuple[int, int] | None:
+        """See ``SlideReader.stored_tiles``."""
+        _, _, width, height = self.level_tiles()[level]
+        return (width, height) if width and height else None
+
     def level_tiles(self) -> list[tuple[int, int, int, int]]:
         """Of every level: width, height, tile width and tile height, the latter zero where it has no tiles."""
         properties, found = self._slide.properties, []

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from harness.core.errors import BenchError, DataError
 from harness.datasets.content import Content
 from harness.protocols.perceptual import perceptual_hash
+from harness.slides.aligned_grid import StoredTiles, coverage, lay_aligned
 from harness.slides.base import SlideReader
 from harness.slides.damaged_tiles import DamagedTile, clear_of, damage_error, damaged_tiles, in_tissue, words
 from harness.slides.files import slide_files
@@ -27,6 +28,8 @@ from harness.slides.scale import Scale
 from harness.slides.settings import TISSUE_OPTIONS, PrepareSettings
 from harness.slides.side_by_side import save_thumbnail
 from harness.slides.tissue import Tissue, find_tissue
+
+_WORTH_A_NOTE = 0.95
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ def _prepare(job: Job, content: Content, reader: SlideReader, began: float) -> S
     damaged = in_tissue(damaged, tissue.mask, reader.width, reader.height)
     _refuse_damaged(job, damaged)
     sides = tuple(side_on_level0(s.tile_px, s.mpp, mpp, reader.level_downsamples) for s in settings.scales)
-    grids = (lay_grid(tissue.mask, reader.width, reader.height, side, settings.tissue.min_fraction) for side in sides)
+    stored = _stored_tiles(settings, reader, sides)
+    grids = [_grid(tissue, reader, settings, side, tiles) for side, tiles in zip(sides, stored, strict=True)]
     coords = tuple(clear_of(damaged, grid, side) for grid, side in zip(grids, sides, strict=True))
     save_thumbnail(thumbnail_path(job.out, job.slide), overview)
     save_qc(qc_path(job.out, job.slide), reader, overview, tissue.mask, coords[0], sides[0])
@@ -95,6 +99,7 @@ def _prepare(job: Job, content: Content, reader: SlideReader, began: float) -> S
     _refuse_tileless(job, tissue, coords)
     if (changed := content.changed()) is not None:
         raise DataError("the file changed while it was read", place=str(changed), fix="wait until it is complete")
+    notes = (reader.resolution.note, *tissue.notes, _left_out(damaged), *_gaps(settings, sides, stored))
     return SlideIndex(
         slide=job.slide,
         path=job.path,
@@ -110,12 +115,47 @@ def _prepare(job: Job, content: Content, reader: SlideReader, began: float) -> S
         mpp_source=reader.mpp_source,
         objective_power=reader.objective_power,
         tissue_mm2=tissue.area_mm2,
-        note="; ".join(note for note in (reader.resolution.note, *tissue.notes, _left_out(damaged)) if note),
+        note="; ".join(note for note in notes if note),
         seconds=time.perf_counter() - began,
         perceptual=perceptual_hash(overview),
         reader=reader_identity(job.path),
         read_by=reader.name,
+        resampler=reader.resampler_for(settings.resampler),
     )
+
+
+def _stored_tiles(settings: PrepareSettings, reader: SlideReader, sides: Sequence[int]) -> list[StoredTiles | None]:
+    """Per scale the tiles of the file on which the grid is laid; None where it starts at the slide's corner."""
+    found: list[StoredTiles | None] = []
+    for scale, side in zip(settings.scales, sides, strict=True):
+        level = reader.level_for(side, side, scale.tile_px, scale.tile_px)
+        size, downsample = reader.stored_tiles(level), reader.level_downsamples[level]
+        aligned = settings.align == "tiles" and size is not None
+        found.append(StoredTiles(size[0] * downsample, size[1] * downsample) if aligned and size else None)
+    return found
+
+
+def _grid(
+    tissue: Tissue, reader: SlideReader, settings: PrepareSettings, side: int, stored: StoredTiles | None
+) -> NDArray[np.int64]:
+    least = settings.tissue.min_fraction
+    if stored is None:
+        return lay_grid(tissue.mask, reader.width, reader.height, side, least)
+    return lay_aligned(tissue.mask, reader.width, reader.height, side, least, stored)
+
+
+def _gaps(settings: PrepareSettings, sides: Sequence[int], stored: Sequence[StoredTiles | None]) -> list[str]:
+    """What there is to say about grids that were to lie on the tiles of the file."""
+    if settings.align != "tiles":
+        return []
+    notes = []
+    for scale, side, tiles in zip(settings.scales, sides, stored, strict=True):
+        if tiles is None:
+            notes.append("the file stores no tiles to lay the grid on; it starts at the slide's corner")
+        elif (share := coverage(side, tiles)) < _WORTH_A_NOTE:
+            size = f"{tiles.width:.6g} x {tiles.height:.6g} level-0 pixels"
+            notes.append(f"tiles of {_words(scale)} on the file's, of {size}, cover {share:.0%} of the slide")
+    return list(dict.fromkeys(notes))
 
 
 def _refuse_damaged(job: Job, damaged: Sequence[DamagedTile]) -> None:

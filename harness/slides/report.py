@@ -30,6 +30,7 @@ class SlideRow:
         mpp_source: where that comes from.
         vendor: format.
         read_by: name of the reader.
+        resampler: how its tiles come to their resolution.
         width: level-0 pixels across.
         height: level-0 pixels down.
         n_tiles: tiles per scale.
@@ -49,6 +50,7 @@ class SlideRow:
     mpp_source: str = ""
     vendor: str = ""
     read_by: str = ""
+    resampler: str = ""
     width: int | None = None
     height: int | None = None
     n_tiles: tuple[int, ...] = ()
@@ -70,6 +72,7 @@ def ready_row(index: SlideIndex, content: Content, *, reused: bool) -> SlideRow:
         mpp_source=index.mpp_source,
         vendor=index.vendor,
         read_by=index.read_by,
+        resampler=index.resampler,
         width=index.width,
         height=index.height,
         n_tiles=tuple(len(grid) for grid in index.coords),
@@ -126,12 +129,12 @@ def write_table(path: Path, rows: Sequence[SlideRow], mpp: Sequence[float]) -> N
     columns = ["slide", "path", "status", "reason", "note", "mpp", "mpp_source", "vendor", "width", "height"]
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*columns, *tiles, "tissue_mm2", "seconds", "perceptual", "reader"])
+        writer.writerow([*columns, *tiles, "tissue_mm2", "seconds", "perceptual", "reader", "resampler"])
         for row in rows:
             counts = [str(count) for count in row.n_tiles] or [""] * len(tiles)
             area = "" if row.tissue_mm2 is None else f"{row.tissue_mm2:.4g}"
             cells = [_cell(getattr(row, name)) for name in columns]
-            writer.writerow([*cells, *counts, area, f"{row.seconds:.2f}", row.perceptual, row.read_by])
+            writer.writerow([*cells, *counts, area, f"{row.seconds:.2f}", row.perceptual, row.read_by, row.resampler])
 
 
 def _cell(value: object) -> str:

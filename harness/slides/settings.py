@@ -11,6 +11,7 @@ from harness.slides.scale import Scale
 
 if TYPE_CHECKING:
     from harness.datasets.card import TissueSettings
+    from harness.datasets.reading_tiles import Align, Resampler
     from harness.datasets.source_fields import DamagedTiles
 
 _RULES = 3
@@ -36,6 +37,8 @@ class PrepareSettings:
         tile_px: side of a tile in pixels.
         tissue: how tissue is found.
         slide_mpp: microns per pixel of level 0, for slides that do not say.
+        align: where the grid starts, see :class:`harness.datasets.card.InputSettings`.
+        resampler: how tiles come to their resolution, see there.
         damaged_tiles: whether a slide with tiles that cannot be decoded is refused, or those are left out.
     """
 
@@ -44,6 +47,8 @@ class PrepareSettings:
     tissue: TissueSettings
     slide_mpp: float | None = None
     damaged_tiles: DamagedTiles = "refuse"
+    align: Align = "corner"
+    resampler: Resampler = "level"
 
     def __post_init__(self) -> None:
         if not self.mpp or list(self.mpp) != sorted(set(self.mpp)) or self.mpp[0] <= 0:
@@ -71,5 +76,7 @@ class PrepareSettings:
                 "tissue": self.tissue.model_dump(mode="json"),
                 "slide_mpp": self.slide_mpp if mpp_source == DECLARED else None,
                 **({} if self.damaged_tiles == "refuse" else {"damaged_tiles": self.damaged_tiles}),
+                **({} if self.align == "corner" else {"align": self.align}),
+                **({} if self.resampler == "level" else {"resampler": self.resampler}),
             }
         )

@@ -44,6 +44,10 @@ class TileLevel:
     head: bytes
     ranges: NDArray[Any]
 
+    def scales_by(self, factor: int) -> bool:
+        """Whether the decoder can give tiles at a ``factor``-th of their size, whole pixels next to whole pixels."""
+        return factor == 1 or (self.codec == "jpeg" and self.tile_w % factor == 0 and self.tile_h % factor == 0)
+
     @property
     def columns(self) -> int:
         """Tiles across."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,13 +86,17 @@ def _sources(
         slide: statuses(content) | (statuses(outlines[slide]) if slide in outlines else {})
         for slide, content in contents.items()
     }
-    return Sources(slides, basis=basis_of(contents.values()) | {"readers": _readers(indexes)})
+    reading = {
+        "readers": _counted(index.read_by or "not recorded" for index in indexes.values()),
+        "resamplers": _counted(index.resampler for index in indexes.values()),
+    }
+    return Sources(slides, basis=basis_of(contents.values()) | reading)
 
 
-def _readers(indexes: Mapping[str, SlideIndex]) -> str:
-    """How many slides each reader reads, in words."""
-    counts = Counter(index.read_by or "not recorded" for index in indexes.values())
-    return ", ".join(f"{reader}: {count} of {len(indexes)} slides" for reader, count in sorted(counts.items()))
+def _counted(names: Iterable[str]) -> str:
+    """How many slides there are of each name, in words."""
+    counts = Counter(names)
+    return ", ".join(f"{name}: {count} of {counts.total()} slides" for name, count in sorted(counts.items()))
 
 
 def _identity(indexes: Mapping[str, SlideIndex], outlines: Mapping[str, Content]) -> dict[str, str]:
@@ -217,6 +221,8 @@ def prepared_slides(
         tissue=dataset.card.tissue,
         slide_mpp=source.mpp,
         damaged_tiles=source.damaged_tiles,
+        align=opening.settings.align,
+        resampler=opening.settings.resampler,
     )
     out = prepared_folder(opening.cache, dataset, settings)
     report = prepare_slides(files, out, settings, workers=opening.workers)

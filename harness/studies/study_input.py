@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from harness.core.errors import UsageError, shown
 from harness.core.suggest import unknown
 from harness.datasets.card import InputSettings
+from harness.datasets.reading_tiles import PLAIN_READING
 from harness.encoders.check import check_encoder
 from harness.encoders.names import plain
 from harness.slides.grid import too_coarse
@@ -96,10 +97,11 @@ def resolve_input(
             _refuse_unread(layer, method, dataset, card)
     layers = [*layers, *_offered(method, dataset, card)]
     found, origins = {"kind": kind}, {"kind": kind_origin}
-    for name in ("encoder", "mpp", "tile_px"):
+    for name in ("encoder", "mpp", "tile_px", *PLAIN_READING):
         chosen = next((layer for layer in layers if name in layer.values), None)
         found[name] = getattr(card, name) if chosen is None else chosen.values[name]
-        origins[name] = "dataset card" if chosen is None else chosen.origin
+        if chosen is not None or name not in PLAIN_READING:
+            origins[name] = "dataset card" if chosen is None else chosen.origin
     if isinstance(found["encoder"], str):
         found["encoder"] = plain(found["encoder"])
     settings = _validated(found, origins, dataset)
@@ -159,7 +161,7 @@ def _check_names(layer: Layer) -> None:
 def _refuse_unread(layer: Layer, method: type[Method], dataset: Dataset, card: InputSettings) -> None:
     """Refuse settings that have no effect on this kind of data, and would differ from what is read."""
     source = dataset.card.source
-    there = {"encoder": card.encoder, "mpp": card.mpp, "tile_px": card.tile_px} | dict(source.fixed)
+    there = {"encoder": card.encoder, "mpp": card.mpp, "tile_px": card.tile_px, **PLAIN_READING} | dict(source.fixed)
     unread = [name for name in layer.values if name != "kind" and name not in source.reads]
     wrong = [name for name in unread if _plain(layer.values[name]) != _plain(there[name])]
     if wrong:

@@ -22,7 +22,7 @@ class UnitSpec:
         protocol, protocol_settings: name, and its settings (how selected, threshold, normalisation).
         split_sha256: SHA-256 of the split file.
         repeat, fold, seed: which part of the protocol.
-        input: input settings (kind, encoder, mpp, tile_px).
+        input: input settings (kind, encoder, mpp, tile_px, align, resampler).
         precision: ``fp32``, ``bf16`` or ``fp16``.
         tuning: how the hyper-parameters were searched, ``params`` being where the search began; None where they were
             not. What a unit was trained with follows from both.

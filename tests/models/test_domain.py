@@ -107,6 +107,8 @@ def test_what_is_unknown_is_said():
 def test_slides_are_read_as_the_models_own_were_if_that_is_known():
     settings = settings_for(model(), SLIDES)
     assert settings == InputSettings(kind="features", encoder="uni_v1", mpp=(0.5,), tile_px=256)
+    tiles = settings_for(model(align="tiles", resampler="dct"), SLIDES)
+    assert (tiles.align, tiles.resampler) == ("tiles", "dct")
     with pytest.raises(UsageError, match="nobody says by which encoder"):
         settings_for(model(encoder="unknown"), SLIDES)
     with pytest.raises(UsageError, match="resolution"):

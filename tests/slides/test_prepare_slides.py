@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from support.tiled import tissue, write_tiled
 
 from harness.core.errors import DataError
 from harness.datasets.card import TissueSettings
@@ -248,3 +250,29 @@ def test_a_killed_run_goes_on_where_it_was_and_leaves_no_process(make_slide: Mak
     report = _here(slides, out)
     assert len(report.ready) == len(slides)
     assert sum(row.reused for row in report.rows) >= 3
+
+
+def test_grids_on_the_tiles_of_the_file_and_what_is_recorded(tmp_path: Path) -> None:
+    picture = np.full((640, 640, 3), 240, np.uint8)
+    picture[100:500, 100:500] = tissue(400, 400)
+    slides = {"jpeg": write_tiled(tmp_path / "a.tif", picture, tile=(80, 80)), "flat": tmp_path / "b.png"}
+    Image.fromarray(picture).save(slides["flat"])
+    settings = PrepareSettings((0.5, 1.0), 64, SETTINGS.tissue, slide_mpp=0.5, align="tiles", resampler="dct")
+    report = _here(slides, tmp_path / "out", settings)
+    assert [row.status for row in report.rows] == ["ready", "ready"]
+    index = SlideIndex.load(index_path(tmp_path / "out", "jpeg"))
+    assert (index.read_by, index.resampler) == ("direct", "dct")
+    assert len(index.coords[0]) and (index.coords[0] % 80 == 0).all()
+    assert len(index.coords[1]) and (index.coords[1] % 160 == 0).all()
+    assert "cover 64% of the slide" in index.note
+    flat = SlideIndex.load(index_path(tmp_path / "out", "flat"))
+    assert (flat.read_by, flat.resampler) == ("plain", "level")
+    assert (flat.coords[0] % 64 == 0).all() and "stores no tiles" in flat.note
+    table = _table(report)
+    assert {name: (row["reader"], row["resampler"]) for name, row in table.items()} == {
+        "jpeg": ("direct", "dct"),
+        "flat": ("plain", "level"),
+    }
+    plain = PrepareSettings(settings.mpp, 64, settings.tissue, slide_mpp=0.5)
+    assert len({plain.hash, settings.hash, replace(settings, align="corner").hash}) == 3
+    assert replace(index, resampler="level").tiles_sha256 != index.tiles_sha256

@@ -92,6 +92,20 @@ def test_who_names_a_value_first_wins():
     assert study("icmil", "camelyon16-mini", preset="none").origins["input.mpp"] == "dataset card"
 
 
+def test_how_tiles_are_laid_and_resampled_enters_the_identity_only_where_it_is_not_as_ever():
+    plain = study("abmilx", "camelyon16-mini")
+    stated = study("abmilx", "camelyon16-mini", set={"input.align": "corner", "input.resampler": "level"})
+    assert stated.as_dict()["input"] == plain.as_dict()["input"]
+    assert not {"align", "resampler"} & set(plain.as_dict()["input"])
+    for name, value in (("align", "tiles"), ("resampler", "dct")):
+        other = study("abmilx", "camelyon16-mini", set={f"input.{name}": value})
+        assert other.as_dict()["input"] == plain.as_dict()["input"] | {name: value}
+        assert f"{name} {value}" in other.input_differs
+        assert other.origins[f"input.{name}"] == "command line"
+    assert "input.align" in refused("abmilx", "camelyon16-mini", set={"input.align": "left"}).place
+    assert "no effect" in refused("abmil", "musk1", set={"input.align": "tiles"}).problem
+
+
 @pytest.mark.parametrize("mpp", [0.5, [0.5], [0.5, 1.0], [1.0, 2.0]])
 def test_too_few_resolutions_are_refused_by_the_methods_name(mpp):
     error = refused("msamil", "camelyon16", set={"input.mpp": mpp})

@@ -49,6 +49,7 @@ def write_tiled(
     downsamples: tuple[int, ...] = (1,),
     description: str | None = None,
     quality: int = 80,
+    mpp: float = 0.5,
 ) -> Path:
     """Write a picture as a slide; tiles with a number in ``missing`` are not stored on any level."""
     with tifffile.TiffWriter(path) as tiff:
@@ -67,7 +68,7 @@ def write_tiled(
                 compression="jpeg",
                 jpegtables=tables,
                 subfiletype=0 if downsample == 1 else 1,
-                resolution=(2e4, 2e4),
+                resolution=(1e4 / mpp, 1e4 / mpp),
                 resolutionunit="CENTIMETER",
                 description=description if downsample == 1 else None,
                 metadata=None,
