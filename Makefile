@@ -38,7 +38,7 @@ clean: ## Remove the environments and caches (runs/ stays)
 # editable, so a changed source file needs no new one.
 $(VENV)/.ready: pyproject.toml
 	$(call make-venv,$(VENV))
-	$(VENV)/bin/python -m pip install --quiet --editable .
+	$(VENV)/bin/python -m pip install --quiet --no-compile --editable .
 	@touch $@
 
 $(TOX_VENV)/.ready: Makefile

@@ -93,6 +93,11 @@ def find_dataset(name_or_path: str, *, place: str = "--dataset") -> Dataset:
     return hits[0].dataset
 
 
+def named_dataset(name: str) -> Dataset | None:
+    """The dataset of this name; None where there is none, or no such one that can be loaded."""
+    return next((one.dataset for one in _called(name)), None)
+
+
 def _called(name: str) -> list[Listed]:
     """The datasets of this name, as :func:`list_datasets` has them, without loading the others."""
     found = [_load(place) for place in _places() if name in {place.name, _card_name(place)}]

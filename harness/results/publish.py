@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.core import console
+from harness.core.errors import BenchError
 from harness.core.hashing import sha256_file, sha256_json
 from harness.evaluation.study_scores import Score
 from harness.results.evidence_files import STUDY
@@ -64,8 +65,13 @@ class Publisher:
         """Bring a study and its units up to date; whether anything had to be written.
 
         Units are shown as they finish; those that a kill or an earlier failure of MLflow kept from it are added.
+        Evidence that cannot be read, such as another process's that is damaged, is a warning here: the run is done.
         """
-        return self._sync_study(self.store.study(study_id), Verifier(self.store)) > 0
+        try:
+            return self._sync_study(self.store.study(study_id), Verifier(self.store)) > 0
+        except (BenchError, OSError) as error:
+            console.warn(f"study {study_id} is not up to date in MLflow: {error} (bench sync fills in what is missing)")
+            return False
 
     def sync(self) -> int:
         """Write everything that the view does not show yet; how many runs had to be written. Twice adds nothing."""

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from harness.core.errors import BenchError, DataError
-from harness.datasets.catalog import list_datasets
+from harness.datasets.catalog import named_dataset
 from harness.results.access_log import AccessLog
 from harness.results.evidence_files import read_record
 from harness.results.summary import study_predictions
@@ -95,14 +95,14 @@ class Verifier:
         spec = study.records[0].spec
         key = (str(spec["dataset"]), str(spec["protocol"]), str(spec.get("split_sha256", "")))
         if key not in self._cards:
-            dataset = self._datasets.get(key[0])
+            dataset = self._dataset_called(key[0])
             self._cards[key] = None if dataset is None else expected(dataset, *key[1:])
         return self._cards[key]
 
-    @cached_property
-    def _datasets(self) -> dict[str, Dataset]:
-        found = {one.name: one.dataset for one in list_datasets() if one.dataset is not None}
-        return found if self._dataset is None else found | {self._dataset.name: self._dataset}
+    def _dataset_called(self, name: str) -> Dataset | None:
+        if self._dataset is not None and self._dataset.name == name:
+            return self._dataset
+        return named_dataset(name)
 
 
 def _problem(store: RunStore, unit_id: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from support.evidence import fill, record
 
+from harness.core.errors import DataError
 from harness.results.mlflow.view import MlflowView
 from harness.results.publish import Publisher
 from harness.results.store import RunStore
@@ -115,3 +116,20 @@ def test_a_tracking_store_that_cannot_be_reached_is_told_once(
     said = capsys.readouterr().err
     assert said.count("warning:") == 1 and "MLflow is not kept up to date" in said
     assert publisher.broken
+
+
+def test_evidence_that_cannot_be_read_at_the_end_of_a_run_is_a_warning(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(store)
+
+    def unreadable(*_: object) -> None:
+        raise DataError("the access log is cut short", place="line 7", fix="remove it")
+
+    monkeypatch.setattr("harness.results.verified.Verifier.study", unreadable)
+    publisher = Publisher(store)
+    assert publisher.study(STUDY) is False and not publisher.broken
+    told = " ".join(capsys.readouterr().err.split())
+    assert STUDY in told and "cut short" in told and "bench sync" in told
+    with pytest.raises(DataError):
+        publisher.sync()  # who asks for it is told

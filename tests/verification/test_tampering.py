@@ -11,7 +11,6 @@ import pytest
 from support.tampering import Books, copy_unit, edit, edit_table, log_lines, make_books, perfect, score_again, write_log
 
 from harness.core.hashing import sha256_file
-from harness.datasets.catalog import Listed
 from harness.results.leaderboard import leaderboard
 from harness.results.store import RunStore
 from harness.results.verified import verify_study
@@ -26,8 +25,7 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> Books:
 def books(honest: Books, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Books:
     """A copy to tamper with; the catalogue has its dataset and no other."""
     shutil.copytree(honest.store.root, tmp_path / "runs")
-    listed = [Listed("toy", "the test", honest.dataset, None)]
-    monkeypatch.setattr("harness.results.verified.list_datasets", lambda: listed)
+    monkeypatch.setattr("harness.results.verified.named_dataset", {"toy": honest.dataset}.get)
     return Books(RunStore(tmp_path / "runs"), honest.dataset)
 
 
@@ -272,7 +270,7 @@ def test_the_true_value_is_named(books: Books) -> None:
 
 
 def test_without_its_card_a_study_cannot_be_checked_whole(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.results.verified.list_datasets", list)
+    monkeypatch.setattr("harness.results.verified.named_dataset", lambda _: None)
     (group,) = leaderboard(books.store).groups
     assert [row.verification.status for row in group.rows] == ["cannot be checked"] * 2
     assert [row.rank for row in group.rows] == [1, 2]
