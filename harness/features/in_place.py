@@ -7,8 +7,6 @@ library for each row, nor in compressed files: these have to be packed.
 
 from __future__ import annotations
 
-import struct
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -24,7 +22,7 @@ from harness.features.formats.base import FeatureFile
 from harness.features.formats.h5file import child, feature_key, opened
 from harness.features.formats.h5kinds import H5
 from harness.features.formats.npfile import npy_header
-from harness.features.formats.ptfile import PT
+from harness.features.formats.ptfile import PT, only_record
 from harness.features.manifest import MANIFEST, Manifest, SlideEntry
 from harness.features.packing import MOST_REFUSED, Packing, Ready, fingerprint
 from harness.features.refusals import refuse
@@ -34,8 +32,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCKS = "blocks.json"
-_LOCAL_HEADER = 30
-"""Bytes of a member's header in a zip archive before its name (APPNOTE 4.3.7)."""
 
 
 @dataclass(frozen=True)
@@ -225,7 +221,8 @@ def _offset(file: FeatureFile, suffix: str) -> int | None:
     if suffix == ".npy":
         return npy_header(file.path)[3]
     if suffix in PT:
-        return _tensor_offset(file.path)
+        found = only_record(file.path)
+        return None if found is None else found[0]
     if suffix not in H5:
         return None
     with opened(file.path) as h5:
@@ -236,22 +233,6 @@ def _offset(file: FeatureFile, suffix: str) -> int | None:
             found.id.get_offset() if found is not None and hasattr(found, "id") and hasattr(found, "dtype") else None
         )
         return None if offset is None else int(offset)
-
-
-def _tensor_offset(path: Path) -> int | None:
-    """Where the only tensor of a ``.pt`` file begins."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            data = [one for one in archive.infolist() if "/data/" in one.filename]
-            if len(data) != 1 or data[0].compress_type != zipfile.ZIP_STORED:
-                return None
-            start = data[0].header_offset
-    except zipfile.BadZipFile:
-        return None
-    with path.open("rb") as file:
-        file.seek(start)
-        name, extra = struct.unpack_from("<HH", file.read(_LOCAL_HEADER), _LOCAL_HEADER - 4)
-    return start + _LOCAL_HEADER + int(name) + int(extra)
 
 
 def _known(packing: Packing, folder: Path, prints: Mapping[str, str]) -> Placed | None:

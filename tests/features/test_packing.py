@@ -5,8 +5,10 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+import torch
 from blake3 import blake3
 
 import harness.features.rows as rows_module
@@ -212,3 +214,22 @@ def test_large_numbers_whose_squares_overflow_are_stored_as_they_are() -> None:
     rows[7, 2] = np.inf
     with pytest.raises(DataError, match="1 of 40 tiles have features that are not finite"):
         as_stored(rows, None, "float32", "here")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("kind", ["pt", "h5"])
+def test_slides_that_are_read_into_memory_of_earlier_ones_keep_their_own_numbers(tmp_path: Path, kind, dtype) -> None:
+    rng = np.random.default_rng(0)
+    bags = {f"S{number:02d}": rng.normal(size=(520 + 9 * number, 512)).astype(np.float32) for number in range(12)}
+    (tmp_path / "set").mkdir()
+    for slide, rows in bags.items():
+        if kind == "pt":
+            torch.save(torch.from_numpy(rows), tmp_path / "set" / f"{slide}.pt")
+        else:
+            with h5py.File(tmp_path / "set" / f"{slide}.h5", "w") as file:
+                file.create_dataset("features", data=rows, chunks=(1, 512), maxshape=(None, 512))
+                file["coords"] = np.arange(2 * len(rows)).reshape(-1, 2)
+    store = packing(tmp_path, dtype=dtype, workers=3).run(tmp_path / "store").store
+    for slide, rows in bags.items():
+        np.testing.assert_array_equal(store.bag(slide), rows.astype(dtype))
+    store.verify()

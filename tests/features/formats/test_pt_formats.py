@@ -158,3 +158,39 @@ def test_pickled_arrays_are_read_in_several_threads(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         for slide in pool.map(lambda _: read_pt(path, options), range(200)):
             np.testing.assert_array_equal(slide.features, rows)
+
+
+def test_a_file_of_one_tensor_is_read_by_its_place(tmp_path: Path, monkeypatch) -> None:
+    rows = torch.randn(5, 6)
+    whole = {name: save(tmp_path / f"{name}.pt", content) for name, content in (("f4", rows), ("f2", rows.half()))}
+    other = {
+        "rows of a larger tensor": save(tmp_path / "cut.pt", torch.randn(9, 6)[2:7]),
+        "columns first": save(tmp_path / "turned.pt", torch.randn(6, 5).T),
+        "float64": save(tmp_path / "double.pt", rows.double()),
+        "two tensors": save(tmp_path / "two.pt", {"features": rows, "coords": torch.zeros(5, 2)}),
+    }
+    swapped = tmp_path / "swapped.pt"
+    with zipfile.ZipFile(whole["f4"]) as source, zipfile.ZipFile(swapped, "w") as target:
+        for one in source.infolist():
+            data = source.read(one)
+            data = b"big" if one.filename.endswith("byteorder") else data
+            target.writestr(one, rows.numpy().astype(">f4").tobytes() if "/data/" in one.filename else data)
+    other["byte order"] = swapped
+    wanted = {path: torch.load(path, weights_only=True) for path in (*whole.values(), *other.values())}
+    loads: list[tuple[Path, str]] = []
+    load = torch.load
+    monkeypatch.setattr(
+        torch, "load", lambda path, **more: loads.append((path, more["map_location"])) or load(path, **more)
+    )
+    for path, content in wanted.items():
+        features = content["features"] if isinstance(content, dict) else content
+        np.testing.assert_array_equal(read_pt(path, Options()).features, features.float().numpy())
+        assert ((path, "cpu") in loads) == (path in other.values()), path
+    torch.testing.assert_close(wanted[swapped], rows)
+
+
+def test_a_tensor_whose_data_end_early_is_refused(tmp_path: Path, monkeypatch) -> None:
+    path = save(tmp_path / "a.pt", torch.randn(50, 6))
+    monkeypatch.setattr("harness.features.formats.ptfile.read_into", lambda *_: 17)  # cut while it was read
+    with pytest.raises(DataError, match="cut short"):
+        read_pt(path, Options())
