@@ -26,7 +26,9 @@ def badges_of(row: Row, verification: Verification, *, entered: bool = False) ->
         found.append(_SELF_REPORTED)
     if not study.complete:
         planned = None if study.planned is None else len(study.planned)
-        done = f"{units_text(len(study.records), planned, len(study.damaged))} units"
+        # Of a study with one seed and one repeat, units are folds.
+        runs = {(record.spec["repeat"], record.spec["seed"]) for record in study.records}
+        done = f"{units_text(len(study.records), planned, len(study.damaged))} {'folds' if len(runs) == 1 else 'units'}"
         found.append(Badge(kind="warning", text=f"incomplete {done}", reason=f"Only {done} of the protocol are done."))
     elif row.reason and verification.status != "unverified":
         found.append(Badge(kind="warning", text=row.reason, reason=f"Not ranked: {row.reason}."))

@@ -22,13 +22,13 @@ def hours_svg(board: Board) -> str:
     """Score over the hours of one training; empty where nobody knows them."""
     resource = _resource(board)
     points = [(entry, entry.cost.per_unit) for entry in board.entries if entry.cost.resource == resource]
-    return _pareto(board, points, f"{resource} of one training")
+    return _pareto(board, points, f"{resource} of one training", resource)
 
 
 def memory_svg(board: Board) -> str:
     """Score over the peak memory; empty where nobody knows it."""
     points = [(entry, entry.cost.memory_per_unit) for entry in board.entries]
-    return _pareto(board, points, "peak memory, MB")
+    return _pareto(board, points, "peak memory, MB", "MB")
 
 
 def _resource(board: Board) -> str:
@@ -50,7 +50,7 @@ def front(points: Sequence[tuple[float, float]]) -> list[int]:
     return found
 
 
-def _pareto(board: Board, given: Sequence[tuple[Entry, Estimate | None]], xlabel: str) -> str:
+def _pareto(board: Board, given: Sequence[tuple[Entry, Estimate | None]], xlabel: str, unit: str) -> str:
     points: list[Point] = [
         (entry, cost)
         for entry, cost in given
@@ -58,9 +58,10 @@ def _pareto(board: Board, given: Sequence[tuple[Entry, Estimate | None]], xlabel
     ]
     if not points:
         return ""
+    rows = {entry.study: k for k, entry in enumerate(board.entries)}
     sign = -1 if board.lower_is_better else 1
     best = front([(cost.mean, sign * (entry.score.value or 0.0)) for entry, cost in points])
-    with axes_in((5.6, 4.1), (0.6, 0.55, 4.85, 3.4)) as (figure, axes):
+    with axes_in((5.6, 4.0), (0.6, 0.45, 4.85, 3.4)) as (figure, axes):
         axes.set_xscale("log")
         _crosses(axes, points, best)
         _front_line(axes, [points[k] for k in best])
@@ -72,7 +73,7 @@ def _pareto(board: Board, given: Sequence[tuple[Entry, Estimate | None]], xlabel
             figure,
             title=f"{board.label} against {xlabel}",
             text=f"Of {len(points)} studies, none costs less and scores better than: {names}. Bars are 95 % intervals.",
-            points={f"p{k}": (_told(board, *point), f"../{point[0].page}") for k, point in enumerate(points)},
+            points={f"p{k}": (_told(board, *point, unit), rows[point[0].study]) for k, point in enumerate(points)},
         )
 
 
@@ -136,10 +137,11 @@ def _name_the_front(axes: Axes, points: Sequence[Point]) -> None:
         )
 
 
-def _told(board: Board, entry: Entry, cost: Estimate) -> str:
+def _told(board: Board, entry: Entry, cost: Estimate, unit: str) -> str:
     score = entry.score
     limits = "" if score.low is None or score.high is None else f" [{score.low:.3f}, {score.high:.3f}]"
-    return f"{entry.method}: {board.label} {score.value or 0.0:.3f}{limits}, {cost.mean:.3g}"
+    used = f"{cost.mean:.3g}" if cost.mean < 100 else f"{cost.mean:,.0f}"
+    return f"{entry.method}: {board.label} {score.value or 0.0:.3f}{limits}, {used} {unit}"
 
 
 def difference_svg(overview: Overview) -> str:
@@ -149,7 +151,7 @@ def difference_svg(overview: Overview) -> str:
     methods, ranks = [one.method for one in overview.methods], [one.mean_rank for one in overview.methods]
     half = (len(methods) + 1) // 2
     bars = 0.16 * len(overview.groups)
-    height = 1.1 + bars + _ROW * half
+    height = 0.95 + bars + _ROW * half
     with axes_in((6.8, height), (0.1, 0.05, 6.6, height - 0.1)) as (figure, axes):
         axes.axis("off")
         top, last = height - 0.55, len(methods)

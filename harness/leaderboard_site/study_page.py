@@ -76,16 +76,17 @@ def _confusion(counts: NDArray[np.int64]) -> list[list[Cell]]:
 
 
 def _folds(entry: Entry) -> dict[str, Any]:
-    """A row for each fold of each repeat, a column for each seed."""
-    seeds = sorted({unit.seed for unit in entry.units})
-    values = {(unit.repeat, unit.fold, unit.seed): unit.value for unit in entry.units}
-    places = sorted({(unit.repeat, unit.fold) for unit in entry.units})
-    several = len({repeat for repeat, _ in places}) > 1
+    """A row for each seed of each repeat, a column for each fold."""
+    columns = sorted({unit.fold for unit in entry.units})
+    values = {(unit.repeat, unit.seed, unit.fold): unit.value for unit in entry.units}
+    runs = sorted({(unit.repeat, unit.seed) for unit in entry.units})
+    several = len({repeat for repeat, _ in runs}) > 1
     rows = [
-        (f"{repeat}.{fold}" if several else str(fold), [values.get((repeat, fold, seed)) for seed in seeds])
-        for repeat, fold in places
+        (f"repeat {repeat}, seed {seed}" if several else f"seed {seed}", [values.get((*run, fold)) for fold in columns])
+        for run in runs
+        for repeat, seed in [run]
     ]
-    return {"seeds": seeds, "rows": rows}
+    return {"columns": columns, "rows": rows}
 
 
 def _facts(entry: Entry) -> list[tuple[str, str]]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from harness.evaluation.roc import Roc
 
-_SIZE, _BOX = (4.4, 3.9), (0.55, 0.5, 3.75, 3.3)
+_SIZE, _BOX = (4.4, 3.8), (0.55, 0.42, 3.75, 3.3)
 _TURNS = (MAIN, WARM, MUTED, INK)
 _DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)))
 _MOST_CURVES = 8

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Floats = NDArray[np.float64]
-_SIZE, _BOX = (4.4, 3.9), (0.75, 0.5, 3.5, 3.3)
+_SIZE, _BOX = (4.4, 3.8), (0.75, 0.42, 3.5, 3.3)
 _MOST = 400
 """Points that are drawn; of more, so many at random: further ones hide each other, and take room."""
 

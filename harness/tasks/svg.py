@@ -114,14 +114,15 @@ def _settings() -> Any:
     return {**sns.axes_style("ticks"), **_STYLE}
 
 
-def svg(figure: Figure, *, title: str, text: str, points: Mapping[str, tuple[str, str]] | None = None) -> str:
+def svg(figure: Figure, *, title: str, text: str, points: Mapping[str, tuple[str, int]] | None = None) -> str:
     """The figure as an SVG element for a page.
 
     Args:
         figure: drawn with the colours of this module.
         title: what it is, for those who do not see it.
         text: what it shows, for the same.
-        points: id of an artist (its gid) → the text that is shown when one points at it, and a link or nothing.
+        points: id of an artist (its gid) → what is shown when one points at it, and the row of the page's table
+            that it stands for. It is no link, since a picture holds none: the page's script makes it one for the mouse.
     """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
@@ -164,7 +165,7 @@ def _dots(match: re.Match[str]) -> str:
     return f'<path class="s-{match[1]} dots" d="{shape}" stroke-width="{2 * float(match[2]):.3g}"/>'
 
 
-def _element(element: ElementTree.Element, markers: Mapping[str, Any], points: Mapping[str, tuple[str, str]]) -> str:
+def _element(element: ElementTree.Element, markers: Mapping[str, Any], points: Mapping[str, tuple[str, int]]) -> str:
     kind = element.tag.removeprefix(_SVG)
     if kind == "g":
         inner = "".join(_element(child, markers, points) for child in element)
@@ -177,12 +178,11 @@ def _element(element: ElementTree.Element, markers: Mapping[str, Any], points: M
     return _text(element) if kind == "text" else ""
 
 
-def _pointed(inner: str, point: tuple[str, str] | None) -> str:
+def _pointed(inner: str, point: tuple[str, int] | None) -> str:
     if point is None or not inner:
         return inner
-    text, link = point
-    start, end = (f'<a href="{escape(link)}">', "</a>") if link else ("<g>", "</g>")
-    return f"{start}<title>{escape(text)}</title>{inner}{end}"
+    text, row = point
+    return f'<g data-row="{row}"><title>{escape(text)}</title>{inner}</g>'
 
 
 def _drawn(kind: str, shape: str, element: ElementTree.Element) -> str:

@@ -172,7 +172,7 @@ def test_what_is_incomplete_or_altered_says_so_and_has_no_rank(tmp_path: Path) -
     (board,) = build([store], tmp_path / "site", title="x").content.boards
     texts = {entry.method: [badge.text for badge in entry.badges] for entry in board.entries}
     assert texts["abmil"] == ["verified"] and texts["max_pool"] == ["unverified"]
-    assert "incomplete 4/5 units" in texts["dsmil"]
+    assert "incomplete 4/5 folds" in texts["dsmil"]
     assert [(entry.method, entry.rank) for entry in board.entries if entry.rank] == [("abmil", 1)]
     page = (tmp_path / "site" / next(one.page for one in board.entries if one.method == "max_pool")).read_text()
     assert "a score is not that" in page or "is not that of the predictions" in page

@@ -61,5 +61,15 @@ function makeFilter(form) {
   apply(); // a browser that goes back keeps what was typed
 }
 
+// A point of a figure opens the study of its row: for the mouse, since the row has the link.
+function makeOpening(point, rows) {
+  const link = rows[point.dataset.row]?.querySelector("th a");
+  if (!link) return;
+  point.classList.add("opens");
+  point.addEventListener("click", () => link.click());
+}
+
+const rowsAsBuilt = [...document.querySelectorAll("#board tbody tr")];
+document.querySelectorAll(".figure [data-row]").forEach((point) => makeOpening(point, rowsAsBuilt));
 document.querySelectorAll("table[data-sortable]").forEach(makeSortable);
 document.querySelectorAll("form[data-filter]").forEach(makeFilter);
