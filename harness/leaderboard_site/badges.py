@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.leaderboard_site.content import Badge
+from harness.leaderboard_site.words import public
 from harness.results.study_table import input_text, overlap_text, units_text
 
 if TYPE_CHECKING:
@@ -51,6 +52,6 @@ def _verified(found: Verification) -> Badge:
     if found.status == "verified":
         return Badge(kind="good", text="verified", reason="Every number was recomputed from the stored predictions.")
     if found.status == "unverified":
-        return Badge(kind="bad", text="unverified", reason=f"{found.reason}.")
-    reason = f"Every number follows from the stored predictions, but not all could be compared: {found.reason}."
+        return Badge(kind="bad", text="unverified", reason=f"{public(found.reason)}.")
+    reason = f"Every number follows from the stored predictions, but not all could be compared: {public(found.reason)}."
     return Badge(kind="plain", text="verified in part", reason=reason)

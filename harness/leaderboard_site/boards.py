@@ -12,7 +12,7 @@ from harness.evaluation.critical_difference import critical_difference
 from harness.leaderboard_site.content import Board, Content, Entry, MeanRank, Overview, Published, Setting
 from harness.leaderboard_site.entries import entry_of
 from harness.leaderboard_site.standing import standings
-from harness.leaderboard_site.words import difference_words, protocol_title, protocol_words
+from harness.leaderboard_site.words import difference_words, protocol_title, protocol_words, public
 from harness.results.differences import distinctions
 from harness.results.metric_labels import label
 from harness.results.names import safe_name
@@ -38,7 +38,7 @@ def content_of(collected: Collected, *, title: str) -> Content:
         title=title,
         boards=boards,
         overview=overview(boards),
-        damaged=tuple(Setting(name=one.name, value=one.reason) for one in collected.broken),
+        damaged=tuple(Setting(name=public(one.name), value=public(one.reason)) for one in collected.broken),
     )
 
 

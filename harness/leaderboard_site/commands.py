@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from harness.leaderboard_site.words import config_of
+from harness.leaderboard_site.words import config_of, public
 
 if TYPE_CHECKING:
     from harness.results.studies import Study
@@ -43,7 +43,7 @@ def command(study: Study) -> str:
         if (value := tuning.get(name)) not in (None, "", "none"):
             words += [option, f"{value:g}s" if name == "budget_s" else str(value)]
     words += ["--precision", str(spec["precision"])] if spec.get("precision") else []
-    return shlex.join(words)
+    return shlex.join(map(public, words))
 
 
 def _seeds(study: Study) -> list[str]:

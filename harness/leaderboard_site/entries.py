@@ -13,7 +13,7 @@ from harness.leaderboard_site.commands import command
 from harness.leaderboard_site.content import Entry, Score, SiteScore, Unit
 from harness.leaderboard_site.costs import cost_of
 from harness.leaderboard_site.sites import site_scores, sites_of
-from harness.leaderboard_site.words import pretraining_text
+from harness.leaderboard_site.words import pretraining_text, public
 from harness.results.differences import mpp_text, setting_text, settings_text
 from harness.results.names import safe_name
 from harness.results.study_table import input_text, known, labels_text
@@ -92,7 +92,7 @@ def _scores(summary: Summary, metric: str) -> tuple[Score, ...]:
 
 
 def _params(params: Mapping[str, Any]) -> dict[str, str]:
-    return {name: setting_text(value) for name, value in params.items()}
+    return {name: public(setting_text(value)) for name, value in params.items()}
 
 
 def _units(data: Rows, metric: str) -> tuple[Unit, ...]:

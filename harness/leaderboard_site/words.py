@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from harness.bundles.private import private_names, without_private
 from harness.results.study_table import overlap_text
 
 if TYPE_CHECKING:
@@ -21,6 +23,16 @@ _THRESHOLD = {
     "argmax": "the most probable class is predicted",
     "test": "the decision threshold is chosen on the test slides",
 }
+
+
+def public(text: str) -> str:
+    """A text of the evidence as the site may show it: without paths, and the names of this user and machine."""
+    return str(without_private(text, _names(), lambda field: None))
+
+
+@cache
+def _names() -> frozenset[str]:
+    return private_names()
 
 
 def config_of(study: Study) -> Mapping[str, Any]:
