@@ -26,6 +26,7 @@ from harness.features.formats.ptfile import PT, only_record
 from harness.features.manifest import MANIFEST, Manifest, SlideEntry
 from harness.features.packing import MOST_REFUSED, Packing, Ready, fingerprint
 from harness.features.refusals import refuse
+from harness.features.some_rows import read_some
 from harness.features.store import COORD_DTYPE, COORDS
 
 if TYPE_CHECKING:
@@ -59,13 +60,18 @@ class Block:
         count = self.shape[0] * self.shape[1]
         found = np.fromfile(self.path, self.dtype, count, offset=self.offset)
         if len(found) != count:
-            raise DataError("the file was cut short", place=self.path, fix="get or make the file again")
+            raise self._cut_short()
         return found.reshape(self.shape)
 
     def some(self, rows: Sequence[int]) -> NDArray[np.floating[Any]]:
         """A few of the rows; the others are not read."""
-        found: NDArray[np.floating[Any]] = np.memmap(self.path, self.dtype, "r", self.offset, self.shape)[list(rows)]
-        return np.array(found)
+        found = read_some(Path(self.path), np.dtype(self.dtype), self.shape[1], rows, offset=self.offset)
+        if found is None:
+            raise self._cut_short()
+        return found
+
+    def _cut_short(self) -> DataError:
+        return DataError("the file was cut short", place=self.path, fix="get or make the file again")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 from harness.core.checksum import crc32
 from harness.core.errors import DataError, LeakError
 from harness.features.manifest import FeatureKey, Manifest, SlideEntry
+from harness.features.some_rows import read_some
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -121,7 +122,12 @@ class FeatureStore:
 
     def some(self, slide: str, rows: Sequence[int]) -> NDArray[np.floating[Any]]:
         """A few rows of a slide, in memory of their own; the others are not read."""
-        return np.array(self.bag(slide)[list(rows)])
+        entry = self._entry(slide)
+        path, dtype = self.folder / FEATURES, DTYPES[self.manifest.header.dtype]
+        found = read_some(path, dtype, self.dim, [entry.start + row for row in rows])
+        if found is None:
+            raise DataError(f"the file was cut short: slide {slide}", place=str(path), fix=_AGAIN)
+        return found
 
     def coords(self, slide: str) -> NDArray[np.int64] | None:
         """Top-left corners of a slide's tiles in level-0 pixels, (n, 2) as (x, y); None where unknown."""

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import chdir, contextmanager, suppress
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from harness.core import console, interpreter
 from harness.core.errors import UsageError
 from harness.core.home import can_write
+from harness.jobs.executors.ray_shutdown import shut_down
 from harness.jobs.executors.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -76,9 +77,7 @@ class Cluster:
         """Disconnect from a cluster; end a Ray of our own, with all its processes."""
         if self._connected:
             self._connected = False
-            with suppress(Exception), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                self.ray.shutdown()
+            shut_down(self.ray, None if self._scratch is None else self._scratch.folder)
         if self._scratch is not None:
             self._scratch.close()
             self._scratch = None
