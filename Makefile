@@ -8,16 +8,19 @@ BENCH = $(VENV)/bin/bench
 TOX = $(TOX_VENV)/bin/tox
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench setup clean
+.PHONY: help demo test test-all lint docs bench setup clean
 
 help: ## Show this menu
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.ready ## Set up, then run ABMILX on camelyon16-mini (under 10 minutes on 2 cores)
 	$(BENCH) run --method abmilx --dataset camelyon16-mini
 
 test: $(TOX_VENV)/.ready ## Set up, then run all checks and tests through tox
 	$(TOX) run
+
+test-all: $(TOX_VENV)/.ready ## All tests, those that take long too (about 20 minutes on 2 cores)
+	$(TOX) run -e test-all
 
 lint: $(TOX_VENV)/.ready ## Only the checks: format, lint, types, import arrows
 	$(TOX) run -e lint

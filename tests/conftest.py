@@ -86,6 +86,14 @@ def _warm_workers(_cache):
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _files_stay_in_memory():
+    """Nothing is forced onto the disk: what a killed process has written stays, and no test turns the machine off."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda file: None)
+        yield
+
+
 @pytest.fixture
 def painted() -> None:
     """Figures are painted, for tests that look at them."""

@@ -112,7 +112,6 @@ def test_features_of_other_tiles_and_damaged_ones_are_refused_by_name(bench, wor
     assert answer.code != 0 and f"features have changed on disk since they were made: {first}" in answer.err
 
 
-@pytest.mark.slow
 def test_features_that_icmil_leaves_train_another_method(bench, words, tmp_path):
     coupled = ("--fold", "0", "--set", "distil_steps=4")
     assert bench(*words("coupled", *coupled, method="icmil")).code == 0

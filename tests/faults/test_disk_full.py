@@ -43,7 +43,6 @@ def told_of_the_disk(text: str) -> list[str]:
     return re.findall(r"No space left on device(?: \(at |\n   at: )(.*)(?:; |\n  )fix: free some space", text)
 
 
-@pytest.mark.slow
 def test_evidence_trials_answers_and_checkpoints(small, undisturbed):
     """The whole runs folder on a disk that has a little more room each time: each time something else does not fit."""
     words = ("--trials", "2", "--tune-batch", "2", "--set", "epochs=2", "--fold", "0")

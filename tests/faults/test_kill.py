@@ -17,8 +17,10 @@ def done(study: Toy) -> tuple[int, int, bool]:
     return len(list(study.out.glob("trials/*.json"))), units, any(study.out.glob("studies/*/*.png"))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("sampler", "kills"), [("tpe", 7), ("random", 5)])
+@pytest.mark.parametrize(
+    ("sampler", "kills"),
+    [("tpe", 3), pytest.param("tpe", 9, marks=pytest.mark.slow), pytest.param("random", 9, marks=pytest.mark.slow)],
+)
 def test_a_tuned_study_that_is_killed_at_random_moments(toy, undisturbed, sampler, kills):
     """The whole process group at once, as a machine that loses power does; then the same command.
 

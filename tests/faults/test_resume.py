@@ -23,7 +23,6 @@ def killed(study: Toy, words: tuple[str, ...], under_way) -> bool:
     return True
 
 
-@pytest.mark.slow
 def test_killed_in_the_middle_of_each_fold(toy, undisturbed):
     study = toy(*LONG)
     for finished in (0, 1):

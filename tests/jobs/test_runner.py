@@ -153,7 +153,6 @@ def eight(attempts, toy_dataset, tmp_path):
     return run
 
 
-@pytest.mark.slow
 def test_eight_processes_lose_nothing_and_double_nothing(eight, tiny_plugin):
     out, said = eight(tiny_plugin, "--seed", "0-5")
     assert said.count("\n  12 units done, ") == 8  # each process waits until all is done
@@ -170,7 +169,6 @@ def test_eight_processes_lose_nothing_and_double_nothing(eight, tiny_plugin):
     assert sqlite_runs(out) == 13  # every unit once, and the study
 
 
-@pytest.mark.slow
 def test_eight_processes_that_tune_one_study_share_its_trials(eight, tmp_path):
     trained = tmp_path / "trained.txt"
     plugin = tmp_path / "counting.py"

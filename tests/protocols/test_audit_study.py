@@ -72,6 +72,7 @@ def test_looks_of_patches_are_made_once_and_again_when_damaged(tmp_path: Path) -
     assert patch_thumbnails(tiles[:, :2, :3]).shape == (50, 12)
 
 
+@pytest.mark.slow
 def test_colon_bags_are_not_alike(shared: Path, tmp_path: Path) -> None:
     import torch
 

@@ -93,7 +93,6 @@ def ray_worker_of(pids: list[int]) -> psutil.Process:
     return psutil.Process(pids[1])
 
 
-@pytest.mark.slow
 def test_the_results_are_those_of_the_local_executor(executor, make_job, tmp_path):
     there = run_jobs(executor, tmp_path, {name: make_job(PLUGIN, name=name) for name in ("a", "b", "c")})
     with Local(Resources(threads=1)) as local:

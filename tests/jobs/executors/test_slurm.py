@@ -48,7 +48,6 @@ SLOW = (
 )
 
 
-@pytest.mark.slow
 def test_a_job_that_dies_is_tried_again_and_one_that_raises_is_not(make_job, tmp_path, capsys):
     raises = "from harness import DataError\n" + RAISES
     jobs = {"killed": make_job(KILLED_ONCE, name="killed"), "raises": make_job(raises, name="raises")}

@@ -85,7 +85,10 @@ def _fit(method, train, val, run, *, stop_after: int | None, monkeypatch) -> Non
         method.fit(train, val, run)
 
 
-@pytest.mark.parametrize(("stop_after", "seconds"), [(1, 0.0), (4, 0.0), (8, 0.0), (8, 1e9)])
+@pytest.mark.parametrize(
+    ("stop_after", "seconds"),
+    [(4, 0.0), (8, 1e9), pytest.param(1, 0.0, marks=pytest.mark.slow), pytest.param(8, 0.0, marks=pytest.mark.slow)],
+)
 def test_an_interrupted_fit_ends_bit_for_bit_like_an_uninterrupted_one(
     make_method, make_bags, make_run, monkeypatch, stop_after, seconds
 ):

@@ -280,7 +280,7 @@ def test_no_round_is_the_two_stage_model_that_coupling_starts_from(tmp_path):
     assert plain.kept.trained_on == train.ids
 
 
-@pytest.mark.parametrize("stop_at", [1, 4])
+@pytest.mark.parametrize("stop_at", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_an_interruption_in_the_middle_of_distillation_leaves_no_trace(tmp_path, monkeypatch, stop_at):
     train, val, test = tile_bags(6, 0), tile_bags(4, 1), tile_bags(4, 2)
     changes = {"confidence": True, "bag_model": "dtfd"}

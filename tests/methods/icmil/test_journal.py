@@ -137,8 +137,17 @@ def test_without_validation_slides_the_last_student_is_kept(tmp_path):
     assert not any(name.startswith("snapshot") for name in run.facts)
 
 
-@pytest.mark.parametrize("bag_model", ["abmil", "dtfd"])
-@pytest.mark.parametrize("stop_at", ["distil0", "snapshot0_1", "bag1"])
+@pytest.mark.parametrize(
+    ("bag_model", "stop_at"),
+    [
+        ("abmil", "snapshot0_1"),
+        ("dtfd", "distil0"),
+        pytest.param("abmil", "distil0", marks=pytest.mark.slow),
+        pytest.param("abmil", "bag1", marks=pytest.mark.slow),
+        pytest.param("dtfd", "snapshot0_1", marks=pytest.mark.slow),
+        pytest.param("dtfd", "bag1", marks=pytest.mark.slow),
+    ],
+)
 def test_an_interruption_anywhere_leaves_no_trace(tmp_path, monkeypatch, bag_model, stop_at):
     train, val, test = tile_bags(6, 0), tile_bags(4, 1), tile_bags(4, 2)
     changes = {**JOURNAL, **STUDENTS, "bag_model": bag_model}

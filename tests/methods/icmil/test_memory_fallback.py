@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from support.coupled import TASK, make_run, params, tile_bags
 from support.short_of_memory import check_that_fallbacks_are_exact
 
@@ -9,6 +10,7 @@ from harness.encoders.conv27 import Conv27
 from methods.icmil import ICMIL
 
 
+@pytest.mark.slow
 def test_fallbacks_of_distillation_are_recorded_and_exact(tmp_path, monkeypatch):
     monkeypatch.setattr(Conv27.__init__, "__defaults__", (0.0,))  # dropout, which is drawn chunk by chunk
     train, val = tile_bags(8, 0), tile_bags(6, 1)

@@ -116,7 +116,9 @@ class Killed(Exception):
     """Stands for the process being killed."""
 
 
-@pytest.mark.parametrize("after", [1, 5, 10, 13])
+@pytest.mark.parametrize(
+    "after", [5, 13, pytest.param(1, marks=pytest.mark.slow), pytest.param(10, marks=pytest.mark.slow)]
+)
 def test_a_run_that_is_interrupted_anywhere_ends_the_same(slides, make_method, make_run, after, monkeypatch):
     """Stage A has 2 x 4 steps, stage B 2 x 8: stops in A, between, and in B."""
     settings = {"seg_epochs": 2, "dropout": 0.3}
