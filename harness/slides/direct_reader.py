@@ -172,10 +172,12 @@ class DirectReader(SlideReader):
         if (left, top, *out.shape[:2]) == (0, 0, tile_h, tile_w) and out.flags.c_contiguous:
             self._decode(level, index, factor, out)
             return
+        whole = min(left, top) >= 0 and left + tile_w <= out.shape[1] and top + tile_h <= out.shape[0]
         key = (self._number, number, index, factor)
         if (tile := _cache.get(key)) is None:
             tile = self._decode(level, index, factor)
-            _cache.put(key, tile)
+            if not whole:  # neighbours of what is read show the rest
+                _cache.put(key, tile)
         bottom, right = min(out.shape[0], top + tile_h), min(out.shape[1], left + tile_w)
         at_y, at_x = max(0, top), max(0, left)
         out[at_y:bottom, at_x:right] = tile[at_y - top : bottom - top, at_x - left : right - left]

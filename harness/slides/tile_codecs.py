@@ -60,6 +60,8 @@ def decode_jpeg(stream: bytes, height: int, width: int, out: RGB | None = None) 
     """
     import simplejpeg
 
+    if out is None:  # NumPy's memory need not be cleared first, unlike the decoder's own
+        out = np.empty((height, width, 3), np.uint8)
     try:
         image: RGB = simplejpeg.decode_jpeg(stream, "RGB", min_height=height, min_width=width, buffer=out)
     except ValueError as problem:
