@@ -130,7 +130,7 @@ def test_tiles(benchmark: BenchmarkFixture, direct: DirectReader, case: str) -> 
     if resampler == "level":
         found = ways()
         np.testing.assert_array_equal(found["direct"](), found["openslide"]())
-    take_turns(benchmark, "tiles", case, ways, amount=48, rounds=15)
+    take_turns(benchmark, "tiles", case, ways, amount=48, rounds=25)
 
 
 @pytest.mark.parametrize("step", [TILE, 1], ids=["aligned", "anywhere"])
@@ -154,7 +154,7 @@ def test_a_batch_of_random_tiles(benchmark: BenchmarkFixture, slides: list[Path]
         }
 
     case = f"{DRAWN} random tiles of {SLIDES} slides, " + ("on tiles of the file" if step > 1 else "from anywhere")
-    take_turns(benchmark, "tiles", case, ways, amount=DRAWN, rounds=9)
+    take_turns(benchmark, "tiles", case, ways, amount=DRAWN, rounds=15)
 
 
 def _index(path: Path, rng: np.random.Generator, step: int) -> SlideIndex:
