@@ -133,12 +133,12 @@ def test_tiles(benchmark: BenchmarkFixture, direct: DirectReader, case: str) -> 
     take_turns(benchmark, "tiles", case, ways, amount=48, rounds=25)
 
 
-@pytest.mark.parametrize("step", [TILE, 1], ids=["aligned", "anywhere"])
-def test_a_batch_of_random_tiles(benchmark: BenchmarkFixture, slides: list[Path], step: int) -> None:
-    """What a training step reads: 128 tiles of 6 slides, by two threads; OpenSlide in two threads as well."""
+@pytest.mark.parametrize(("step", "workers"), [(TILE, 1), (TILE, 2), (1, 2)])
+def test_a_batch_of_random_tiles(benchmark: BenchmarkFixture, slides: list[Path], step: int, workers: int) -> None:
+    """What a training step reads: 128 tiles of 6 slides; the other ways in one thread."""
     rng = np.random.default_rng(0)
     indexes = {path.stem: _index(path, rng, step) for path in slides}
-    reader = SlideTiles(indexes, mpp=None, workers=2)
+    reader = SlideTiles(indexes, mpp=None, workers=workers)
     handles = {path.stem: _handle(path) for path in slides}
     touched = _streams(reader._reader("0"))
     shares = [len(part) for part in np.array_split(np.arange(DRAWN), SLIDES)]
@@ -153,7 +153,8 @@ def test_a_batch_of_random_tiles(benchmark: BenchmarkFixture, slides: list[Path]
             "decoder": partial(_decode, TILE, DRAWN, streams),
         }
 
-    case = f"{DRAWN} random tiles of {SLIDES} slides, " + ("on tiles of the file" if step > 1 else "from anywhere")
+    where = "on tiles of the file" if step > 1 else "from anywhere"
+    case = f"{DRAWN} random tiles of {SLIDES} slides, {where}, {workers} thread{'s' * (workers > 1)}"
     take_turns(benchmark, "tiles", case, ways, amount=DRAWN, rounds=15)
 
 
