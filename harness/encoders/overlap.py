@@ -28,6 +28,21 @@ def pretraining_overlap(encoder: str, cohorts: Iterable[str]) -> dict[str, str]:
     return {} if row is None else {cohort: row.overlap(cohort) for cohort in sorted(cohorts)}
 
 
+def pretraining_cohorts(encoder: str) -> tuple[str, ...]:
+    """Public cohorts that are known, or likely, to be among the slides that an encoder was pre-trained on.
+
+    Args:
+        encoder: as for :func:`pretraining_overlap`.
+
+    Returns:
+        Nothing where none is known, which does not mean that there is none.
+    """
+    row = _row(encoder)
+    if row is None:
+        return ()
+    return tuple(sorted([*["tcga"] * (row.tcga in ("yes", "likely")), *row.saw]))
+
+
 def _row(encoder: str) -> Row | None:
     if not encoder:
         return None

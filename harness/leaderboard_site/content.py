@@ -123,7 +123,9 @@ class Entry(Part):
     supervision: str = Field(description="what was learnt from: slides, reports, masks")
     encoder: str = Field(description="empty where features or numbers come with the dataset")
     resolution: str = Field(description="in microns per pixel; empty where unknown")
-    pretraining: str = Field(description="on which cohorts of the dataset the encoder was pre-trained; empty for none")
+    pretraining: str = Field(
+        description="known pre-training data of the encoder, first of all whether test slides; empty where none is"
+    )
     input_differs: str = Field(description="in what the input differs from the method's published one")
     preset: str
     differs_in: str = Field(description="settings in which studies of the same method differ")

@@ -63,15 +63,23 @@ def protocol_words(study: Study) -> str:
 
 
 def pretraining_text(study: Study) -> str:
-    """Whether the encoder has seen the dataset's slides, as far as is known; empty where that is no question."""
-    if seen := overlap_text(study):
-        return seen
-    found = config_of(study).get("pretraining_overlap")
-    if not isinstance(found, Mapping) or not found:
-        return ""
+    """On what the encoder was pre-trained and whether it has seen the dataset's slides, as far as is known.
+
+    Empty where that is no question.
+    """
+    overlap = config_of(study).get("pretraining_overlap")
+    found = overlap if isinstance(overlap, Mapping) else {}
+    known = config_of(study).get("pretraining_cohorts")
+    further = [str(one).upper() for one in known if one not in found] if isinstance(known, list) else []
+    parts = [overlap_text(study) or _unseen(found)]
+    parts += [f"known pre-training data: {', '.join(further)}"] * bool(further)
+    return "; ".join(part for part in parts if part)
+
+
+def _unseen(overlap: Mapping[str, str]) -> str:
     return "; ".join(
         f"{str(cohort).upper()} not seen{', as far as is known' if seen == 'unlikely' else ''}"
-        for cohort, seen in found.items()
+        for cohort, seen in overlap.items()
     )
 
 

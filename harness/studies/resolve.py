@@ -19,7 +19,7 @@ from harness.datasets.cohorts import cohorts_of
 from harness.datasets.dataset import Dataset
 from harness.datasets.reports import reports_fingerprint
 from harness.datasets.splits import Fold, Splits
-from harness.encoders.overlap import pretraining_overlap
+from harness.encoders.overlap import pretraining_cohorts, pretraining_overlap
 from harness.protocols.fold_checks import check_folds
 from harness.studies.choosing import check_select_metric, metric_versions
 from harness.studies.config import COMMAND_LINE, StudyConfig
@@ -124,6 +124,7 @@ class ResolvedStudy:
             "input": self.input.model_dump(mode="json"),
             **self._published,
             **({"pretraining_overlap": dict(self.pretraining_overlap)} if self.pretraining_overlap else {}),
+            **({"pretraining_cohorts": list(cohorts)} if (cohorts := pretraining_cohorts(self.input.encoder)) else {}),
             "protocol_settings": {**self.protocol.settings(), **metric_versions(self.params, self.tuning)},
             "split_sha256": self.splits.sha256,
             "folds": [f"r{fold.repeat}f{fold.fold}" for fold in self.folds],

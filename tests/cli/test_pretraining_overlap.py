@@ -21,6 +21,7 @@ def test_it_is_in_the_record_in_the_output_and_on_the_leaderboard(
     assert "pre-trained on TCGA" in ran.out
     (record,) = (json.loads(path.read_text()) for path in Path("runs/units").glob("*/record.json"))
     assert record["config"]["pretraining_overlap"] == {"tcga": "yes"}
+    assert record["config"]["pretraining_cohorts"] == ["tcga"]
     assert "pre-trained on TCGA" in bench("leaderboard", "show").out
     (row,) = json.loads(bench("leaderboard", "show", "--json").out)
     assert row["pretraining_overlap"] == "pre-trained on TCGA"

@@ -9,7 +9,7 @@ import yaml
 
 from harness.datasets.cohorts import cohorts_of
 from harness.datasets.dataset import load_dataset
-from harness.encoders.overlap import pretraining_overlap
+from harness.encoders.overlap import pretraining_cohorts, pretraining_overlap
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,8 @@ def test_the_encoder_is_known_by_any_name(encoder: str, seen: str) -> None:
 def test_of_drawn_weights_and_unknown_encoders_nothing_is_said() -> None:
     for encoder in ("random:phikon", "conv64", "my net: of my own", "", "resnet18.tv_in1k"):
         assert pretraining_overlap(encoder, ["tcga"]) == {}
+    assert pretraining_cohorts("phikon_v2") == ("cptac", "gtex", "tcga") and pretraining_cohorts("phikon") == ("tcga",)
+    assert pretraining_cohorts("random:phikon") == pretraining_cohorts("conch") == pretraining_cohorts("") == ()
     assert pretraining_overlap("phikon_v2", ["gtex", "other"]) == {"gtex": "yes", "other": "unknown"}
 
 

@@ -44,11 +44,12 @@ def test_an_encoder_that_saw_the_test_slides_is_named_in_the_table_and_by_a_badg
     seen = {"tcga": "yes", "camelyon16": "unknown", "paip": "no"}
     for path in (store.study_folder(study.study_id) / "study.json", *tmp_path.glob("runs/units/*/record.json")):
         value = json.loads(path.read_text())
-        value["config"]["pretraining_overlap"] = seen
+        value["config"] |= {"pretraining_overlap": seen, "pretraining_cohorts": ["gtex", "tcga"]}
         path.write_text(json.dumps(value))
     site = build([store], tmp_path / "site", title="x")
     (entry,) = site.content.boards[0].entries
-    assert entry.pretraining == "pre-trained on TCGA; perhaps pre-trained on CAMELYON16"
+    words = "pre-trained on TCGA; perhaps pre-trained on CAMELYON16; known pre-training data: GTEX"
+    assert entry.pretraining == words
     assert "test slides seen" in [badge.text for badge in entry.badges]
     page = (site.folder / "boards" / "camelyon16-mini-official.html").read_text()
     assert "pre-trained on TCGA" in page and "data-seen" in page and "test slides not seen in pre-training" in page
