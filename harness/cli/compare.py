@@ -102,11 +102,12 @@ def compare(
 
 def _show_all(store: RunStore, found: ComparedStudies, *, scores_only: bool) -> None:
     """Scores, differences, what they mean, and costs; to programs one table of these."""
-    from harness.results.comparison.two import compare_studies
+    from harness.results.comparison.two import Comparison, changed
 
     several = len(found.summaries) > 2
     if not several:
-        _show(compare_studies(store, *(one.study for one in found.summaries)))
+        first, second = found.summaries
+        _show(Comparison(first, second, found.differences, changed(first.study, second.study)))
     elif scores_only or not console.keeping():
         console.show(study_table(found, [_described(one) for one in found.summaries]))
     if scores_only:

@@ -16,8 +16,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
-from scipy.stats import norm, rankdata
+from scipy.special import ndtr, ndtri
 
 from harness.evaluation.bootstrap import LEVEL
 
@@ -101,6 +100,8 @@ def placements(positive: NDArray[np.bool_], scores: Floats) -> tuple[Floats, Flo
         positive: shape (m + n,).
         scores: shape (k, m + n).
     """
+    from scipy.stats import rankdata  # here: it takes a second to import, and most comparisons need none of it
+
     ours, theirs = scores[:, positive], scores[:, ~positive]
     ranks = rankdata(scores, axis=1)
     below = ranks[:, positive] - rankdata(ours, axis=1)
@@ -118,7 +119,7 @@ def auc_interval(
     pROC gives it. An AUC of exactly 0 or 1 has no variance in the data: its limits are those of the score interval of
     Newcombe (Statistics in Medicine 2006;25:559, method 5), which needs the numbers of patients only.
     """
-    z = float(norm.ppf(0.5 + level / 2))
+    z = float(ndtri(0.5 + level / 2))
     variance = np.diag(found.covariance)
     spread = np.sqrt(np.maximum(variance, 0.0))
     if scale == "plain":
@@ -148,9 +149,9 @@ def auc_differences(found: Aucs, *, level: float = LEVEL) -> AucDifferences:
     difference = found.auc[first] - found.auc[second]
     error = np.sqrt(np.where(squared > _ZERO, squared, 0.0))
     error[np.isnan(squared)] = np.nan
-    half = float(norm.ppf(0.5 + level / 2)) * error
+    half = float(ndtri(0.5 + level / 2)) * error
     z = np.divide(difference, error, out=np.full(len(difference), np.nan), where=error > 0)
-    p_value = 2 * norm.sf(np.abs(z))
+    p_value = 2 * ndtr(-np.abs(z))
     p_value[(error == 0) & (np.abs(difference) < 1e-12)] = 1.0
     return AucDifferences(first, second, difference, difference - half, difference + half, z, p_value)
 
@@ -184,6 +185,8 @@ def _correction(count: int) -> float:
 
 def _newcombe(m: int, n: int, z: float) -> float:
     """The lower limit for an AUC of 1."""
+    from scipy.optimize import brentq
+
     half = (m + n) / 2 - 1
 
     def short(theta: float) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
+from scipy.special import ndtr
 
 EXACT_UP_TO = 100
 """Sum of the patients' differences up to which the p-value is exact."""
@@ -54,7 +54,7 @@ def mcnemar(first: ArrayLike, second: ArrayLike, patients: ArrayLike | None = No
         summed = each
     sizes, total = np.abs(summed[summed != 0]), abs(int(summed.sum()))
     exact = int(sizes.sum()) <= EXACT_UP_TO
-    p_value = _exact(sizes, total) if exact else float(2 * norm.sf(total / np.sqrt((sizes**2).sum())))
+    p_value = _exact(sizes, total) if exact else float(2 * ndtr(-total / np.sqrt((sizes**2).sum())))
     return McNemar(int((each > 0).sum()), int((each < 0).sum()), float(each.mean()), min(1.0, p_value), exact)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import false_discovery_control
 
 Floats = NDArray[np.float64]
 
@@ -39,6 +38,8 @@ def benjamini_hochberg(p_values: ArrayLike) -> Floats:
     Args:
         p_values: of the family, shape (m,).
     """
+    from scipy.stats import false_discovery_control
+
     p = _known(p_values)
     return np.asarray(false_discovery_control(p, method="bh")) if len(p) else p
 

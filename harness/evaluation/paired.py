@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.evaluation.bootstrap import RESAMPLES, Difference, Interval, draws, paired_difference
+from harness.evaluation.bootstrap import RESAMPLES, Difference, Interval, draws, percentile_interval, two_sided
 from harness.evaluation.rows import Rows
 from harness.evaluation.study_scores import point_scores, study_statistic
 
@@ -36,9 +36,30 @@ def paired_draws(rows: Sequence[Rows], metric: str, *, resamples: int = RESAMPLE
         metric: name of the score.
         resamples, seed: of the draws.
     """
-    strata = rows[0].strata() if rows else None
-    every = (draws(study_statistic(one), one.patient, resamples=resamples, seed=seed, strata=strata) for one in rows)
-    return [one[metric] for one in every]
+    return [one[metric] for one in drawn_together(rows, (metric,), resamples=resamples, seed=seed)]
+
+
+def drawn_together(
+    rows: Sequence[Rows], names: Collection[str] | None = None, *, resamples: int = RESAMPLES, seed: int = 0
+) -> list[dict[str, Floats]]:
+    """Scores of each study in resamples that draw the same patients in all: by name, shape (resamples,) each.
+
+    Args:
+        rows: as :func:`paired_rows` gives them.
+        names: of the scores; None for all.
+        resamples, seed: of the draws.
+    """
+    if not rows:
+        return []
+    statistics = [study_statistic(one, names) for one in rows]
+
+    def every(weights: Floats) -> dict[str, Floats]:
+        found = (statistic(weights) for statistic in statistics)
+        return {f"{k} {name}": values for k, one in enumerate(found) for name, values in one.items()}
+
+    drawn = draws(every, rows[0].patient, resamples=resamples, seed=seed, strata=rows[0].strata())
+    shown = [name for name in rows[0].names if names is None or name in names]
+    return [{name: drawn[f"{k} {name}"] for name in shown} for k in range(len(rows))]
 
 
 def compare(first: Rows, second: Rows, *, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Difference]:
@@ -48,14 +69,28 @@ def compare(first: Rows, second: Rows, *, resamples: int = RESAMPLES, seed: int 
         ValueError: the two do not hold the same slides, repeats, folds and seeds.
     """
     a, b = paired_rows([first, second])
-    found = paired_difference(
-        study_statistic(a), study_statistic(b), a.patient, resamples=resamples, seed=seed, strata=a.strata()
-    )
-    points = point_scores(a), point_scores(b)
-    return {
-        name: one if all(math.isfinite(point[name]) for point in points) else _NO_DIFFERENCE
-        for name, one in found.items()
-    }
+    return differences(a, b, drawn_together([a, b], resamples=resamples, seed=seed))
+
+
+def differences(first: Rows, second: Rows, drawn: Sequence[Mapping[str, Floats]]) -> dict[str, Difference]:
+    """Difference of two studies in each score that was drawn, first minus second.
+
+    Args:
+        first, second: as :func:`paired_rows` gives them.
+        drawn: their scores in the same resamples, as :func:`drawn_together` gives them.
+    """
+    one, patients = np.ones((1, len(first))), len(np.unique(first.patient))
+    whole = [study_statistic(rows)(one) for rows in (first, second)]
+    points = point_scores(first), point_scores(second)
+    found = {}
+    for name, values in drawn[0].items():
+        if not all(math.isfinite(point[name]) for point in points):
+            found[name] = _NO_DIFFERENCE
+            continue
+        apart = values - drawn[1][name]
+        observed = float((whole[0][name] - whole[1][name])[0])
+        found[name] = Difference(observed, percentile_interval(apart, n_patients=patients), two_sided(apart))
+    return found
 
 
 def _same_rows(first: Rows, second: Rows) -> None:

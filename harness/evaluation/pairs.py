@@ -20,7 +20,7 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from harness.evaluation.bootstrap import LEVEL, RESAMPLES, percentile_interval, two_sided
 from harness.evaluation.delong import auc_differences
@@ -89,6 +89,7 @@ def compare_pairs(
     test_to_train: float = math.nan,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    drawn: Sequence[Floats] | None = None,
 ) -> list[Pair]:
     """Compare every pair of studies in one score.
 
@@ -98,6 +99,8 @@ def compare_pairs(
         test: what p-values and intervals rest on.
         test_to_train: test slides over training slides of a fold; for ``resampled-t`` only.
         resamples, seed: of the bootstrap.
+        drawn: the scores that it draws, as :func:`harness.evaluation.paired.paired_draws` gives them, where they are
+            at hand.
 
     Raises:
         ValueError: the studies do not hold the same rows, or the test is not one of this score.
@@ -111,11 +114,13 @@ def compare_pairs(
     elif test == "resampled-t":
         tested = _resampled(rows, metric, pairs, test_to_train, every)
     else:
-        tested = _drawn(rows, metric, pairs, values, every, resamples, seed)
+        if drawn is None:
+            drawn = paired_draws(rows, metric, resamples=resamples, seed=seed)
+        tested = _drawn(rows, drawn, pairs, values, every)
         if test == "mcnemar":
             tested = _mcnemar(rows, metric, pairs, tested)
     corrected = holm([one.p_value for one in tested])
-    needed = float(norm.ppf(1 - ALPHA / 2) + norm.ppf(POWER))
+    needed = float(ndtri(1 - ALPHA / 2) + ndtri(POWER))
     return [
         Pair(a, b, one.value, one.low, one.high, one.low_all, one.high_all, one.p_value, float(p), needed * one.error)
         for (a, b), one, p in zip(pairs, tested, corrected, strict=True)
@@ -135,14 +140,11 @@ def unit_scores(data: Rows, metric: str) -> list[tuple[int, int, int, float]]:
 
 def _drawn(
     rows: Sequence[Rows],
-    metric: str,
+    drawn: Sequence[Floats],
     pairs: Sequence[tuple[int, int]],
     values: Sequence[float],
     every: float,
-    resamples: int,
-    seed: int,
 ) -> list[_Tested]:
-    drawn = paired_draws(rows, metric, resamples=resamples, seed=seed)
     patients = len(np.unique(rows[0].patient))
     found = []
     for a, b in pairs:
@@ -164,7 +166,7 @@ def _delong(rows: Sequence[Rows], metric: str, every: float) -> list[_Tested]:
         raise ValueError(f"DeLong's test is one of the AUC, not of {metric}")
     aucs = study_aucs(rows)
     alone, among = auc_differences(aucs), auc_differences(aucs, level=every)
-    half = float(norm.ppf(0.5 + LEVEL / 2))
+    half = float(ndtri(0.5 + LEVEL / 2))
     return [
         _Tested(-d, -high, -low, -high_all, -low_all, p, (high - low) / 2 / half)
         for d, low, high, low_all, high_all, p in zip(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 from harness.evaluation.bootstrap import LEVEL
 
@@ -58,9 +58,9 @@ def resampled_t(differences: ArrayLike, test_to_train: float, *, level: float = 
     size = np.abs(d).max(axis=-1)
     error = np.sqrt(1 / count + test_to_train) * np.where(spread > 1e-12 * size, spread, np.nan)
     t = np.asarray(mean / error)
-    p_value = np.asarray(2 * student.sf(np.abs(t), max(1, count - 1)))
+    p_value = np.asarray(2 * stdtr(max(1, count - 1), -np.abs(t)))
     p_value = np.where((size == 0) & (count > 1), 1.0, p_value)
-    half = student.ppf(0.5 + level / 2, max(1, count - 1)) * np.where(size == 0, 0.0, error)
+    half = stdtrit(max(1, count - 1), 0.5 + level / 2) * np.where(size == 0, 0.0, error)
     if count < 2:
         half = np.full(mean.shape, np.nan)
     return ResampledT(np.asarray(mean), np.asarray(mean - half), np.asarray(mean + half), t, p_value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
@@ -64,10 +65,17 @@ class Rows(ABC):
         """Those of :attr:`names` that are means over the folds of a run."""
         return frozenset((*self.averaged, *(metric.name for metric in self.further if metric.averaged)))
 
-    def scores(self, folds: list[NDArray[np.intp]], weights: Floats) -> dict[str, Floats]:
-        """Each of :attr:`names` for one run, shape (R,); see :meth:`run_scores`."""
-        found = self.run_scores(folds, weights)
+    def scores(
+        self, folds: list[NDArray[np.intp]], weights: Floats, names: Collection[str] | None = None
+    ) -> dict[str, Floats]:
+        """Each of :attr:`names` for one run, shape (R,), or some of them alone; see :meth:`run_scores`."""
+        if names is None:
+            names = self.names
+        own = [name for name in self.metrics if name in names]
+        found = self.some_scores(folds, weights, own) if own else {}
         for metric in self.further:
+            if metric.name not in names:
+                continue
             parts = folds if metric.averaged else [np.concatenate(folds)]
             found[metric.name] = mean_of_defined([metric.values(self.only(one), weights[:, one]) for one in parts])
         return found
@@ -97,6 +105,11 @@ class Rows(ABC):
             folds: row numbers of each fold of the run.
             weights: how often each row is drawn, shape (R, n).
         """
+
+    def some_scores(self, folds: list[NDArray[np.intp]], weights: Floats, names: Collection[str]) -> dict[str, Floats]:
+        """Some of :attr:`metrics` for one run; a class overrides it where it can leave out the work for the others."""
+        found = self.run_scores(folds, weights)
+        return {name: found[name] for name in self.metrics if name in names}
 
     @abstractmethod
     def lacking(self, rows: NDArray[np.intp]) -> tuple[int, ...]:

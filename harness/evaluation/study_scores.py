@@ -14,7 +14,7 @@ lose a class by the draw alone: they average the folds that are defined.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -53,14 +53,29 @@ class Predictions(Rows):
 
     def run_scores(self, folds: list[NDArray[np.intp]], weights: Floats) -> dict[str, Floats]:
         """The AUC as the mean over folds, all other scores of the pooled predictions."""
+        return self._own_scores(folds, weights, METRICS)
+
+    def some_scores(self, folds: list[NDArray[np.intp]], weights: Floats, names: Collection[str]) -> dict[str, Floats]:
+        """Some of them, without the work for the others."""
+        if type(self).run_scores is not Predictions.run_scores:  # a task from outside computes its scores itself
+            return super().some_scores(folds, weights, names)
+        return self._own_scores(folds, weights, names)
+
+    def _own_scores(self, folds: list[NDArray[np.intp]], weights: Floats, names: Collection[str]) -> dict[str, Floats]:
+        found: dict[str, Floats] = {}
+        if "auc" in names:
+            areas = [macro_auc(self.label[fold], self.probabilities[fold], weights[:, fold]) for fold in folds]
+            found["auc"] = mean_of_defined(areas)
+        pooled = set(names) - {"auc"}
+        if not pooled:
+            return found
         rows = np.concatenate(folds)
-        areas = [macro_auc(self.label[fold], self.probabilities[fold], weights[:, fold]) for fold in folds]
         label, probabilities, w = self.label[rows], self.probabilities[rows], weights[:, rows]
-        return {
-            "auc": mean_of_defined(areas),
-            **confusion_scores(confusion(label, self.predicted[rows], probabilities.shape[1], w)),
-            "log_loss": log_loss(label, probabilities, w),
-        }
+        if pooled != {"log_loss"}:
+            found |= confusion_scores(confusion(label, self.predicted[rows], probabilities.shape[1], w))
+        if "log_loss" in pooled:
+            found["log_loss"] = log_loss(label, probabilities, w)
+        return {name: found[name] for name in METRICS if name in names}
 
     def lacking(self, rows: NDArray[np.intp]) -> tuple[int, ...]:
         """Classes that none of the rows has."""
@@ -163,13 +178,14 @@ def study_scores(data: Rows, *, resamples: int = RESAMPLES, seed: int = 0) -> St
     )
 
 
-def study_statistic(data: Rows) -> Statistic:
-    """The scores of a study as a function of weights per row, for the bootstrap."""
+def study_statistic(data: Rows, names: Collection[str] | None = None) -> Statistic:
+    """The scores of a study, or some of them, as a function of weights per row, for the bootstrap."""
     runs = data.runs()
+    shown = [name for name in data.names if names is None or name in names]
 
     def statistic(weights: Floats) -> dict[str, Floats]:
-        per_run = [data.scores(folds, weights) for folds in runs]
-        return {name: mean_of_defined([run[name] for run in per_run]) for name in data.names}
+        per_run = [data.scores(folds, weights, shown) for folds in runs]
+        return {name: mean_of_defined([run[name] for run in per_run]) for name in shown}
 
     return statistic
 

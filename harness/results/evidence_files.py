@@ -55,8 +55,16 @@ def altered_files(folder: Path, files: Mapping[str, str]) -> list[str]:
         name
         for name, digest in files.items()
         # A name that leads elsewhere is not looked at: no record of ours has one.
-        if not is_inside(name) or not (folder / name).is_file() or sha256_file(folder / name) != digest
+        if not is_inside(name) or hash_of(folder / name) != digest
     ]
+
+
+def hash_of(path: Path) -> str | None:
+    """SHA-256 of a file; None where there is none, or none any more: a writer may take it away between two looks."""
+    try:
+        return sha256_file(path) if path.is_file() else None
+    except FileNotFoundError:
+        return None
 
 
 def reason(error: Exception) -> str:

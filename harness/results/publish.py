@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.core import console
-from harness.core.errors import BenchError
-from harness.core.hashing import sha256_file, sha256_json
+from harness.core.hashing import sha256_json
 from harness.evaluation.study_scores import Score
-from harness.results.evidence_files import STUDY
+from harness.results.evidence_files import STUDY, hash_of
 from harness.results.mlflow.content import VERSION, origin_tags
-from harness.results.mlflow.view import MlflowView, Shown
+from harness.results.mlflow.states import RunStates
+from harness.results.mlflow.view import MlflowView
 from harness.results.names import without_password
 from harness.results.predictions import PREDICTIONS
 from harness.results.staging import ARTEFACTS, CURVE, RECORD
@@ -34,8 +35,9 @@ FIGURES = "figures"
 class Publisher:
     """Shows evidence in MLflow as it comes in.
 
-    The view can always be made again, so nothing here stops a run: the first failure is told once and ends the
-    publishing of this process.
+    The view can always be made again, so nothing here stops a run, whether it is MLflow that fails or the reading of
+    evidence that another process changes meanwhile: the first failure is told once and ends the publishing of this
+    process.
 
     Args:
         store: the evidence.
@@ -55,7 +57,7 @@ class Publisher:
 
     def unit(self, record: Record) -> bool:
         """Show a finished unit; whether anything had to be written."""
-        return self._unit(record, self._hash(record))
+        return self._guarded(lambda view: self._unit(view, record, self._hash(record)))
 
     def failure(self, failure: Failure) -> bool:
         """Show a unit that failed; whether anything had to be written."""
@@ -65,42 +67,48 @@ class Publisher:
         """Bring a study and its units up to date; whether anything had to be written.
 
         Units are shown as they finish; those that a kill or an earlier failure of MLflow kept from it are added.
-        Evidence that cannot be read, such as another process's that is damaged, is a warning here: the run is done.
         """
-        try:
-            return self._sync_study(self.store.study(study_id), Verifier(self.store)) > 0
-        except (BenchError, OSError) as error:
-            console.warn(f"study {study_id} is not up to date in MLflow: {error} (bench sync fills in what is missing)")
-            return False
+        return self._guarded(lambda view: self._sync_study(view, self.store.study(study_id), Verifier(self.store)) > 0)
 
     def sync(self) -> int:
         """Write everything that the view does not show yet; how many runs had to be written. Twice adds nothing."""
-        studies = [study for study in self.store.studies() if study.records or study.failures]
+        every = self.store.studies()
+        studies = [study for study in every if study.records or study.failures]
         units = sum(len(study.records) + len(study.failures) for study in studies)
+        verifier = Verifier(self.store, studies=every)
+        states: dict[str, RunStates] = {}
         written = 0
-        verifier = Verifier(self.store)
+
+        def write(study: Study, view: MlflowView) -> bool:
+            nonlocal written
+            if study.dataset not in states:
+                states[study.dataset] = view.states(study.dataset)
+            written += self._sync_study(view, study, verifier, states[study.dataset], bar.advance)
+            return True
+
         with console.progress("MLflow", units) as bar:
             for study in studies:
-                written += self._sync_study(study, verifier, bar.advance)
+                self._guarded(partial(write, study))
         return written
 
-    def _sync_study(self, study: Study, verifier: Verifier, advance: Callable[[], object] = lambda: None) -> int:
-        shown = Shown("", {})
-
-        def ask(view: MlflowView) -> bool:
-            nonlocal shown
-            shown = view.shown(study)
-            return False
-
-        self._guarded(ask)
+    def _sync_study(
+        self,
+        view: MlflowView,
+        study: Study,
+        verifier: Verifier,
+        states: RunStates | None = None,
+        advance: Callable[[], object] = lambda: None,
+    ) -> int:
+        shown = view.shown(study, states)
         hashes = {record.unit_id: self._hash(record) for record in study.records}
         written = 0
         for record in study.records:
             shows = hashes[record.unit_id]
-            written += shown.units.get(record.unit_id) != shows and self._unit(record, shows)
+            written += shown.units.get(record.unit_id) != shows and self._unit(view, record, shows)
             advance()
         for failure in study.failures:
-            written += shown.units.get(failure.unit_id) != failure_hash(failure) and self.failure(failure)
+            known = failure_hash(failure)
+            written += shown.units.get(failure.unit_id) != known and view.write_failure(failure, known)
             advance()
         plans = [self.store.study_folder(study.study_id) / name for name in (STUDY, TRIALS)]
         metrics = task_of(study.records[0].config).metrics if study.records else ()
@@ -110,15 +118,13 @@ class Publisher:
         shows = _hash_of(evidence)
         if shown.study == shows:
             return written
-        return written + self._guarded(lambda view: self._write_study(view, study, shows, verification))
+        return written + self._write_study(view, study, shows, verification)
 
-    def _unit(self, record: Record, shows: str) -> bool:
+    def _unit(self, view: MlflowView, record: Record, shows: str) -> bool:
         def files() -> dict[str, Path]:
             return unit_files(self.store, record)
 
-        return self._guarded(
-            lambda view: view.write_unit(record, shows, files, lambda: self.store.curve(record.unit_id))
-        )
+        return view.write_unit(record, shows, files, lambda: self.store.curve(record.unit_id))
 
     def _hash(self, record: Record) -> str:
         """Hash of a unit's evidence: its record holds those of its other files."""
@@ -170,7 +176,7 @@ def _hash_of(evidence: list[Any]) -> str:
 
 
 def _file_hash(path: Path) -> str:
-    return sha256_file(path) if path.is_file() else ""
+    return hash_of(path) or ""
 
 
 def unit_files(store: RunStore, record: Record) -> dict[str, Path]:

@@ -257,10 +257,12 @@ class RunStore:
         Raises:
             DataError: there is none of this name.
         """
-        if planned := self.plan(study_id).get("units"):
+        plan = self.plan(study_id)
+        if planned := plan.get("units"):
             found = self._read(self.unit_folder(unit) for unit in planned)
             damaged = {one.name for one in found.broken}
-            return group_studies([self.plan(study_id)], found.records, found.failures, damaged)[0]
+            studies = group_studies([plan], found.records, found.failures, damaged)
+            return next(study for study in studies if study.study_id == study_id)
         for study in self.studies():  # its plan is lost: only the records tell which units are its
             if study.study_id == study_id:
                 return study

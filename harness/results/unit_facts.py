@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from harness.core.errors import BenchError
-from harness.core.hashing import sha256_file
+from harness.core.errors import BenchError, DataError
+from harness.results.evidence_files import hash_of
 from harness.results.names import is_inside
 from harness.results.predictions import PREDICTIONS, as_predictions, read_predictions
 from harness.tasks.registry import task_of
@@ -32,8 +32,7 @@ def read_facts(store: RunStore, record: Record) -> UnitFacts:
     files: dict[str, str | None] = {}
     for name in {*record.files, PREDICTIONS}:
         # A name that leads elsewhere is not looked at: no record of ours has one.
-        there = is_inside(name) and (folder / name).is_file()
-        files[name] = sha256_file(folder / name) if there else None
+        files[name] = hash_of(folder / name) if is_inside(name) else None
     try:
         task = task_of(record.config)
         frame = read_predictions(folder / PREDICTIONS, task)
@@ -46,9 +45,12 @@ def read_facts(store: RunStore, record: Record) -> UnitFacts:
         return UnitFacts(findings=(*found, unreadable), content=files[PREDICTIONS] or "")
 
 
-def read_rows_of(store: RunStore, record: Record) -> list[Row]:
-    """The rows of a unit's predictions, sorted, as its table has them."""
+def read_rows_of(store: RunStore, record: Record) -> list[Row] | None:
+    """The rows of a unit's predictions, sorted, as its table has them; None where they cannot be read any more."""
     task = task_of(record.config)
     names = ("slide", "patient", *task.truth)
-    frame = read_predictions(store.unit_folder(record.unit_id) / PREDICTIONS, task)
+    try:
+        frame = read_predictions(store.unit_folder(record.unit_id) / PREDICTIONS, task)
+    except DataError:
+        return None
     return rows_of({name: frame[name].tolist() for name in names}, tuple(task.truth))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from harness.results.access_log import AccessLog
 from harness.results.evidence_files import read_record
 from harness.results.summary import study_predictions
 from harness.results.unit_facts import known_facts, read_facts, read_rows_of
+from harness.verification.accesses import siblings
 from harness.verification.expected import Expected, expected
 from harness.verification.finding import Verification
 from harness.verification.study import check_study
@@ -51,6 +52,7 @@ class Verifier:
         self._studies = studies
         self._dataset = dataset
         self._deep = deep
+        self._datasets: dict[str, Dataset | None] = {}
         self._cards: dict[tuple[str, str, str], Expected | None] = {}
 
     def study(self, study: Study, scores: StudyScores | None = None) -> Verification:
@@ -71,7 +73,7 @@ class Verifier:
             facts,
             card=self._card(study),
             log=self._log,
-            unknown=self._unknown,
+            unknown=self._unknown_to(study),
             unreadable={name: _problem(self._store, name) for name in study.damaged},
             scores=scores,
             rows=lambda record: read_rows_of(self._store, record),
@@ -81,13 +83,25 @@ class Verifier:
     def _log(self) -> Mapping[str, Sequence[Access]]:
         return AccessLog(self._store.root).lines()
 
+    def _unknown_to(self, study: Study) -> tuple[str, ...]:
+        """:attr:`_unknown`, as far as it matters to the study. Other studies are read where there is a suspicion."""
+        if self._studies is None and study.records:
+            own = {*(study.planned or ()), *(record.unit_id for record in study.records)}
+            if not any(siblings(study.records[0], (name for name in self._log if name not in own))):
+                return ()
+        return self._unknown
+
     @cached_property
     def _unknown(self) -> tuple[str, ...]:
         """Accessors of the log that no plan and no unit of the runs folder has."""
-        studies = self._store.studies() if self._studies is None else self._studies
+        unknown = self._log if self._studies is None else self._unknown_in(self._studies)
+        # Read after the log: what was begun meanwhile is in a plan by now.
+        return self._unknown_in(self._store.studies(), unknown) if unknown else ()
+
+    def _unknown_in(self, studies: Sequence[Study], names: Iterable[str] | None = None) -> tuple[str, ...]:
         known = {name for study in studies for name in study.planned or ()}
         known |= {record.unit_id for study in studies for record in study.records}
-        return tuple(name for name in self._log if name not in known)
+        return tuple(name for name in (self._log if names is None else names) if name not in known)
 
     def _card(self, study: Study) -> Expected | None:
         if not study.records:
@@ -95,14 +109,16 @@ class Verifier:
         spec = study.records[0].spec
         key = (str(spec["dataset"]), str(spec["protocol"]), str(spec.get("split_sha256", "")))
         if key not in self._cards:
-            dataset = self._dataset_called(key[0])
+            dataset = self._called(key[0])
             self._cards[key] = None if dataset is None else expected(dataset, *key[1:])
         return self._cards[key]
 
-    def _dataset_called(self, name: str) -> Dataset | None:
+    def _called(self, name: str) -> Dataset | None:
         if self._dataset is not None and self._dataset.name == name:
             return self._dataset
-        return named_dataset(name)
+        if name not in self._datasets:
+            self._datasets[name] = named_dataset(name)
+        return self._datasets[name]
 
 
 def _problem(store: RunStore, unit_id: str) -> str:
@@ -122,5 +138,5 @@ def _scores(store: RunStore, study: Study) -> StudyScores | None:
     try:
         data = study_predictions(store, study)
         return None if data is None else study_scores(data, resamples=1)
-    except (BenchError, ValueError, IndexError):
+    except (BenchError, OSError, ValueError, IndexError):
         return None

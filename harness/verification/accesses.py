@@ -68,8 +68,14 @@ def check_unplanned(first: Record, unknown: Iterable[str]) -> Iterator[Finding]:
         first: a record of the study.
         unknown: accessors of the log that no plan and no record has.
     """
+    for name in siblings(first, unknown):
+        problem = "the unit was scored by the access log, and is in neither the plan nor the runs folder"
+        yield Finding.of("stray", name, problem)
+
+
+def siblings(first: Record, names: Iterable[str]) -> Iterator[str]:
+    """Those of ``names`` that units of the study of the record ``first`` have, whatever its plan says."""
     start = f"{first.spec['method']}-{first.spec['dataset']}-r"
-    for name in unknown:
+    for name in names:
         if name.startswith(start) and (at := place_of(name)) is not None and sibling(first.spec, *at) == name:
-            problem = "the unit was scored by the access log, and is in neither the plan nor the runs folder"
-            yield Finding.of("stray", name, problem)
+            yield name

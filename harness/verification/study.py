@@ -29,7 +29,7 @@ def check_study(
     unknown: Collection[str] = (),
     unreadable: Mapping[str, str] | None = None,
     scores: StudyScores | None = None,
-    rows: Callable[[Record], Sequence[Row]] | None = None,
+    rows: Callable[[Record], Sequence[Row] | None] | None = None,
 ) -> Verification:
     """Check a study.
 
@@ -41,7 +41,8 @@ def check_study(
         unknown: accessors of the log that no plan and no record of the runs folder has.
         unreadable: unit → why its evidence cannot be read.
         scores: what the predictions come to; None compares no scores of study.json.
-        rows: reads the sorted rows of a unit, to name the slide that differs; None names none.
+        rows: reads the sorted rows of a unit, to name the slide that differs, or gives None where they cannot be read
+            any more; None names none.
     """
     findings = [Finding.of("unreadable", name, problem) for name, problem in (unreadable or {}).items()]
     findings += [finding for record in study.records for finding in facts[record.unit_id].findings]
@@ -63,7 +64,7 @@ def _check_rows(
     study: Study,
     facts: Mapping[str, UnitFacts],
     card: Expected,
-    rows: Callable[[Record], Sequence[Row]] | None,
+    rows: Callable[[Record], Sequence[Row] | None] | None,
 ) -> Iterator[Finding]:
     for record in study.records:
         repeat, fold = record.spec["repeat"], record.spec["fold"]
@@ -74,8 +75,8 @@ def _check_rows(
             yield Finding.of("rows", record.unit_id, f"the protocol has no r{repeat}f{fold}")
         elif digest != true:
             what = "the rows are not the test slides of the fold with their labels and patients", digest, true
-            if rows is not None:
-                what = first_difference(rows(record), card.rows(repeat, fold), tuple(card.dataset.task.truth))
+            if rows is not None and (found := rows(record)) is not None:
+                what = first_difference(found, card.rows(repeat, fold), tuple(card.dataset.task.truth))
             yield Finding.of("rows", f"{record.unit_id}, predictions.parquet", *what)
 
 

@@ -13,6 +13,7 @@ from harness.core.errors import DataError
 from harness.results.mlflow.view import MlflowView
 from harness.results.publish import Publisher
 from harness.results.store import RunStore
+from harness.results.verified import Verifier
 
 STUDY = "abmil-toy-cv3-0123"
 
@@ -118,18 +119,35 @@ def test_a_tracking_store_that_cannot_be_reached_is_told_once(
     assert publisher.broken
 
 
-def test_evidence_that_cannot_be_read_at_the_end_of_a_run_is_a_warning(
+def test_evidence_that_another_process_changes_meanwhile_ends_the_publishing_and_not_the_run(
     store: RunStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fill(store)
+    made = fill(store)
 
-    def unreadable(*_: object) -> None:
-        raise DataError("the access log is cut short", place="line 7", fix="remove it")
+    def changed(*_: object, **__: object) -> None:
+        raise DataError("the record is cut short or damaged", place="record.json", fix="run the unit again")
 
-    monkeypatch.setattr("harness.results.verified.Verifier.study", unreadable)
-    publisher = Publisher(store)
-    assert publisher.study(STUDY) is False and not publisher.broken
-    told = " ".join(capsys.readouterr().err.split())
-    assert STUDY in told and "cut short" in told and "bench sync" in told
-    with pytest.raises(DataError):
-        publisher.sync()  # who asks for it is told
+    for name in ("harness.results.verified.Verifier.study", "harness.results.store.RunStore.study"):
+        with monkeypatch.context() as patch:
+            patch.setattr(name, changed)
+            publisher = Publisher(store)
+            assert not publisher.study(STUDY)
+        assert publisher.broken.startswith("the record is cut short or damaged")
+        assert "bench sync fills in what is missing" in capsys.readouterr().err
+    with monkeypatch.context() as patch:
+        patch.setattr("harness.results.publish.hash_of", changed)
+        assert not Publisher(store).unit(made[0])
+    assert Publisher(store).study(STUDY)
+
+
+def test_a_file_that_is_taken_away_between_two_looks_is_one_that_is_missing(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = fill(store)
+    monkeypatch.setattr(Path, "is_file", lambda path: True)  # as a reader sees it just before the writer's step
+    folder = store.unit_folder(made[0].unit_id)
+    for name in ("predictions.parquet", "curve.csv"):
+        (folder / name).unlink()
+    assert sorted(store.altered(made[0].unit_id)) == ["curve.csv", "predictions.parquet"]
+    found = Verifier(store, deep=True).study(store.study(STUDY))
+    assert {"file", "unreadable"} <= {finding.code for finding in found.findings}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,8 @@ import numpy as np
 from harness.core.errors import DataError, UsageError
 from harness.core.suggest import unknown
 from harness.evaluation.non_inferiority import NonInferiority, non_inferiority
+from harness.evaluation.paired import differences as paired_differences
+from harness.evaluation.paired import drawn_together, paired_rows
 from harness.evaluation.pairs import TESTS, Pair, Test, compare_pairs, unit_scores
 from harness.evaluation.study_scores import point_scores
 from harness.evaluation.ties import letter as lower_letter
@@ -21,6 +23,7 @@ from harness.results.summary import Summary, study_predictions, summarise
 from harness.tasks.registry import lower_is_better
 
 if TYPE_CHECKING:
+    from harness.evaluation.bootstrap import Difference
     from harness.evaluation.rows import Rows
     from harness.results.store import RunStore
     from harness.results.studies import Study
@@ -53,6 +56,7 @@ class ComparedStudies:
         folds: a row per unit, ``repeat, fold, seed`` and the score of each study (``A``, ``B``, ...), then one with all
             folds of a run pooled, its ``fold`` None.
         patients: how many there are.
+        differences: of two studies the second minus the first in every score; of more, empty.
     """
 
     summaries: tuple[Summary, ...]
@@ -61,6 +65,7 @@ class ComparedStudies:
     statements: tuple[Statement, ...]
     folds: tuple[Mapping[str, Any], ...]
     patients: int
+    differences: Mapping[str, Difference] = field(default_factory=dict)
 
 
 def letter(number: int) -> str:
@@ -103,7 +108,14 @@ def compare_many(
     name = metric or data[0].names[0]
     try:
         ratio = _test_to_train(studies[0], place) if test == "resampled-t" else math.nan
-        pairs = compare_pairs(data, name, test=test, test_to_train=ratio, resamples=resamples)
+        drawn = None
+        differences: Mapping[str, Difference] = {}
+        if len(data) == 2:  # all their scores are shown: one draw serves these and the pair
+            both = paired_rows(data)
+            every = drawn_together(both, resamples=resamples)
+            drawn = [one[name] for one in every]
+            differences = paired_differences(both[1], both[0], every[::-1])
+        pairs = compare_pairs(data, name, test=test, test_to_train=ratio, resamples=resamples, drawn=drawn)
     except ValueError as error:
         raise DataError(
             str(error), place=place, fix="compare studies of the same task and data, or leave --test out"
@@ -117,6 +129,7 @@ def compare_many(
         tuple(_statement(pair, name, margin, lower=lower, patients=patients, pairs=len(pairs)) for pair in pairs),
         tuple(_fold_rows(data, name)),
         patients,
+        differences,
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.core.hashing import sha256_text
 from harness.results.mlflow import content
 from harness.results.mlflow.place import artefact_folder, copy_files, place_run, run_folder
+from harness.results.mlflow.states import KEY, PARENT, RunState, RunStates, read_states
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
 Files = Callable[[], Mapping[str, Path]]
 """Path among a run's artefacts → file."""
-
-KEY = "bench.key"
-"""Tag with a hash of the name of the unit or study that a run shows."""
 
 _PAGE, _BATCH, _BATCH_PARAMS = 1000, 1000, 100
 """MLflow's limits of a page of runs, of what is logged at once, and of the parameters in that."""
@@ -40,8 +38,24 @@ class MlflowRuns:
         self._root = root
         self._experiments: dict[str, str] = {}
 
-    def search(self, dataset: str, query: str) -> list[Run]:
-        """All runs of a dataset's experiment that ``query`` finds."""
+    def find(self, dataset: str, name: str) -> list[RunState]:
+        """Runs that show the unit or study ``name``. Looked up by a hash, so that no name upsets the query."""
+        return self._states(dataset, KEY, sha256_text(name))
+
+    def children(self, dataset: str, parent: str) -> RunStates:
+        """The runs that belong to the run ``parent``."""
+        return RunStates(self._states(dataset, PARENT, parent))
+
+    def states(self, dataset: str) -> RunStates:
+        """All runs of a dataset."""
+        return RunStates(self._states(dataset))
+
+    def _states(self, dataset: str, tag: str = "", value: str = "") -> list[RunState]:
+        if self.database is not None:
+            return read_states(self.database, self._experiment(dataset), tag, value)
+        return [RunState.of(run) for run in self._search(dataset, f"tags.`{tag}` = '{value}'" if tag else "")]
+
+    def _search(self, dataset: str, query: str) -> list[Run]:
         found: list[Run] = []
         token = None
         while token is None or token:
@@ -49,10 +63,6 @@ class MlflowRuns:
             found += page
             token = page.token or ""
         return found
-
-    def find(self, dataset: str, name: str) -> list[Run]:
-        """Runs that show the unit or study ``name``. Looked up by a hash, so that no name upsets the query."""
-        return self.search(dataset, f"tags.`{KEY}` = '{sha256_text(name)}'")
 
     def _experiment(self, dataset: str) -> str:
         """Experiment of a dataset, made or brought back if need be."""

@@ -7,7 +7,6 @@ hash of the record that it shows, so that what is there already is not written t
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.core.filelock import locked
-from harness.core.hashing import sha256_text
 from harness.results.mlflow import content
 from harness.results.mlflow.place import (
     DATABASE,
@@ -29,21 +27,17 @@ from harness.results.mlflow.place import (
     write_ahead,
 )
 from harness.results.mlflow.quiet import quiet
-from harness.results.mlflow.runs import KEY, Files, MlflowRuns
+from harness.results.mlflow.runs import Files, MlflowRuns
+from harness.results.mlflow.states import PARENT, SHOWS, RunState, RunStates
 from harness.results.mlflow.template import copy_template, keep_template
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
-
     from harness.results.record import Record
     from harness.results.studies import Failure, Study
 
 Curve = Callable[[], list[dict[str, str]]]
 """Rows of a training curve."""
 
-SHOWS = "bench.shows"
-"""Tag with the hash of the evidence that a run shows."""
-_PARENT = "mlflow.parentRunId"
 _FINISHED, _FAILED, _RUNNING = "FINISHED", "FAILED", "RUNNING"
 
 
@@ -106,23 +100,30 @@ class MlflowView:
                 self.moved = relocate(self._database, self.root.resolve(), content.STUDIES_TAG)
             self._runs = MlflowRuns(client, self.root.resolve(), self._database)
 
-    def shown(self, study: Study) -> Shown:
-        """What the runs of a study and its units show: asked at once, so that most units need no question."""
+    def states(self, dataset: str) -> RunStates:
+        """The runs of a dataset at this moment: asked once for many studies, in place of once for each."""
         with self._turn():
-            if not (parents := self._runs.find(study.dataset, study.study_id)):
+            return self._runs.states(dataset)
+
+    def shown(self, study: Study, states: RunStates | None = None) -> Shown:
+        """What the runs of a study and its units show: asked at once, so that most units need no question.
+
+        Args:
+            study: the study.
+            states: what :meth:`states` gave; None asks for this study alone.
+        """
+        with nullcontext() if states is not None else self._turn():
+            parents = self._runs.find(study.dataset, study.study_id) if states is None else states.of(study.study_id)
+            if not parents:
                 return Shown("", {})
             parent = parents[0]
-            found = self._runs.search(study.dataset, f"tags.`{_PARENT}` = '{parent.info.run_id}'")
-        ids = [*(one.unit_id for one in study.records), *(one.unit_id for one in study.failures)]
-        names = {sha256_text(unit): unit for unit in ids}
-        runs = [(names.get(run.data.tags.get(KEY, ""), ""), run) for run in found]
-        often = Counter(name for name, _ in runs)  # a run twice is for write_unit to remove
-        units = {
-            name: run.data.tags[SHOWS]
-            for name, run in runs
-            if name and often[name] == 1 and self._is_current(run, parent.info.run_id)
-        }
-        return Shown("" if is_lost(parent.info.artifact_uri) else parent.data.tags.get(SHOWS, ""), units)
+            found = self._runs.children(study.dataset, parent.run_id) if states is None else states
+        units = {}
+        for name in (*(one.unit_id for one in study.records), *(one.unit_id for one in study.failures)):
+            runs = found.of(name)
+            if len(runs) == 1 and self._is_current(runs[0], parent.run_id):  # a run twice is for write_unit to remove
+                units[name] = runs[0].tags[SHOWS]
+        return Shown("" if is_lost(parent.artifact_uri) else parent.tags.get(SHOWS, ""), units)
 
     def write_unit(self, record: Record, shows: str, files: Files, curve: Curve) -> bool:
         """Show a finished unit; whether anything had to be written.
@@ -139,7 +140,7 @@ class MlflowView:
             parent = self._parent(record.study_id, spec, start)
             if not self._outdated(spec["dataset"], record.unit_id, shows, parent):
                 return False
-            tags = {**content.unit_tags(record), _PARENT: parent}
+            tags = {**content.unit_tags(record), PARENT: parent}
             run = self._runs.create(spec["dataset"], content.unit_name(spec), record.unit_id, tags, start=start)
             self._runs.log_dataset(run.info.run_id, spec)
             self._runs.log_files(run, spec["dataset"], files)
@@ -163,7 +164,7 @@ class MlflowView:
                 **content.identity_tags(failure.unit_id, failure.study_id, spec),
                 "reason": failure.reason,
                 "attempts": str(failure.attempts),
-                _PARENT: parent,
+                PARENT: parent,
             }
             name = f"{content.unit_name(spec)} (failed)"
             run = self._runs.create(spec["dataset"], name, failure.unit_id, tags, start=time)
@@ -222,23 +223,22 @@ class MlflowView:
     def _outdated(self, dataset: str, name: str, shows: str, parent: str) -> bool:
         """Whether a unit has to be written; its runs that show something else, or were cut short, are removed."""
         found = self._runs.find(dataset, name)
-        current = [run for run in found if run.data.tags.get(SHOWS) == shows and self._is_current(run, parent)]
+        current = [run for run in found if run.tags.get(SHOWS) == shows and self._is_current(run, parent)]
         for run in found:
             if run not in current[:1]:
-                self._runs.client.delete_run(run.info.run_id)
+                self._runs.client.delete_run(run.run_id)
         return not current
 
-    def _is_current(self, run: Run, parent: str) -> bool:
+    def _is_current(self, run: RunState, parent: str) -> bool:
         """Whether a unit's run was finished, belongs to this run of its study, and has its artefacts."""
-        tags = run.data.tags
-        lost = run.info.status == _FINISHED and is_lost(run.info.artifact_uri)
-        return SHOWS in tags and tags.get(_PARENT) == parent and not lost
+        lost = run.status == _FINISHED and is_lost(run.artifact_uri)
+        return SHOWS in run.tags and run.tags.get(PARENT) == parent and not lost
 
     def _parent(self, study_id: str, spec: Mapping[str, Any], start: int | None) -> str:
         """Run of a study, made if need be."""
         if study_id not in self._parents:
             if found := self._runs.find(spec["dataset"], study_id):
-                self._parents[study_id] = str(found[0].info.run_id)
+                self._parents[study_id] = found[0].run_id
             else:
                 tags = content.identity_tags(None, study_id, spec)
                 run = self._runs.create(
