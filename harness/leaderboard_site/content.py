@@ -124,7 +124,7 @@ class Entry(Part):
     encoder: str = Field(description="empty where features or numbers come with the dataset")
     resolution: str = Field(description="in microns per pixel; empty where unknown")
     pretraining: str = Field(
-        description="known pre-training data of the encoder, first of all whether test slides; empty where none is"
+        description="whether the encoder has seen the test slides, and its known pre-training data; empty if unknown"
     )
     input_differs: str = Field(description="in what the input differs from the method's published one")
     preset: str
