@@ -69,6 +69,16 @@ def forget(*folders: Path) -> None:
         os.close(descriptor)
 
 
+def each(read, names) -> None:
+    """Read one after the other, as a training does: none is kept."""
+    for name in names:
+        read(name)
+
+
+def load(path: Path) -> torch.Tensor:
+    return torch.load(path, weights_only=True).float()
+
+
 def cost(work, *cold: Path) -> Cost:
     forget(*cold)
     started, before = time.perf_counter(), processor_seconds()
@@ -85,7 +95,7 @@ def processor_seconds() -> float:
 
 
 def bench(place: Path, words: str) -> list[float]:
-    """Largest resident size in MB of the command and of its largest child; pages of mapped files count."""
+    """Largest resident size in MB of the command and of its largest child."""
     environment = os.environ | {"BENCH_CACHE": str(place / "cache"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", RUN, *words.split()], env=environment, capture_output=True, text=True, check=False
@@ -103,9 +113,9 @@ def test_a_cohort_is_imported_read_and_trained_on(place: Path) -> None:
     said["import"] = cost(lambda: peaks.update(new=bench(place, new)), files)
     (manifest,) = (place / "cache").rglob("manifest.json")
     bags = FeatureAccess.of_store(FeatureStore.open(manifest.parent)).bags(NAMES)
-    said["packed, looked at"] = cost(lambda: [bags.read(number) for number in range(SLIDES)], manifest.parent)
-    said["packed"] = cost(lambda: [bags.read(number) for number in range(SLIDES)], manifest.parent)
-    said[".pt"] = cost(lambda: [torch.load(files / f"{name}.pt", weights_only=True) for name in NAMES], files)
+    for name in ("packed, looked at", "packed"):
+        said[name] = cost(lambda: each(bags.read, range(SLIDES)), manifest.parent)
+    said[".pt"] = cost(lambda: each(lambda name: load(files / f"{name}.pt"), NAMES), files)
     run = f"run --method mean_pool --dataset {place}/made/bench --fold 0 --set epochs=1 --out {place}/out"
     said["fold"] = cost(lambda: peaks.update(fold=bench(place, run)), manifest.parent)
     size = sum(path.stat().st_size for path in files.iterdir())
