@@ -1,7 +1,7 @@
 """Memory for the features of one slide that is used again for another one.
 
-Fresh memory is given out by the system page by page, each filled with zeros first, which takes longer than reading a
-cached file into it.
+Fresh memory is given out by the system page by page, each filled with zeros first. How much that costs depends on how
+much free memory lies in one piece: with plenty, no difference was measured.
 """
 
 from __future__ import annotations

@@ -162,9 +162,8 @@ def _by_chunks(dataset: Any, path: Path) -> NDArray[Any] | None:
     plist = dataset.id.get_create_plist()
     if plist.get_nfilters() or not hasattr(dataset.id, "chunk_iter"):
         return None
-    chunks_found: list[Any] = []
-    dataset.id.chunk_iter(chunks_found.append)  # once per row: a function of ours would take as long as the library
-    places = [(info[0][0], info[2]) for info in chunks_found]
+    places: list[tuple[int, int]] = []
+    dataset.id.chunk_iter(lambda info: places.append((info.chunk_offset[0], info.byte_offset)))
     step, row_bytes = chunks[0], int(np.prod(chunks[1:])) * dataset.dtype.itemsize
     if len(places) != -(-dataset.shape[0] // step):
         return None
