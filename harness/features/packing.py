@@ -25,7 +25,6 @@ from harness.features.declared import Declared, with_resolution
 from harness.features.formats.base import Facts, FeatureFile, FeatureFormat, SlideFeatures
 from harness.features.manifest import MANIFEST, DType, FeatureKey, Header, Manifest, SlideEntry
 from harness.features.refusals import no_tiles, refuse, too_many
-from harness.features.room import Loan, Rooms
 from harness.features.rows import StoredRows, as_stored, check_columns
 from harness.features.store import FeatureStore
 from harness.features.writer import FeatureWriter
@@ -168,22 +167,17 @@ class Packing:
     def _read_all(
         self, todo: Sequence[str], declared: Declared, header: Header
     ) -> Iterator[tuple[str, Ready | BenchError]]:
-        """Slides in their order, read ahead by the threads. Rows are there until the next slide is asked for."""
-        rooms = Rooms()
+        """Slides in their order, read ahead by the threads."""
         with ThreadPoolExecutor(self.workers, thread_name_prefix="pack") as pool:
-            waiting: deque[tuple[str, Loan, Future[Ready | BenchError]]] = deque()
+            waiting: deque[tuple[str, Future[Ready | BenchError]]] = deque()
             try:
                 for slide in [*todo, None]:
                     if slide is not None:
-                        loan = rooms.loan()
-                        waiting.append(
-                            (slide, loan, pool.submit(self._ready, self.files[slide], declared, header, loan))
-                        )
+                        waiting.append((slide, pool.submit(self._ready, self.files[slide], declared, header)))
                     # Enough to go on with while the disk is waited for.
                     while len(waiting) > (0 if slide is None else 2 * self.workers + 1):
-                        first, lent, future = waiting.popleft()
+                        first, future = waiting.popleft()
                         yield first, future.result()
-                        lent.end()
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
@@ -204,11 +198,7 @@ class Packing:
         check_columns(found.features, file.place)
         return found
 
-    def _ready(self, file: FeatureFile, declared: Declared, header: Header, loan: Loan) -> Ready | BenchError:
-        with loan:
-            return self._made_ready(file, declared, header)
-
-    def _made_ready(self, file: FeatureFile, declared: Declared, header: Header) -> Ready | BenchError:
+    def _ready(self, file: FeatureFile, declared: Declared, header: Header) -> Ready | BenchError:
         started = time.perf_counter()
         try:
             found = self.checked(file, declared)

@@ -14,7 +14,6 @@ from harness.core.errors import DataError
 from harness.features.formats.owkin import has_addresses
 from harness.features.formats.shapes import label_columns
 from harness.features.manifest import DType
-from harness.features.room import empty
 from harness.features.store import DTYPES
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def as_stored(
     from blake3 import blake3
 
     convert = features.dtype != DTYPES[dtype] or not features.flags.c_contiguous
-    rows = empty(features.shape, DTYPES[dtype]) if convert else features
+    rows = np.empty(features.shape, DTYPES[dtype]) if convert else features
     digest, checksum, norms = blake3(f"{rows.dtype.str} {rows.shape}".encode()), 0, np.empty(len(rows), np.float32)
     step = max(1, BLOCK_BYTES // (features.shape[1] * features.itemsize))
     wide = np.empty((min(step, len(rows)), features.shape[1]), np.float32)

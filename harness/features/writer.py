@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 JOURNAL = "journal.jsonl"
 WRITE_BYTES = 256 << 10
-"""So much is written in one call. Linux looks for memory in one piece for a call, and can take longer to find a piece of
-megabytes than to copy them: packing took up to twice the processor time (ext4, Linux 6.18)."""
+"""So much is written in one call. Linux looks for memory in one piece for a call, and can take longer to find a piece
+of megabytes than to copy them: packing took up to twice the processor time (ext4, Linux 6.18)."""
 
 
 class FeatureWriter:

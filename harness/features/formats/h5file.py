@@ -14,7 +14,6 @@ import numpy as np
 from harness.core.errors import DataError
 from harness.core.reading import check_expansion, open_regular
 from harness.features.formats.base import damaged
-from harness.features.room import empty
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -142,7 +141,7 @@ def _contiguous(dataset: Any, path: Path) -> NDArray[Any] | None:
     offset = dataset.id.get_offset()
     if offset is None or dataset.file.userblock_size or not dataset.size:
         return None
-    values = empty(dataset.shape, dataset.dtype)
+    values = np.empty(dataset.shape, dataset.dtype)
     with path.open("rb", buffering=0) as file:
         if read_into(file.fileno(), memoryview(values.reshape(-1).view(np.uint8).data), offset) != values.nbytes:
             raise damaged(path, "it is cut short")
@@ -168,7 +167,7 @@ def _by_chunks(dataset: Any, path: Path) -> NDArray[Any] | None:
     if len(places) != -(-dataset.shape[0] // step):
         return None
     places.sort()
-    values = empty((len(places) * step, *dataset.shape[1:]), dataset.dtype)
+    values = np.empty((len(places) * step, *dataset.shape[1:]), dataset.dtype)
     target = memoryview(values.reshape(-1).view(np.uint8).data)
     with path.open("rb", buffering=0) as file:
         for start, stop in _runs([place for _, place in places], step * row_bytes):

@@ -24,7 +24,6 @@ from harness.features.formats.base import Options, damaged
 from harness.features.formats.h5file import COORD_KEYS, FEATURE_KEYS, check_magic, read_into
 from harness.features.formats.numbers import positive, text
 from harness.features.formats.shapes import feature_rows
-from harness.features.room import empty
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -202,7 +201,7 @@ def _single_tensor(path: Path) -> NDArray[Any] | None:
         return None
     if shown.numel() * shown.element_size() != record[1]:
         return None
-    values = empty(tuple(shown.shape), dtype)
+    values = np.empty(tuple(shown.shape), dtype)
     with path.open("rb", buffering=0) as file:
         if read_into(file.fileno(), memoryview(values.reshape(-1).view(np.uint8).data), record[0]) != values.nbytes:
             raise damaged(path, "it is cut short")
