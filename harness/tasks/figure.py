@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,12 +53,12 @@ def axes_at(
         size: width and height in inches.
         boxes: left, bottom, width and height of each axes in inches.
     """
-    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.style import context
 
     width, height = size
-    with rc_context(cast("Any", _STYLE)):
+    with context(["default", _STYLE]):  # whatever the user or another library has set
         figure = Figure(figsize=size, facecolor="white")
         FigureCanvasAgg(figure)
         axes = [figure.add_axes((x / width, y / height, w / width, h / height)) for x, y, w, h in boxes]

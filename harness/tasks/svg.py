@@ -92,13 +92,13 @@ def axes_in(size: tuple[float, float], box: tuple[float, float, float, float]) -
         size: width and height in inches.
         box: left, bottom, width and height of the axes in inches.
     """
-    from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
+    from matplotlib.style import context
 
     width, height = size
     x, y, w, h = box
-    with rc_context(_settings()):
+    with context(["default", _settings()]):  # whatever the user or another library has set
         figure = Figure(figsize=size)
         FigureCanvasSVG(figure)
         axes = figure.add_axes((x / width, y / height, w / width, h / height))

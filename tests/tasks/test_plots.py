@@ -97,3 +97,11 @@ def test_figures_leave_no_global_state_behind() -> None:
     confusion_figure(made(), names(2), title="x")
     assert dict(matplotlib.rcParams) == before and matplotlib.get_backend() == backend
     assert pyplot.get_fignums() == []
+
+
+def test_settings_that_somebody_has_made_change_no_figure(painted: None) -> None:
+    import matplotlib
+
+    plain = roc_figure(made(), names(2), title="x")
+    with matplotlib.rc_context({"font.size": 18, "axes.labelsize": 18, "lines.linewidth": 7, "figure.dpi": 30}):
+        assert roc_figure(made(), names(2), title="x") == plain
