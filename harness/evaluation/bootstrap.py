@@ -211,13 +211,21 @@ def paired_difference(
     observed = difference(np.ones((1, n)))
     drawn = draws(difference, patients, resamples=resamples, seed=seed, strata=strata)
     return {
-        name: Difference(
-            float(observed[name][0]),
-            percentile_interval(drawn[name], n_patients=n_patients, level=level),
-            two_sided(drawn[name]),
-        )
+        name: difference_of(float(observed[name][0]), drawn[name], n_patients=n_patients, level=level)
         for name in observed
     }
+
+
+def difference_of(observed: float, drawn: Floats, *, n_patients: int, level: float = LEVEL) -> Difference:
+    """A difference with what its resamples say of it.
+
+    Args:
+        observed: on the data as they are.
+        drawn: in every resample, shape (resamples,).
+        n_patients: how many there are.
+        level: coverage of the interval.
+    """
+    return Difference(observed, percentile_interval(drawn, n_patients=n_patients, level=level), two_sided(drawn))
 
 
 def two_sided(drawn: Floats) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.evaluation.bootstrap import RESAMPLES, Difference, Interval, draws, percentile_interval, two_sided
+from harness.evaluation.bootstrap import RESAMPLES, Difference, Interval, difference_of, draws
 from harness.evaluation.rows import Rows
 from harness.evaluation.study_scores import point_scores, study_statistic
 
@@ -79,18 +79,14 @@ def differences(first: Rows, second: Rows, drawn: Sequence[Mapping[str, Floats]]
         first, second: as :func:`paired_rows` gives them.
         drawn: their scores in the same resamples, as :func:`drawn_together` gives them.
     """
-    one, patients = np.ones((1, len(first))), len(np.unique(first.patient))
-    whole = [study_statistic(rows)(one) for rows in (first, second)]
+    patients = len(np.unique(first.patient))
     points = point_scores(first), point_scores(second)
-    found = {}
-    for name, values in drawn[0].items():
-        if not all(math.isfinite(point[name]) for point in points):
-            found[name] = _NO_DIFFERENCE
-            continue
-        apart = values - drawn[1][name]
-        observed = float((whole[0][name] - whole[1][name])[0])
-        found[name] = Difference(observed, percentile_interval(apart, n_patients=patients), two_sided(apart))
-    return found
+    return {
+        name: difference_of(points[0][name] - points[1][name], values - drawn[1][name], n_patients=patients)
+        if all(math.isfinite(point[name]) for point in points)
+        else _NO_DIFFERENCE
+        for name, values in drawn[0].items()
+    }
 
 
 def _same_rows(first: Rows, second: Rows) -> None:

@@ -227,8 +227,7 @@ def _offset(file: FeatureFile, suffix: str) -> int | None:
     if suffix == ".npy":
         return npy_header(file.path)[3]
     if suffix in PT:
-        found = only_record(file.path)
-        return None if found is None else found[0]
+        return only_record(file.path)
     if suffix not in H5:
         return None
     with opened(file.path) as h5:

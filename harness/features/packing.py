@@ -171,13 +171,14 @@ class Packing:
         with ThreadPoolExecutor(self.workers, thread_name_prefix="pack") as pool:
             waiting: deque[tuple[str, Future[Ready | BenchError]]] = deque()
             try:
-                for slide in [*todo, None]:
-                    if slide is not None:
-                        waiting.append((slide, pool.submit(self._ready, self.files[slide], declared, header)))
-                    # Enough to go on with while the disk is waited for.
-                    while len(waiting) > (0 if slide is None else 2 * self.workers + 1):
+                for slide in todo:
+                    waiting.append((slide, pool.submit(self._ready, self.files[slide], declared, header)))
+                    if len(waiting) > 2 * self.workers + 1:  # enough to go on with while the disk is waited for
                         first, future = waiting.popleft()
                         yield first, future.result()
+                while waiting:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from harness.datasets.card import InputSettings
 from harness.leaderboard_site.words import config_of, public
 
 if TYPE_CHECKING:
@@ -56,9 +57,7 @@ def _input(spec: Mapping[str, Any]) -> dict[str, Any]:
     given = spec.get("input", {})
     if not given.get("encoder"):
         return {}
-    return {
-        name: given[name] for name in ("kind", "encoder", "mpp", "tile_px", "align", "resampler") if given.get(name)
-    }
+    return {name: given[name] for name in InputSettings.model_fields if given.get(name)}
 
 
 def _value(value: Any) -> str:

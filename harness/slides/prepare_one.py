@@ -126,12 +126,13 @@ def _prepare(job: Job, content: Content, reader: SlideReader, began: float) -> S
 
 def _stored_tiles(settings: PrepareSettings, reader: SlideReader, sides: Sequence[int]) -> list[StoredTiles | None]:
     """Per scale the tiles of the file on which the grid is laid; None where it starts at the slide's corner."""
+    if settings.align != "tiles":
+        return [None] * len(sides)
     found: list[StoredTiles | None] = []
     for scale, side in zip(settings.scales, sides, strict=True):
         level = reader.level_for(side, side, scale.tile_px, scale.tile_px)
         size, downsample = reader.stored_tiles(level), reader.level_downsamples[level]
-        aligned = settings.align == "tiles" and size is not None
-        found.append(StoredTiles(size[0] * downsample, size[1] * downsample) if aligned and size else None)
+        found.append(None if size is None else StoredTiles(size[0] * downsample, size[1] * downsample))
     return found
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.core.hashing import sha256_json
+from harness.datasets.reading_tiles import PLAIN_READING
 from harness.slides.resolution import DECLARED
 from harness.slides.scale import Scale
 
@@ -76,7 +77,6 @@ class PrepareSettings:
                 "tissue": self.tissue.model_dump(mode="json"),
                 "slide_mpp": self.slide_mpp if mpp_source == DECLARED else None,
                 **({} if self.damaged_tiles == "refuse" else {"damaged_tiles": self.damaged_tiles}),
-                **({} if self.align == "corner" else {"align": self.align}),
-                **({} if self.resampler == "level" else {"resampler": self.resampler}),
+                **{name: own for name, plain in PLAIN_READING.items() if (own := getattr(self, name)) != plain},
             }
         )

@@ -218,7 +218,7 @@ def test_large_numbers_whose_squares_overflow_are_stored_as_they_are() -> None:
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
 @pytest.mark.parametrize("kind", ["pt", "h5"])
-def test_slides_that_are_read_into_memory_of_earlier_ones_keep_their_own_numbers(tmp_path: Path, kind, dtype) -> None:
+def test_slides_that_are_read_in_several_threads_keep_their_own_numbers(tmp_path: Path, kind, dtype) -> None:
     rng = np.random.default_rng(0)
     bags = {f"S{number:02d}": rng.normal(size=(520 + 9 * number, 512)).astype(np.float32) for number in range(12)}
     (tmp_path / "set").mkdir()

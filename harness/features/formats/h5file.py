@@ -143,7 +143,7 @@ def _contiguous(dataset: Any, path: Path) -> NDArray[Any] | None:
         return None
     values = np.empty(dataset.shape, dataset.dtype)
     with path.open("rb", buffering=0) as file:
-        if read_into(file.fileno(), memoryview(values.reshape(-1).view(np.uint8).data), offset) != values.nbytes:
+        if _read_into(file.fileno(), memoryview(values.reshape(-1).view(np.uint8).data), offset) != values.nbytes:
             raise damaged(path, "it is cut short")
     return values
 
@@ -173,7 +173,7 @@ def _by_chunks(dataset: Any, path: Path) -> NDArray[Any] | None:
         for start, stop in _runs([place for _, place in places], step * row_bytes):
             size = (stop - start) * step * row_bytes
             into = target[start * step * row_bytes :][:size]
-            if read_into(file.fileno(), into, places[start][1]) != size:
+            if _read_into(file.fileno(), into, places[start][1]) != size:
                 raise damaged(path, "it is cut short")
     return values[: dataset.shape[0]]
 
@@ -185,7 +185,7 @@ def _runs(offsets: list[int], size: int) -> Iterator[tuple[int, int]]:
     yield from ((start, stop) for start, stop in itertools.pairwise(edges) if stop > start)
 
 
-def read_into(descriptor: int, target: memoryview, offset: int) -> int:
+def _read_into(descriptor: int, target: memoryview, offset: int) -> int:
     """Fill ``target`` with what stands at ``offset``; how many bytes there were."""
     done = 0
     while done < len(target):

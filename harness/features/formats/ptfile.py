@@ -21,7 +21,7 @@ import numpy as np
 from harness.core.errors import DataError
 from harness.core.reading import check_expansion, unpacked_size
 from harness.features.formats.base import Options, damaged
-from harness.features.formats.h5file import COORD_KEYS, FEATURE_KEYS, check_magic, read_into
+from harness.features.formats.h5file import COORD_KEYS, FEATURE_KEYS, check_magic
 from harness.features.formats.numbers import positive, text
 from harness.features.formats.shapes import feature_rows
 
@@ -58,8 +58,6 @@ def read_pt(path: Path, options: Options) -> PtSlide:
     Raises:
         DataError: it is damaged, holds no features, or would have to be unpickled.
     """
-    if (rows := _single_tensor(path)) is not None:
-        return PtSlide(feature_rows(rows, str(path)), None, {})
     content, place = _load(path, pickled_arrays=options.pickled_arrays), str(path)
     if isinstance(content, np.ndarray):
         return PtSlide(feature_rows(_plain(content, path), place), None, {})
@@ -154,8 +152,8 @@ def _stacked(tensors: Any, path: Path) -> NDArray[Any]:
     return _array(torch.stack(list(tensors)), path)
 
 
-def only_record(path: Path) -> tuple[int, int] | None:
-    """Where the data of the only tensor begins in an archive, and how many bytes it has.
+def only_record(path: Path) -> int | None:
+    """Where the data of the only tensor begins in an archive.
 
     None where there are several, or where they are compressed or in the byte order of another machine.
     """
@@ -176,36 +174,7 @@ def only_record(path: Path) -> tuple[int, int] | None:
     if len(header) < _LOCAL_HEADER:
         return None
     name, extra = struct.unpack_from("<HH", header, _LOCAL_HEADER - 4)
-    return data[0].header_offset + _LOCAL_HEADER + int(name) + int(extra), data[0].file_size
-
-
-def _single_tensor(path: Path) -> NDArray[Any] | None:
-    """The tensor of a file that holds nothing else, read by its place; None for any other file.
-
-    PyTorch says what the tensor is like, by the same weights-only reader, but takes fresh memory to read it into.
-    """
-    check_magic(path, b"", "PyTorch")
-    record = only_record(path)
-    if record is None or record[1] > path.stat().st_size:
-        return None
-    import torch
-
-    try:
-        shown = torch.load(path, map_location="meta", weights_only=True)
-    except Exception:  # the whole file is read next, and what is wrong with it is said
-        return None
-    if not isinstance(shown, torch.Tensor) or shown.layout != torch.strided:
-        return None
-    dtype = {torch.float16: np.float16, torch.float32: np.float32}.get(shown.dtype)
-    if dtype is None or not shown.is_contiguous() or shown.storage_offset():
-        return None
-    if shown.numel() * shown.element_size() != record[1]:
-        return None
-    values = np.empty(tuple(shown.shape), dtype)
-    with path.open("rb", buffering=0) as file:
-        if read_into(file.fileno(), memoryview(values.reshape(-1).view(np.uint8).data), record[0]) != values.nbytes:
-            raise damaged(path, "it is cut short")
-    return values
+    return data[0].header_offset + _LOCAL_HEADER + int(name) + int(extra)
 
 
 def _check_size(size: int, path: Path) -> None:
